@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Distributed lock manager: names, modes, policies and messages. */
+#pragma once
+#include "include/lull/ops_mds.h"
+
+namespace lull {
+
+struct ResourceId {
+    uint64_t name[2] = {0, 0};
+    friend constexpr bool operator==(const ResourceId&, const ResourceId&) = default;
+    friend constexpr bool operator<(const ResourceId& a, const ResourceId& b)
+    {
+        return a.name[0] != b.name[0] ? a.name[0] < b.name[0] : a.name[1] < b.name[1];
+    }
+    static constexpr ResourceId of(const Fid& f) { return {{f.seq, (static_cast<uint64_t>(f.ver) << 32) | f.oid}}; }
+    static constexpr ResourceId active_server_lock() { return {{kFidSeqUpdateLock, kFidOidUpdateLock}}; }  // S3
+    template <class Io> void io(Io& x) { x.u64(name[0]); x.u64(name[1]); }
+};
+
+enum class LockType : uint8_t { kPlain = 1, kExtent = 2, kIbits = 3, kFlock = 4 };
+enum class LockMode : uint8_t { kNL = 0, kCR = 1, kCW = 2, kPR = 3, kPW = 4, kEX = 5 };
+constexpr bool modes_compatible(LockMode a, LockMode b)
+{
+    constexpr uint8_t kTable[6] = {0b111111, 0b011111, 0b000111, 0b001011, 0b000011, 0b000001};  // bit n: mode n is fine
+    return (kTable[static_cast<int>(a)] >> static_cast<int>(b)) & 1;
+}
+// a lock held in mode have lets its holder do what want allows.
+constexpr bool mode_covers(LockMode have, LockMode want)
+{
+    if (want == LockMode::kPR) return have == LockMode::kPR || have == LockMode::kPW || have == LockMode::kEX;
+    if (want == LockMode::kCR) return have >= LockMode::kCR;
+    return have >= want && !(want == LockMode::kCW && have == LockMode::kPR);
+}
+
+enum InodeBits : uint32_t {
+    kIbitLookup = 1,  // the name and permissions of an object
+    kIbitUpdate = 2,  // its other attributes; of a directory: its entries
+    kIbitLayout = 8,
+    kIbitAll = 0xf,
+};
+
+// What of the resource a lock covers: bytes [start, end] (inclusive) or inode bits.
+struct LockPolicy {
+    uint64_t start = 0, end = UINT64_MAX;
+    uint32_t bits = 0;
+    template <class Io> void io(Io& x) { x.u64(start); x.u64(end); x.u32(bits); }
+};
+
+// Lock value block of an OST object: what the server knows of it.
+struct Lvb {
+    uint64_t size = 0, blocks_512 = 0, mtime_ns = 0, ctime_ns = 0, atime_ns = 0;
+    template <class Io> void io(Io& x) { x.u64(size); x.u64(blocks_512); x.u64(mtime_ns); x.u64(ctime_ns); x.u64(atime_ns); }
+};
+
+enum LdlmFlags : uint32_t {
+    kLdlmNoLru = 1,       // never on the LRU (S6)
+    kLdlmReplay = 2,      // re-established during recovery: granted as it is
+    kLdlmNoExpand = 16,   // do not grow the extent
+};
+
+// What the server does under the lock before it answers (one round trip for lookup + getattr + lock).
+enum class Intent : uint8_t { kNone = 0, kGetattr = 1, kLookup = 2 };
+
+// The reply comes when the lock is granted (the server keeps the request until then), or says -kEPark: enqueue again behind the gate
+// (B3). Sent again after a reconnect, the request finds the lock by its client_handle.
+struct LdlmEnqueueReply {
+    uint64_t server_handle = 0;  // 0: no lock was given (an intent may decide so)
+    uint32_t flags = 0;
+    uint8_t mode = 0;
+    LockPolicy policy;           // as granted: extents may have grown
+    ResourceId resource;         // an intent lookup learns it here
+    Lvb lvb;                     // extent locks
+    // intent
+    int32_t intent_status = 0;   // -ENOENT…
+    MdsGetattrReply object;
+    template <class Io> void io(Io& x)
+    {
+        x.u64(server_handle); x.u32(flags); x.u8(mode); x.sub(policy); x.sub(resource); x.sub(lvb);
+        x.i32(intent_status); x.sub(object);
+    }
+};
+struct LdlmEnqueueOp {
+    static constexpr Opcode kOpcode = Opcode::kLdlmEnqueue;
+    using Reply = LdlmEnqueueReply;
+    ResourceId resource;         // intent lookup: ignored
+    uint8_t type = 0, mode = 0;  // LockType, LockMode
+    LockPolicy policy;
+    uint32_t flags = 0;
+    uint64_t client_handle = 0;  // chosen by the client, unique in its namespace
+    uint8_t intent = 0;
+    Fid fid;                     // intent: object (getattr) or directory (lookup)
+    NameText name;               // intent lookup
+    template <class Io> void io(Io& x)
+    {
+        x.sub(resource); x.u8(type); x.u8(mode); x.sub(policy); x.u32(flags); x.u64(client_handle);
+        x.u8(intent); x.fid(fid); x.text(name);
+    }
+};
+// The active server lock has an opcode of its own (same body) so that the gate table can let it pass while all else waits.
+struct ActiveEnqueueOp : LdlmEnqueueOp {
+    static constexpr Opcode kOpcode = Opcode::kActiveEnqueue;
+};
+struct LdlmCancelOp {
+    static constexpr Opcode kOpcode = Opcode::kLdlmCancel;
+    using Reply = Empty;         // of the active lock: withheld until all is committed (E1)
+    Vec<uint64_t> server_handles;
+    static constexpr size_t kMax = 512;
+    template <class Io> void io(Io& x)
+    {
+        uint32_t n = static_cast<uint32_t>(server_handles.size());
+        x.u32(n);
+        if constexpr (Io::kDecoding) {
+            if (n > kMax) return x.fail();
+            if (!server_handles.resize(n).ok()) return x.fail();
+        }
+        for (uint64_t& h : server_handles) x.u64(h);
+    }
+};
+struct LdlmBlAst {
+    static constexpr Opcode kOpcode = Opcode::kLdlmBlAst;
+    using Reply = Empty;
+    uint64_t client_handle = 0, server_handle = 0;
+    template <class Io> void io(Io& x) { x.u64(client_handle); x.u64(server_handle); }
+};
+}  // namespace lull

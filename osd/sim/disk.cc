@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "osd/sim/disk.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "kapi/errno.h"
+#include "osd/sim/kbfs_types.h"
+
+namespace lull::sim {
+namespace {
+
+constexpr uint64_t kInodesPerDisk = 1 << 20;
+
+}  // namespace
+
+Disk::Disk(World& world, std::string name, uint64_t bytes)
+    : world_(world), name_(std::move(name)), bytes_(bytes)
+{}
+
+Disk::~Disk()
+{
+    delete mounted_;
+    for (kbfs* fs : abandoned_) delete fs;
+}
+
+Disk& make_disk(World& world, const std::string& name, uint64_t bytes)
+{
+    auto disk = std::make_unique<Disk>(world, name, bytes);
+    Disk& d = *disk;
+    world.adopt(std::move(disk));
+    return d;
+}
+
+void Disk::crash_at_step(uint64_t n, CrashNet net)
+{
+    crash_in_ = n;
+    crash_net_ = net;
+}
+
+void Disk::fail_at_step(uint64_t n, int negative_errno, bool sticky)
+{
+    fail_in_ = n;
+    fail_error_ = negative_errno;
+    fail_sticky_ = sticky;
+}
+
+int Disk::mount(Host& host, bool read_only, kbfs** out)
+{
+    world_.point();
+    if (owner_) return -kEBUSY;
+    if (host.allocation_fails()) return -kENOMEM;
+    owner_ = &host;
+    broken_ = false;
+    mounted_ = new kbfs{this, &host, read_only, {}};
+    *out = mounted_;
+    if (world_.tracing()) world_.trace("mounts %s", name_.c_str());
+    return 0;
+}
+
+void Disk::unmount(kbfs* fs)
+{
+    world_.point();
+    if (fs != mounted_) return world_.fail("unmount of " + name_ + ", which is not mounted so");
+    if (!fs->nodes.empty())
+        return world_.fail("unmount of " + name_ + " with " + std::to_string(fs->nodes.size()) +
+                           " nodes in use");
+    if (!broken_) make_durable(log_.size());
+    log_start_ += log_.size();
+    log_.clear();
+    if (broken_) live_ = durable_;
+    owner_ = nullptr;
+    mounted_ = nullptr;
+    delete fs;
+    if (world_.tracing()) world_.trace("unmounts %s", name_.c_str());
+}
+
+int Disk::sync()
+{
+    uint64_t end = log_start_ + log_.size();
+    if (world_.tracing()) world_.trace("%s: sync of %zu steps", name_.c_str(), log_.size());
+    if (sync_ns_)
+        world_.sleep_until(world_.now_ns() +
+                           world_.disk_rng().between(sync_ns_ / 2, sync_ns_ + sync_ns_ / 2));
+    else
+        world_.point();
+    if (int error = std::exchange(sync_error_, 0)) return error;
+    if (broken_) return -kEIO;
+    if (end > log_start_) make_durable(end - log_start_);
+    syncs_++;
+    world_.point();
+    return 0;
+}
+
+void Disk::make_durable(size_t count)
+{
+    for (; count && !log_.empty(); count--) {
+        durable_.apply(log_.front());
+        log_.pop_front();
+        log_start_++;
+    }
+}
+
+int Disk::before_step(bool grows)
+{
+    if (step_ns_) world_.sleep_until(world_.now_ns() + step_ns_);
+    world_.point();
+    if (mounted_ && mounted_->read_only) return -kEROFS;
+    if (broken_) return -kEROFS;
+    if (fail_in_ && --fail_in_ == 0) {
+        broken_ = fail_sticky_;
+        return fail_error_;
+    }
+    return grows && full_ ? -kENOSPC : 0;
+}
+
+void Disk::step(Op op)
+{
+    op.now_ns = kapi_realtime_ns();
+    live_.apply(op);
+    if (world_.tracing())
+        world_.trace("%s: step %llu kind %d ino %llu %s", name_.c_str(),
+                     static_cast<unsigned long long>(steps_ + 1), op.kind,
+                     static_cast<unsigned long long>(op.ino), op.name.c_str());
+    world_.mix(op.ino ^ (static_cast<uint64_t>(op.kind) << 56));
+    log_.push_back(std::move(op));
+    steps_++;
+    if (crash_in_ && --crash_in_ == 0) {
+        exact_cut_ = true;
+        owner_->crash(crash_net_);
+    }
+}
+
+void Disk::release_if_orphan(uint64_t ino)
+{
+    Inode* n = live_.find(ino);
+    if (!n || n->nlink != 0) return;
+    Op op(Op::kRelease);
+    op.ino = ino;
+    live_.apply(op);
+    log_.push_back(std::move(op));
+}
+
+size_t Disk::survivors()
+{
+    if (exact_cut_ || cut_ == Cut::kAll) return log_.size();
+    if (cut_ == Cut::kNone) return 0;
+    return world_.disk_rng().below(log_.size() + 1);
+}
+
+// Data may be lost although later steps survive. True: the write is gone altogether.
+bool Disk::damage(Op& op)
+{
+    Rng& rng = world_.disk_rng();
+    if (op.kind != Op::kWrite || !rng.chance(write_loss_permille_)) return false;
+    op.data.resize(rng.below(op.data.size() + 1));
+    return op.data.empty();
+}
+
+void Disk::host_crashed(Host& host)
+{
+    if (owner_ != &host) return;
+    size_t keep = survivors();
+    if (world_.tracing())
+        world_.trace("%s: %zu of %zu steps survive", name_.c_str(), keep, log_.size());
+    for (size_t i = 0; i < keep; i++)
+        if (!damage(log_[i])) durable_.apply(log_[i]);
+    durable_.drop_orphans();
+    log_start_ += log_.size();
+    log_.clear();
+    live_ = durable_;
+    exact_cut_ = false;
+    crash_in_ = fail_in_ = 0;
+    abandoned_.push_back(std::exchange(mounted_, nullptr));
+    owner_ = nullptr;
+}
+
+bool Disk::would_exceed(uint64_t more_bytes) const
+{
+    return full_ || (live_.blocks_used() + more_bytes / kFsBlockBytes + 1) * kFsBlockBytes > bytes_;
+}
+
+void Disk::statfs(struct kbfs_statfs* out)
+{
+    uint64_t used = full_ ? bytes_ : std::min(bytes_, live_.blocks_used() * kFsBlockBytes);
+    *out = {};
+    out->total_bytes = bytes_;
+    out->free_bytes = out->avail_bytes = bytes_ - used;
+    out->files = kInodesPerDisk;
+    out->free_files = kInodesPerDisk - live_.inodes_used();
+    out->block_bytes = kFsBlockBytes;
+    out->name_max = KBFS_NAME_MAX;
+}
+
+namespace {
+
+void dump_dir(FsState& fs, Inode& dir, const std::string& path, std::string& out)
+{
+    for (auto& [name, entry] : dir.entries) {
+        Inode& n = *fs.find(entry.ino);
+        char line[200];
+        std::snprintf(line, sizeof line, " ino %llu mode %o uid %u gid %u nlink %u size %llu",
+                      static_cast<unsigned long long>(n.ino), n.mode, n.uid, n.gid, n.nlink,
+                      static_cast<unsigned long long>(n.size));
+        out += path + name + line;
+        for (auto& [x, value] : n.xattrs) out += " " + x + "=" + value;
+        if (n.is_symlink()) out += " -> " + n.target;
+        for (auto& [at, block] : n.blocks) {
+            uint64_t first = at * kFsBlockBytes;
+            uint64_t bytes = first < n.size ? std::min(kFsBlockBytes, n.size - first) : 0;
+            out += " [" + std::to_string(at) + "]";
+            out.append(reinterpret_cast<const char*>(block->data()), bytes);
+        }
+        out += "\n";
+        if (n.is_dir()) dump_dir(fs, n, path + name + "/", out);
+    }
+}
+
+}  // namespace
+
+std::string Disk::dump(bool durable)
+{
+    FsState& fs = durable ? durable_ : live_;
+    std::string out;
+    dump_dir(fs, *fs.find(kRootIno), "/", out);
+    return out;
+}
+
+}  // namespace lull::sim

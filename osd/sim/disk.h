@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A simulated disk with a file system on it, freshly made. It belongs to the world and may be
+ * attached to both hosts of a failover pair; kbfs_mount(host.net(), path) uses it, on one live host
+ * at a time (-EBUSY: multi-mount protection).
+ *
+ * Every call that changes something is a step. A crash of the owner keeps a prefix of the steps
+ * since the last sync (set_cut()); of the data of kbfs_write() in that prefix each write may be
+ * lost or shortened (set_write_loss()).
+ */
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kapi/backing_fs.h"
+#include "kapi/sim/world.h"
+#include "osd/sim/fs_state.h"
+
+namespace lull::sim {
+
+class Disk : public Device {
+public:
+    enum class Cut { kBySeed, kAll, kNone };  // which of the steps since the last sync survive
+
+    Disk(World& world, std::string name, uint64_t bytes);
+    ~Disk() override;
+
+    void attach(Host& host, const std::string& path) { host.attach(path, this); }
+    std::string name() const override { return name_; }
+
+    // ---- faults. Counts are from now; 1 is the next step; 0 switches off. The owner crashes
+    // directly after the n-th step; the cut is kAll for this crash, so that the prefix is exactly
+    // this long.
+    void crash_at_step(uint64_t n, CrashNet net = CrashNet::kBySeed);
+    // The n-th step fails with this error and changes nothing; sticky: the file system is read-only
+    // from then on (-EROFS).
+    void fail_at_step(uint64_t n, int negative_errno = -5, bool sticky = false);
+    void fail_next_sync(int negative_errno = -5) { sync_error_ = negative_errno; }
+    void set_slow_ns(uint64_t per_step_ns, uint64_t per_sync_ns)
+    {
+        step_ns_ = per_step_ns, sync_ns_ = per_sync_ns;
+    }
+    void set_full(bool full) { full_ = full; }
+    void set_cut(Cut cut) { cut_ = cut; }
+    void set_write_loss(unsigned permille) { write_loss_permille_ = permille; }  // default 500
+
+    uint64_t steps() const { return steps_; }
+    uint64_t unsynced_steps() const { return log_.size(); }
+    uint64_t syncs() const { return syncs_; }
+    Host* owner() const { return owner_; }
+    // A text of everything on it, live or durable, in a fixed order: to compare.
+    std::string dump(bool durable = false);
+
+    void host_crashed(Host& host) override;
+    bool in_use_by(const Host& host) const override { return owner_ == &host; }
+
+    // ---- for kbfs.cc
+    int mount(Host& host, bool read_only, kbfs** out);
+    void unmount(kbfs* fs);
+    int sync();
+    int before_step(bool grows);  // faults; -EROFS, -ENOSPC…
+    void step(Op op);             // executes it; may not return (crash_at_step)
+    void release_if_orphan(uint64_t ino);
+    FsState& live() { return live_; }
+    World& world() { return world_; }
+    uint32_t new_generation()
+    {
+        return next_generation_ += 1 + static_cast<uint32_t>(world_.disk_rng().below(1000));
+    }
+    void statfs(struct kbfs_statfs* out);
+    bool would_exceed(uint64_t more_bytes) const;
+
+private:
+    size_t survivors();
+    void make_durable(size_t count);
+    bool damage(Op& op);
+
+    World& world_;
+    std::string name_;
+    uint64_t bytes_;
+    FsState live_, durable_;
+    std::deque<Op> log_;      // live = durable + log
+    uint64_t log_start_ = 0;  // number of the first of the log
+    uint64_t steps_ = 0, syncs_ = 0;
+    uint64_t crash_in_ = 0, fail_in_ = 0;
+    CrashNet crash_net_ = CrashNet::kBySeed;
+    int fail_error_ = 0, sync_error_ = 0;
+    bool fail_sticky_ = false, broken_ = false, full_ = false, exact_cut_ = false;
+    uint64_t step_ns_ = 0, sync_ns_ = 500000;
+    unsigned write_loss_permille_ = 500;
+    Cut cut_ = Cut::kBySeed;
+    uint32_t next_generation_ = 1;
+    Host* owner_ = nullptr;
+    kbfs* mounted_ = nullptr;
+    std::vector<kbfs*> abandoned_;  // mounts of crashed hosts
+};
+
+// Made and kept by the world.
+Disk& make_disk(World& world, const std::string& name, uint64_t bytes = 1ull << 30);
+
+}  // namespace lull::sim

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// lctl: parameters and devices of Lull's kernel modules, with the verbs administrators of Lustre know.
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "include/lull/user_api.h"
+#include "utils/control.h"
+
+namespace {
+
+using lull::utils::Answer;
+using lull::utils::control;
+
+int fail(const std::string& what, const Answer& answer)
+{
+    std::string text = answer.text;
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    fprintf(stderr, "lctl: %s: %s\n", what.c_str(), text.c_str());
+    return answer.error ? answer.error : 1;
+}
+
+void print(const std::string& text)
+{
+    fwrite(text.data(), 1, text.size(), stdout);
+    if (!text.empty() && text.back() != '\n') putchar('\n');
+}
+
+// "name=value" lines without "name=" (only at the beginning of a parameter; further lines of a value stay).
+void print_values_only(const std::string& text)
+{
+    size_t at = 0;
+    while (at < text.size()) {
+        size_t end = text.find('\n', at);
+        if (end == std::string::npos) end = text.size();
+        std::string line = text.substr(at, end - at);
+        size_t equals = line.find('=');
+        bool names_parameter = equals != std::string::npos && line.find('.') < equals && line.find(' ') > equals;
+        printf("%s\n", names_parameter ? line.c_str() + equals + 1 : line.c_str());
+        at = end + 1;
+    }
+}
+
+int each(uint32_t command, const std::string& verb, const std::vector<std::string>& inputs, bool values_only = false)
+{
+    int worst = 0;
+    for (const std::string& input : inputs) {
+        Answer answer = control(command, input);
+        if (answer.error) worst = fail(verb + " " + input, answer);
+        else if (values_only) print_values_only(answer.text);
+        else if (command != LULL_CTL_SET) print(answer.text);
+    }
+    return worst;
+}
+
+int set_params(const std::vector<std::string>& words, bool quiet)
+{
+    std::vector<std::string> inputs;
+    for (size_t i = 0; i < words.size(); i++) {
+        if (words[i].find('=') != std::string::npos) inputs.push_back(words[i]);
+        else if (i + 1 < words.size()) {  // "name value", as lctl of old took it
+            inputs.push_back(words[i] + "=" + words[i + 1]);
+            i++;
+        } else {
+            fprintf(stderr, "lctl: set_param %s: no value given, write NAME=VALUE\n", words[i].c_str());
+            return 22;
+        }
+    }
+    int worst = each(LULL_CTL_SET, "set_param", inputs);
+    if (!worst && !quiet)
+        for (const std::string& input : inputs) print(input);
+    return worst;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    CLI::App app{"lctl: control and inspect Lull on this node"};
+    app.require_subcommand(1);
+    std::vector<std::string> names;
+    bool values_only = false, quiet = false;
+    std::string nid;
+
+    CLI::App* get = app.add_subcommand("get_param", "print parameters: lctl get_param 'mdt.*.recovery_status'");
+    get->add_flag("-n", values_only, "print values without names");
+    get->add_option("NAME", names, "names or globs")->required();
+    CLI::App* set = app.add_subcommand("set_param", "set parameters: lctl set_param mdt.lull-MDT0000.controlled_shutdown=1");
+    set->add_flag("-n", quiet, "print nothing");
+    set->add_option("NAME=VALUE", names, "names or globs with values")->required();
+    CLI::App* list = app.add_subcommand("list_param", "list names of parameters");
+    bool recursive = false;
+    list->add_flag("-R", recursive, "the whole tree (always so)");
+    list->add_option("NAME", names, "names or globs");
+    CLI::App* dl = app.add_subcommand("dl", "list devices");
+    CLI::App* ping = app.add_subcommand("ping", "is a node there? lctl ping 10.0.0.1@tcp");
+    ping->add_option("NID", nid)->required();
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        int code = app.exit(e);
+        return code ? 22 : 0;
+    }
+    if (*get) return each(LULL_CTL_GET, "get_param", names, values_only);
+    if (*set) return set_params(names, quiet);
+    if (*list) return each(LULL_CTL_LIST, "list_param", names.empty() ? std::vector<std::string>{"*"} : names);
+    if (*dl) return each(LULL_CTL_DL, "dl", {""});
+    return *ping ? each(LULL_CTL_PING, "ping", {nid}) : 22;
+}

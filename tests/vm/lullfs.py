@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A Lull file system on a cluster of the laboratory: format, start, stop, move and look at it.
+
+    with lullfs.cluster(outdir="/tmp/try") as fs:           # default: mds1 mds2 (one shared disk), oss1 (2 OSTs), cl1 cl2
+        fs.format(); fs.start(); fs.mount_clients()
+        fs.clients[0].run("ls /mnt/lull")
+        fs.shutdown("MDT0000")                              # controlled; returns when halted
+        fs.move("MDT0000", "mds2")
+"""
+
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import CHECKOUT, Cluster, LabError, NodeSpec, SETUP, cache_dir
+
+FSNAME = "lull"
+MOUNT = "/mnt/lull"
+MODULES = ("lull", "lull_server", "lull_client")
+SHUTDOWN_DEADLINE_S = 180
+START_DEADLINE_S = 120
+
+
+@dataclass
+class Target:
+    """Where a target is and where it may be."""
+    name: str        # "MDT0000"
+    disk: str
+    kind: str        # "mdt" or "obdfilter", the device type in parameters
+    nodes: list      # names; the first is its home
+    at: str = ""     # where it runs now
+
+    @property
+    def device(self):
+        return f"/dev/lab/{self.disk}"
+
+    @property
+    def directory(self):
+        return f"/mnt/{self.disk}"
+
+    @property
+    def full_name(self):
+        return f"{FSNAME}-{self.name}"
+
+
+def kernel_env(kernel):
+    """KVER, KDIR, … of a kernel in the cache; unpacks it first if needed."""
+    env = cache_dir() / "kernels" / kernel / "env"
+    if not env.exists():
+        script = "debug-kernel.sh" if kernel == "debug" else "kernels.sh"
+        subprocess.run([SETUP / script] + ([] if kernel == "debug" else [kernel]), check=True)
+    return dict(line.split("=", 1) for line in env.read_text().split() if "=" in line)
+
+
+def build(kernel):
+    """The folder of the modules for a kernel of the cache, built if anything changed. And the tools."""
+    env = kernel_env(kernel)
+    run = subprocess.run(["make", "-s", "-j2", "modules", "utils", f"KDIR={env['KDIR'].strip(chr(39))}"], cwd=CHECKOUT,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if run.returncode:
+        raise LabError(f"the modules do not build for {kernel}:\n" + run.stdout[-4000:])
+    return CHECKOUT / "build" / env["KVER"].strip("'")
+
+
+class FileSystem:
+    """One Lull file system. Methods raise LabError with what the guest said."""
+
+    def __init__(self, cluster, osts=2, oss=("oss1",), mds=("mds1", "mds2"), clients=("cl1", "cl2")):
+        self.cluster = cluster
+        self.mds = [cluster[n] for n in mds]
+        self.clients = [cluster[n] for n in clients]
+        self.targets = {"MDT0000": Target("MDT0000", "mdt", "mdt", list(mds))}
+        for i in range(osts):
+            name = f"OST{i:04x}"
+            self.targets[name] = Target(name, f"ost{i}", "obdfilter", [oss[i % len(oss)]])
+
+    def nid(self, node_name):
+        return f"{self.cluster[node_name].address}@tcp"
+
+    @property
+    def mgs_nids(self):
+        return ":".join(self.nid(n) for n in self.targets["MDT0000"].nodes)
+
+    # ---- modules and tools
+
+    def install(self, node, protocol_max=2, server=None):
+        """Loads the modules and puts the tools where mount(8) looks."""
+        modules = build(self._kernel_of(node))
+        server = node not in self.clients if server is None else server
+        node.run(f"""set -e
+            for tool in lctl mkfs.lull mount.lull; do cp {CHECKOUT}/build/utils/$tool /sbin/; done
+            modprobe libcrc32c 2>/dev/null || true; modprobe crc32c_intel 2>/dev/null || true; modprobe ext4 2>/dev/null || true
+            insmod {modules}/lull.ko protocol_max={protocol_max}
+            insmod {modules}/{'lull_server' if server else 'lull_client'}.ko
+            mkdir -p {MOUNT}""")
+
+    def unload(self, node):
+        """All of Lull out of the kernel; anything left behind is an error (the modules say so in the log)."""
+        node.run("for m in lull_client lull_server lull; do ! grep -q \"^$m \" /proc/modules || rmmod $m; done")
+
+    def _kernel_of(self, node):
+        return getattr(node, "kernel_name", None) or node.spec.kernel or self.cluster.kernel
+
+    def install_all(self, protocol_max=None):
+        """protocol_max: node name → 1 or 2 (default 2)."""
+        for node in self.cluster:
+            self.install(node, (protocol_max or {}).get(node.name, 2))
+
+    # ---- targets
+
+    def format(self):
+        for target in self.targets.values():
+            nodes = ":".join(self.nid(n) for n in target.nodes)
+            kind = "--mgs --mdt" if target.kind == "mdt" else f"--ost --mgsnode={self.mgs_nids}"
+            index = int(target.name[3:], 16)
+            self.cluster[target.nodes[0]].run(
+                f"mkfs.lull {kind} --fsname={FSNAME} --index={index} --servicenode={nodes} {target.device}", timeout=120)
+
+    def start(self):
+        for name in self.targets:
+            self.start_target(name)
+
+    def start_target(self, name, node=None, options=""):
+        target = self.targets[name]
+        target.at = node or target.at or target.nodes[0]
+        with_options = f"-o {options}" if options else ""
+        self.cluster[target.at].run(
+            f"mkdir -p {target.directory} && mount -t lull {with_options} {target.device} {target.directory}",
+            timeout=START_DEADLINE_S)
+
+    def umount_target(self, name, force=False):
+        target = self.targets[name]
+        self.cluster[target.at].run(f"umount {'-f' if force else ''} {target.directory}", timeout=SHUTDOWN_DEADLINE_S)
+
+    def server(self, name):
+        return self.cluster[self.targets[name].at]
+
+    def target_param(self, name, param):
+        target = self.targets[name]
+        return self.get(self.server(name), f"{target.kind}.{target.full_name}.{param}")
+
+    def set_target_param(self, name, param, value):
+        target = self.targets[name]
+        self.server(name).run(f"lctl set_param {target.kind}.{target.full_name}.{param}={value}")
+
+    def begin_shutdown(self, name):
+        self.set_target_param(name, "controlled_shutdown", 1)
+
+    def shutdown(self, name, deadline_s=SHUTDOWN_DEADLINE_S):
+        """Controlled shutdown to its end. Returns what controlled_shutdown_status says then."""
+        self.begin_shutdown(name)
+        self.wait_param(self.server(name), self._param(name, "controlled_shutdown"), "halted", deadline_s)
+        return self.target_param(name, "controlled_shutdown_status")
+
+    def _param(self, name, param):
+        target = self.targets[name]
+        return f"{target.kind}.{target.full_name}.{param}"
+
+    def restart(self, name, reload_protocol=None):
+        """Controlled shutdown and start on the same node; reload_protocol: with the modules loaded anew as that version."""
+        status = self.shutdown(name)
+        self.umount_target(name)
+        if reload_protocol:
+            self.unload(self.server(name))
+            self.install(self.server(name), reload_protocol)
+        self.start_target(name)
+        return status
+
+    def move(self, name, node):
+        """Controlled shutdown here, start there."""
+        status = self.shutdown(name)
+        self.umount_target(name)
+        self.start_target(name, node)
+        return status
+
+    # ---- clients
+
+    def mount_clients(self):
+        for client in self.clients:
+            self.mount_client(client)
+
+    def mount_client(self, client):
+        client.run(f"mount -t lull {self.mgs_nids}:/{FSNAME} {MOUNT}", timeout=START_DEADLINE_S)
+
+    def umount_clients(self):
+        for client in self.clients:
+            client.run(f"! mountpoint -q {MOUNT} || umount {MOUNT}", timeout=SHUTDOWN_DEADLINE_S)
+
+    def stop(self):
+        """Everything unmounted and unloaded, in the order an administrator would."""
+        self.umount_clients()
+        for name in reversed(self.targets):
+            self.umount_target(name)
+        for node in self.cluster:
+            self.unload(node)
+
+    # ---- parameters
+
+    def get(self, node, name):
+        return node.run(f"lctl get_param -n '{name}'").out.strip()
+
+    def wait_param(self, node, name, wanted, deadline_s=60):
+        """Until the parameter's value begins with wanted."""
+        command = (f"for i in $(seq {int(deadline_s * 5)}); do v=$(lctl get_param -n '{name}'); case \"$v\" in {wanted}*) exit 0;; esac;"
+                   f" sleep 0.2; done; echo \"{name} is $v, not {wanted}\"; lctl get_param '*.*.controlled_shutdown_status'; exit 1")
+        node.run(command, timeout=deadline_s * 2 + 30)
+
+    def stats(self, client):
+        """Counters of every import of a client: {"mdc.….stats": {"replays": 0, …}}."""
+        out = client.run("lctl get_param 'mdc.*.stats' 'osc.*.stats'").out
+        result, current = {}, None
+        for line in out.splitlines():
+            if ".stats=" in line:
+                name, line = line.split("=", 1)
+                current = result.setdefault(name, {})
+            words = line.replace(":", " ").split()
+            if current is not None and len(words) >= 2 and words[1].isdigit():
+                current[words[0]] = int(words[1])
+        return result
+
+    def total(self, counter):
+        return sum(values.get(counter, 0) for client in self.clients for values in self.stats(client).values())
+
+
+@contextmanager
+def cluster(outdir=None, kernel="6.1", osts=2, clients=2, kernels=None, memory=None):
+    """The default cluster, booted, with modules loaded nowhere yet. kernels: node name → kernel, for the exceptions."""
+    kernels = kernels or {}
+    client_names = [f"cl{i + 1}" for i in range(clients)]
+    disks = {"mdt": "512M", **{f"ost{i}": "1G" for i in range(osts)}}
+    specs = [NodeSpec("mds1", disks=["mdt"]), NodeSpec("mds2", disks=["mdt"]),
+             NodeSpec("oss1", disks=[f"ost{i}" for i in range(osts)])]
+    specs += [NodeSpec(name) for name in client_names]
+    for spec in specs:
+        spec.kernel = kernels.get(spec.name, kernel)
+    for name in {spec.kernel for spec in specs}:
+        build(name)  # before anything boots: a build shares no core with a guest
+    with Cluster(specs, disks=disks, kernel=kernel, mem=memory, outdir=Path(outdir) if outdir else None) as c:
+        yield FileSystem(c, osts=osts, clients=client_names)

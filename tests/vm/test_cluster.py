@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A mounted file system on real machines, Linux 6.1: operations, coherency, upgrades, crashes, bad input.
+
+One cluster serves all tests of this file, in order; each leaves it as it found it. Ids in brackets are of requirements.md.
+"""
+
+import ast
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parent)]
+import lullfs  # noqa: E402
+from lab import CHECKOUT  # noqa: E402
+
+GUEST = CHECKOUT / "tests" / "vm" / "guest"
+WORKLOADS = CHECKOUT / "tests" / "demo" / "workloads.py"
+KERNEL = "6.1"
+
+
+@pytest.fixture(scope="module")
+def fs(tmp_path_factory):
+    with lullfs.cluster(outdir=tmp_path_factory.mktemp("cluster"), kernel=KERNEL) as fs:
+        fs.install_all(protocol_max={"mds1": 1})
+        fs.format()
+        fs.start()
+        fs.mount_clients()
+        yield fs
+        fs.stop()
+
+
+class Load:
+    """Programs that must not notice anything but a pause."""
+
+    def __init__(self, fs, names, tag):
+        self.fs, self.tag = fs, tag
+        self.running = []
+        for i, name in enumerate(names):
+            client = fs.clients[i % len(fs.clients)]
+            self.running.append((name, client.popen(
+                f"/usr/bin/python3 {WORKLOADS} {name} {lullfs.MOUNT}/{tag}-{i}-{name} /lab/{tag}-{i}-{name}.log", stdin=True)))
+
+    def wait_busy(self, operations=30, deadline_s=120):
+        """Until each has done something since (its log grows)."""
+        for i, (name, _) in enumerate(self.running):
+            log = f"/lab/{self.tag}-{i}-{name}.log"
+            self.fs.clients[0].run(
+                f"n=$(cat {log} 2>/dev/null | wc -l); for i in $(seq {deadline_s * 4}); do [ $(cat {log} 2>/dev/null | wc -l) -ge"
+                f" $((n + {operations})) ] && exit 0; sleep 0.25; done; echo {name} makes no progress; exit 1",
+                timeout=deadline_s * 2)
+
+    def finish(self):
+        for name, process in self.running:
+            if process.poll() is None:
+                process.write("stop\n")
+        for name, process in self.running:
+            result = process.wait(240)
+            assert result.rc == 0, f"{name}: {result.out}"
+
+
+class NoticedNothing:
+    """In the block no import may replay (other than opens), resend or be evicted."""
+
+    def __init__(self, fs):
+        self.fs = fs
+
+    def __enter__(self):
+        self.before = {c: self.fs.total(c) for c in ("replays", "resends", "evictions")}
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            assert {c: self.fs.total(c) for c in self.before} == self.before
+
+
+def talk(client):
+    process = client.popen(f"/usr/bin/python3 {GUEST}/coherence.py {lullfs.MOUNT}/shared", stdin=True)
+    process.wait_output("ready")
+    seen = [1]
+
+    def ask(expression):
+        process.write(expression + "\n")
+        process.wait_output(r"(?s)^(?:[^\n]*\n){%d}" % (seen[0] + 1))
+        seen[0] += 1
+        answer = process.output().splitlines()[seen[0] - 1]
+        return OSError(int(answer.split()[1])) if answer.startswith("OSError ") else ast.literal_eval(answer)
+
+    ask.process = process
+    return ask
+
+
+def test_every_operation(fs):
+    fs.clients[0].run(f"mkdir {lullfs.MOUNT}/ops && /usr/bin/python3 {GUEST}/posix_ops.py {lullfs.MOUNT}/ops", timeout=300)
+
+
+def test_two_clients_are_coherent(fs):
+    """Invariant 9: names, attributes, data, mappings."""
+    fs.clients[0].run(f"mkdir {lullfs.MOUNT}/shared")
+    a, b = talk(fs.clients[0]), talk(fs.clients[1])
+    assert isinstance(b("get('x')"), OSError)
+    for i in range(5):
+        a(f"put('x', b'version {i}')")
+        assert b("get('x')") == f"version {i}".encode()
+        assert b("os.stat('x').st_size") == 9
+        b(f"put('x', b'answer {i}' * 1000)")
+        assert a("get('x')") == f"answer {i}".encode() * 1000
+        assert a("os.stat('x').st_size") == 8000
+    a("os.rename('x', 'y')")
+    assert isinstance(b("get('x')"), OSError) and b("os.listdir('.')") == ["y"]
+    b("os.chmod('y', 0o640)")
+    assert a("os.stat('y').st_mode & 0o777") == 0o640
+    a("hold('y')"), b("hold('y')")
+    a("os.pwrite(fds['y'], b'from a', 0)")
+    assert b("os.pread(fds['y'], 6, 0)") == b"from a"
+    b("map_file('y', 4096)")
+    a("map_file('y', 4096)")
+    a("maps['y'].__setitem__(slice(10, 15), b'mmap!')")
+    assert b("maps['y'][10:15]") == b"mmap!"
+    b("maps['y'].__setitem__(slice(20, 25), b'again')")
+    assert a("os.pread(fds['y'], 5, 20)") == b"again"
+    for i in range(6):
+        (a if i % 2 else b)("put('log', b'0123456789' * 10, 'ab')")
+    assert a("os.stat('log').st_size") == 600 and b("len(get('log'))") == 600
+    b("os.unlink('y')")
+    assert a("os.fstat(fds['y']).st_nlink") == 0
+    assert a("os.pread(fds['y'], 6, 0)") == b"from a"
+    b("os.truncate('log', 5)")
+    assert a("get('log')") == b"01234"
+    for side in (a, b):
+        side.process.close_input()
+        assert side.process.wait().rc == 0
+
+
+def test_mdt_from_protocol_1_to_2_in_place(fs):
+    """A3 A5 A10-A13 S8 S9 E3: under load with files open, module exchanged."""
+    assert fs.target_param("MDT0000", "protocol").startswith("1")
+    load = Load(fs, ["small_files", "holder", "database", "digest"], "inplace")
+    load.wait_busy()
+    with NoticedNothing(fs):
+        status = fs.restart("MDT0000", reload_protocol=2)
+        load.wait_busy()
+    load.finish()
+    assert "drain" in status and "commit" in status, status
+    assert fs.target_param("MDT0000", "protocol").startswith("2")
+
+
+def test_mdt_moves_to_its_partner_and_back(fs):
+    """A2 B1: failover pair, same disk."""
+    if fs.targets["MDT0000"].at == "mds1" and fs.target_param("MDT0000", "protocol").startswith("1"):
+        pytest.fail("the upgrade before this test did not happen")
+    load = Load(fs, ["holder", "small_files", "database"], "move")
+    load.wait_busy()
+    with NoticedNothing(fs):
+        fs.move("MDT0000", "mds2")
+        load.wait_busy()
+        fs.move("MDT0000", "mds1")
+        load.wait_busy()
+    load.finish()
+
+
+def test_ost_restarts(fs):
+    """A6 A12 S2: dirty data is flushed and committed before the halt."""
+    load = Load(fs, ["digest", "database", "holder", "fio"], "ost")
+    load.wait_busy(3)
+    with NoticedNothing(fs):
+        fs.restart("OST0000")
+        fs.restart("OST0001")
+        load.wait_busy(3)
+    load.finish()
+
+
+def test_cancelled_shutdown_resumes_without_recovery(fs):
+    """E2: at whatever state it is then, service goes on."""
+    load = Load(fs, ["small_files", "digest"], "cancel")
+    load.wait_busy(10)
+    with NoticedNothing(fs):
+        for name in ("MDT0000", "OST0000"):
+            fs.begin_shutdown(name)
+            target = fs.targets[name]
+            param = f"{target.kind}.{target.full_name}.controlled_shutdown"
+            if fs.server(name).run(f"lctl set_param {param}=0", check=False).rc != 0:
+                # Too late: it was quicker than we are. Then it halts, and is started again.
+                fs.wait_param(fs.server(name), param, "halted", 120)
+                fs.umount_target(name)
+                fs.start_target(name)
+            fs.wait_param(fs.server(name), param, "running", 60)
+            load.wait_busy(10)
+    load.finish()
+
+
+def test_blocked_process_can_be_interrupted(fs):
+    """A9: at the gate a signal ends the wait, without effect."""
+    client = fs.clients[0]
+    fs.shutdown("MDT0000")
+    blocked = client.popen(f"echo started; exec mkdir {lullfs.MOUNT}/never")
+    blocked.wait_output("started")
+    client.run("for i in $(seq 100); do [ $(lctl get_param -n 'mdc.*.gate' | sed -n 's/.*waiting: *//p') -ge 1 ] && exit 0; sleep 0.1;"
+               " done; lctl get_param 'mdc.*.gate'; exit 1", timeout=60)
+    client.run("pkill -INT mkdir")
+    assert blocked.wait(30).rc != 0
+    fs.umount_target("MDT0000")
+    fs.start_target("MDT0000")
+    client.run(f"! test -e {lullfs.MOUNT}/never", timeout=120)
+
+
+def test_mount_waits_for_a_target_that_restarts(fs):
+    """T9."""
+    client = fs.clients[1]
+    fs.shutdown("OST0001")
+    client.run("mkdir -p /mnt/second")
+    mounting = client.popen(f"mount -t lull {fs.mgs_nids}:/{lullfs.FSNAME} /mnt/second && echo mounted")
+    fs.umount_target("OST0001")
+    fs.start_target("OST0001")
+    result = mounting.wait(120)
+    assert result.rc == 0, result.out
+    client.run("ls /mnt/second && umount /mnt/second", timeout=120)
+
+
+def test_killed_mdt_loses_nothing(fs):
+    """T8 invariant 1: power cut of the MDT under load; the partner takes over; ordinary recovery."""
+    load = Load(fs, ["small_files", "holder", "database", "digest"], "kill-mdt")
+    load.wait_busy()
+    dead = fs.server("MDT0000")
+    dead.kill()
+    fs.start_target("MDT0000", "mds2")
+    load.wait_busy(deadline_s=240)
+    load.finish()
+    assert fs.total("evictions") == 0
+    dead.start()
+    fs.install(dead)
+    fs.move("MDT0000", "mds1")
+
+
+def test_killed_oss_loses_nothing(fs):
+    load = Load(fs, ["digest", "database", "holder"], "kill-oss")
+    load.wait_busy(5)
+    dead = fs.server("OST0000")
+    dead.kill()
+    dead.start()
+    fs.install(dead)
+    fs.start_target("OST0000")
+    fs.start_target("OST0001")
+    load.wait_busy(5, deadline_s=240)
+    load.finish()
+    assert fs.total("evictions") == 0
+
+
+def test_network_cut_is_ridden_out(fs):
+    load = Load(fs, ["small_files", "digest"], "cut")
+    load.wait_busy(5)
+    fs.server("OST0000").cut()
+    threading.Event().wait(3)  # the fault itself lasts: nothing to wait for
+    fs.server("OST0000").heal()
+    load.wait_busy(5, deadline_s=240)
+    load.finish()
+
+
+# ---- bad input: what it says, and that nothing is left behind
+
+def fails(node, command, *words, timeout=120):
+    result = node.run(command, check=False, timeout=timeout)
+    assert result.rc != 0, f"{command} succeeded"
+    for word in words:
+        assert word.lower() in result.out.lower(), f"{command} says: {result.out}"
+
+
+def test_bad_mounts_say_why(fs):
+    client, server = fs.clients[0], fs.server("OST0000")
+    client.run("mkdir -p /mnt/bad")
+    fails(client, f"mount -t lull {fs.mgs_nids}:/nosuchfs /mnt/bad", "nosuchfs")
+    fails(client, "mount -t lull 10.0.0.250@tcp:/lull /mnt/bad", "10.0.0.250", timeout=180)
+    fails(client, f"mount -t lull nonsense:/lull /mnt/bad", "nid")
+    fails(client, f"mount -t lull -o nonsense {fs.mgs_nids}:/lull /mnt/bad", "nonsense")
+    fails(server, "mkdir -p /mnt/bad; mount -t lull /dev/null /mnt/bad", "not a block device")
+    fails(server, "mount -t lull /dev/lab/ost0 /mnt/bad", "ost0")  # started already
+    fails(fs.cluster["mds2"], "mkdir -p /mnt/bad; mount -t lull /dev/lab/mdt /mnt/bad", "/dev/lab/mdt", timeout=180)  # by the partner
+    fails(server, "truncate -s 64M /tmp/img; mke2fs -q /tmp/img; modprobe loop; d=$(losetup -f --show /tmp/img);"
+                  " mount -t lull $d /mnt/bad; rc=$?; losetup -d $d; exit $rc", "mkfs.lull")
+
+
+def test_tools_refuse_nonsense(fs):
+    node = fs.server("OST0000")
+    fails(node, "lctl get_param no.such.param", "no.such.param")
+    fails(node, "lctl set_param obdfilter.lull-OST0000.instance=5", "read-only")
+    fails(node, "lctl set_param obdfilter.lull-OST0000.controlled_shutdown=maybe", "invalid")
+    fails(node, "lctl ping 10.0.0.250@tcp")
+    fails(node, "mkfs.lull --ost --index 0 --mgsnode 10.0.0.1@tcp /dev/lab/ost0", "in use")
+    node.run("lctl ping 10.0.0.1@tcp && lctl dl | grep obdfilter && lctl list_param 'obdfilter.*.recovery*'")
+
+
+def test_random_bytes_at_the_port(fs):
+    fs.clients[0].run(f"""/usr/bin/python3 - <<'END'
+import os, socket
+for size in (1, 31, 32, 33, 100, 5000, 300000):
+    for _ in range(5):
+        s = socket.create_connection(("{fs.server('MDT0000').address}", 988), timeout=10)
+        try:
+            s.sendall(os.urandom(size))
+            s.shutdown(socket.SHUT_WR)
+            while s.recv(4096): pass
+        except OSError:
+            pass
+        s.close()
+END
+ls {lullfs.MOUNT} > /dev/null""", timeout=120)
+
+
+def test_full_disk(fs):
+    """A write accepted into the cache never fails later; the file system says ENOSPC and lives on."""
+    out = fs.clients[0].run(f"""/usr/bin/python3 - <<'END'
+import errno, os
+path, done = "{lullfs.MOUNT}/full", 0
+fd = os.open(path, os.O_CREAT | os.O_RDWR)
+try:
+    while True:
+        done += os.pwrite(fd, bytes([done >> 20 & 255]) * (1 << 20), done)
+except OSError as e:
+    assert e.errno == errno.ENOSPC, e
+os.fsync(fd)  # everything accepted is written
+for at in range(0, done - done % (1 << 20), 16 << 20):
+    assert os.pread(fd, 100, at) == bytes([at >> 20 & 255]) * 100, at
+os.close(fd)
+os.unlink(path)
+print("accepted", done)
+END""", timeout=600).out
+    assert int(out.split()[-1]) > 100 << 20
+    fs.clients[1].run(f"for i in $(seq 100); do dd if=/dev/zero of={lullfs.MOUNT}/again bs=1M count=20 conv=fsync 2>/dev/null && exit 0;"
+                      " sleep 1; done; exit 1", timeout=300)
+
+
+def test_unclean_target_of_another_version_does_not_start(fs):
+    """A4, invariant 7."""
+    fs.server("MDT0000").kill()
+    node = fs.server("MDT0000")
+    node.start()
+    fs.install(node, protocol_max=1)
+    fails(node, f"mkdir -p /mnt/mdt; mount -t lull /dev/lab/mdt /mnt/mdt", "force", timeout=180)
+    fs.unload(node)
+    fs.install(node, protocol_max=2)
+    fs.start_target("MDT0000")
+    fs.clients[0].run(f"ls {lullfs.MOUNT} >/dev/null", timeout=240)
+    assert fs.total("evictions") == 0
+
+
+def test_namespace_can_be_read_from_the_device_alone(fs):
+    fs.clients[0].run(f"mkdir -p {lullfs.MOUNT}/plain/sub; echo x > {lullfs.MOUNT}/plain/sub/file; ln -s t {lullfs.MOUNT}/plain/link; sync")
+    fs.shutdown("MDT0000")
+    fs.umount_target("MDT0000")
+    node = fs.server("MDT0000")
+    node.run("mount -o ro /dev/lab/mdt /mnt/mdt; find /mnt/mdt/ROOT/plain | sort; umount /mnt/mdt")
+    fs.start_target("MDT0000")
+    fs.clients[0].run(f"cat {lullfs.MOUNT}/plain/sub/file", timeout=120)

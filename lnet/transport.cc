@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Three tasks beside one for each connection: accept; the watchdog, which only closes what is
+ * silent and buries what is closed, so it never blocks; and the prober, whose pings may block until
+ * the watchdog frees it.
+ */
+#include "kapi/log.h"
+#include "lnet/connection.h"
+
+namespace lull {
+
+namespace {
+
+constexpr size_t kConnectionsMax = 1u << 18;
+constexpr size_t kBatch = 16;  // connections looked after in one go without the lock
+constexpr uint64_t kAcceptBackoffMs = 100;
+
+struct Table {
+    List<TcpConnection, &TcpConnection::hook> connections;  // one reference each
+    kapi_sock* listener = nullptr;
+    unsigned callers = 0;  // inside connect() or ping()
+    bool stopping = false;
+    bool stopped = false;  // no connection is left: the watchdog may end
+    bool bury = false;     // some receive task is done
+};
+
+class TransportImpl final : public Transport, public ConnectionOwner {
+public:
+    TransportImpl(kapi_net* net, const TransportOptions& options) : net_(net), options_(options) {}
+    ~TransportImpl() override { shutdown(); }
+
+    Status start();
+    Status listen(Acceptor* acceptor) override;
+    Result<Ref<Connection>> connect(Nid nid, ConnectionSink* sink, uint64_t deadline_ns) override;
+    Result<uint64_t> ping(Nid nid, uint64_t deadline_ns) override;
+    Nid own_nid() const override { return Nid{kapi_net_default_addr(net_)}; }
+    void shutdown() override;
+    void on_receive_task_done() override;
+
+private:
+    using Batch = Ref<TcpConnection>[kBatch];
+    Result<Ref<TcpConnection>> open(Nid nid, ConnectionSink* sink, uint64_t deadline_ns);
+    Result<Ref<TcpConnection>> open_as_caller(Nid nid, ConnectionSink* sink, uint64_t deadline_ns);
+    Status add(Ref<TcpConnection> connection);
+    void drop(TcpConnection& connection);
+    void accept_task();
+    void accept_one(kapi_sock* sock, uint32_t addr);
+    void watchdog_task();
+    void prober_task();
+    void bury();
+    bool close_expired();  // true: there may be more
+    bool probe_some();     // likewise
+    template <class P> size_t collect(Batch& batch, P wanted);
+    uint64_t tick_ms() const;
+
+    kapi_net* const net_;
+    const TransportOptions options_;
+    Acceptor* acceptor_ = nullptr;
+    Guarded<Table> table_{LockRank::kLnet};
+    CondVar changed_;
+    Task accept_task_, watchdog_task_, prober_task_;
+};
+
+}  // namespace
+
+Result<Owned<Transport>> Transport::create(kapi_net* net, const TransportOptions& options)
+{
+    Owned<TransportImpl> transport = make<TransportImpl>(net, options);
+    if (!transport) return -kENOMEM;
+    TRY(transport->start());
+    return Owned<Transport>(std::move(transport));
+}
+
+Status TransportImpl::start()
+{
+    TRY(watchdog_task_.start<&TransportImpl::watchdog_task>(this, "lull_watchdog"));
+    return prober_task_.start<&TransportImpl::prober_task>(this, "lull_prober");
+}
+
+uint64_t TransportImpl::tick_ms() const
+{
+    uint64_t ms = options_.keepalive_ms / 4;
+    return ms < 50 ? 50 : ms > 1000 ? 1000 : ms;
+}
+
+// ---- table
+
+Status TransportImpl::add(Ref<TcpConnection> connection)
+{
+    {
+        auto table = table_.lock();
+        if (table->stopping) return -kESHUTDOWN;
+        if (table->connections.size() >= kConnectionsMax) return -kENFILE;
+        connection->ref();
+        table->connections.push_back(*connection);
+    }
+    Status s = connection->start();
+    if (!s.ok()) drop(*connection);
+    return s;
+}
+
+void TransportImpl::drop(TcpConnection& connection)
+{
+    {
+        auto table = table_.lock();
+        table->connections.erase(table->connections.iterator_to(connection));
+        changed_.wake_all();
+    }
+    Ref<TcpConnection>::adopt(&connection).reset();
+}
+
+template <class P> size_t TransportImpl::collect(Batch& batch, P wanted)
+{
+    size_t n = 0;
+    auto table = table_.lock();
+    for (TcpConnection& c : table->connections) {
+        if (n == kBatch) break;
+        if (wanted(c)) batch[n++] = Ref<TcpConnection>(&c);
+    }
+    return n;
+}
+
+void TransportImpl::on_receive_task_done()
+{
+    auto table = table_.lock();
+    table->bury = true;
+    changed_.wake_all();
+}
+
+// ---- outgoing
+
+Result<Ref<TcpConnection>> TransportImpl::open(Nid nid, ConnectionSink* sink, uint64_t deadline_ns)
+{
+    kapi_sock* sock = nullptr;
+    TRY(Status(kapi_sock_connect(net_, nid.addr, options_.port, deadline_ns, &sock)));
+    auto connection = make_ref<TcpConnection>(*this, sock, nid, sink, nullptr, options_);
+    if (!connection) {
+        kapi_sock_close(sock);
+        return -kENOMEM;
+    }
+    TRY(add(connection));
+    TRY(connection->wait_greeted(deadline_ns));
+    return connection;
+}
+
+Result<Ref<TcpConnection>> TransportImpl::open_as_caller(Nid nid, ConnectionSink* sink,
+                                                         uint64_t deadline_ns)
+{
+    {
+        auto table = table_.lock();
+        if (table->stopping) return -kESHUTDOWN;
+        table->callers++;
+    }
+    auto result = open(nid, sink, deadline_ns);
+    auto table = table_.lock();
+    table->callers--;
+    changed_.wake_all();
+    return result;
+}
+
+Result<Ref<Connection>> TransportImpl::connect(Nid nid, ConnectionSink* sink, uint64_t deadline_ns)
+{
+    Ref<TcpConnection> connection = TRY(open_as_caller(nid, sink, deadline_ns));
+    return Ref<Connection>(connection);
+}
+
+Result<uint64_t> TransportImpl::ping(Nid nid, uint64_t deadline_ns)
+{
+    Ref<TcpConnection> connection = TRY(open_as_caller(nid, nullptr, deadline_ns));
+    auto result = connection->round_trip(deadline_ns);
+    connection->close();
+    return result;
+}
+
+// ---- incoming
+
+Status TransportImpl::listen(Acceptor* acceptor)
+{
+    kapi_sock* listener = nullptr;
+    TRY(Status(kapi_sock_listen(net_, options_.port, &listener)));
+    {
+        auto table = table_.lock();
+        if (!table->listener && !table->stopping) {
+            table->listener = listener;
+            acceptor_ = acceptor;
+            listener = nullptr;
+        }
+    }
+    if (listener) {
+        kapi_sock_close(listener);
+        return -kEALREADY;
+    }
+    return accept_task_.start<&TransportImpl::accept_task>(this, "lull_accept");
+}
+
+void TransportImpl::accept_task()
+{
+    kapi_sock* listener = table_.lock()->listener;
+    for (;;) {
+        kapi_sock* sock = nullptr;
+        uint32_t addr = 0;
+        int rc = kapi_sock_accept(listener, &sock, &addr);
+        if (table_.lock()->stopping) {
+            if (rc == 0) kapi_sock_close(sock);
+            return;
+        }
+        if (rc == 0) {
+            accept_one(sock, addr);
+            continue;
+        }
+        if (bad_peer_log.allow()) log_warn("cannot accept a connection: error %d", rc);
+        kapi_sleep_ns(kAcceptBackoffMs * kMsec);
+    }
+}
+
+void TransportImpl::accept_one(kapi_sock* sock, uint32_t addr)
+{
+    auto connection = make_ref<TcpConnection>(*this, sock, Nid{addr}, nullptr, acceptor_, options_);
+    if (!connection) {
+        kapi_sock_close(sock);
+        return;
+    }
+    Status s = add(connection);
+    if (!s.ok() && bad_peer_log.allow())
+        log_warn("connection from %s refused: error %d", to_text(Nid{addr}).c_str(), s.error());
+}
+
+// ---- care
+
+bool TransportImpl::close_expired()
+{
+    Batch batch;
+    uint64_t now = now_ns();
+    size_t n = collect(batch, [now](TcpConnection& c) { return c.is_expired(now); });
+    for (size_t i = 0; i < n; i++) batch[i]->close_because(-kETIMEDOUT);
+    return n == kBatch;
+}
+
+void TransportImpl::bury()
+{
+    for (;;) {
+        Batch batch;
+        size_t n = collect(batch, [](TcpConnection& c) { return c.receive_task_done(); });
+        for (size_t i = 0; i < n; i++) {
+            batch[i]->join();
+            drop(*batch[i]);
+        }
+        if (n < kBatch) return;
+    }
+}
+
+void TransportImpl::watchdog_task()
+{
+    for (;;) {
+        {
+            auto table = table_.lock();
+            (void)table.wait_until(
+                changed_, [&] { return table->bury || table->stopped; },
+                deadline_after_ms(tick_ms()));
+            if (table->stopped) return;
+            table->bury = false;
+        }
+        while (close_expired()) {
+        }
+        bury();
+    }
+}
+
+void TransportImpl::prober_task()
+{
+    for (;;) {
+        {
+            auto table = table_.lock();
+            (void)table.wait_until(
+                changed_, [&] { return table->stopped; }, deadline_after_ms(tick_ms()));
+            if (table->stopped) return;
+        }
+        for (size_t round = 0; round < kConnectionsMax / kBatch && probe_some(); round++) {
+        }
+    }
+}
+
+bool TransportImpl::probe_some()
+{
+    Batch batch;
+    uint64_t now = now_ns();
+    size_t n = collect(batch, [now](TcpConnection& c) { return c.wants_probe(now); });
+    for (size_t i = 0; i < n; i++) batch[i]->probe();
+    return n == kBatch;
+}
+
+void TransportImpl::shutdown()
+{
+    kapi_sock* listener;
+    {
+        auto table = table_.lock();
+        if (table->stopped) return;
+        table->stopping = true;
+        listener = table->listener;
+    }
+    if (listener) kapi_sock_shutdown(listener);
+    accept_task_.join();
+    if (listener) kapi_sock_close(listener);
+    for (;;) {
+        Batch batch;
+        size_t n = collect(batch, [](TcpConnection& c) { return !c.is_closed(); });
+        for (size_t i = 0; i < n; i++) batch[i]->close();
+        if (n == kBatch) continue;
+        auto table = table_.lock();
+        if (table->connections.empty() && table->callers == 0) {
+            table->stopped = true;
+            changed_.wake_all();
+            break;
+        }
+        (void)table.wait(changed_, deadline_after_ms(tick_ms()));
+    }
+    watchdog_task_.join();
+    prober_task_.join();
+}
+
+}  // namespace lull

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kapi/log.h"
+#include "ptlrpc/import_impl.h"
+
+namespace lull {
+
+namespace {
+
+// Lull's own codes say something to ptlrpc only.
+Status without_own_codes(Status s)
+{
+    return s.is(kERetryLater) || s.is(kEEvicted) ? Status(-kEIO) : s;
+}
+
+bool may_send_in_recovery(ImportState s)
+{
+    using enum ImportState;
+    return s == kFull || s == kReplayLocks || s == kReplayWait || s == kRecover;
+}
+
+}  // namespace
+
+// ---- one operation, from the gate to its end
+
+Status ImportImpl::call(Request& r)
+{
+    const OpcodeInfo& info = opcode_info(r.opcode());
+    if (info.gate == GateClass::kCallback) return -kEINVAL;
+    bool own;
+    {
+        MutexLock lock(lock_);
+        own = is_own_task();
+    }
+    bool gated = info.gate == GateClass::kGated && !r.in_recovery && !own;
+    bool enter = gated && !r.admitted;
+    bool parks_here =
+        !own && !r.try_gate && (enter || !gated);  // else the caller has to go back to its gates
+    for (uint64_t backoff_ms = kParkBackoffMinMs;;
+         backoff_ms = longer_backoff(backoff_ms, kParkBackoffMaxMs)) {
+        if (enter) TRY(r.try_gate ? gate_->try_enter() : gate_->enter(r.gate_wait));
+        Status s = call_once(r);
+        if (enter) gate_->leave();
+        if (!s.is(kEPark)) return without_own_codes(s);
+        {
+            MutexLock lock(lock_);
+            stats_.parked++;
+        }
+        if (!parks_here) return s;
+        // The server parks us before the blocking callback closed our gate: do not run against it
+        // in a loop.
+        if (!enter || gate_->state() == Gate::State::kOpen) TRY(pause(backoff_ms, r.reply_wait));
+    }
+}
+
+Status ImportImpl::pause(uint64_t ms, WaitMode mode)
+{
+    MutexLock lock(lock_);
+    Status s = changed_.wait_until(
+        lock, [&] { return closing_; }, deadline_after_ms(ms), mode);
+    return s.is(kETIMEDOUT) || s.ok() ? kOk : s;
+}
+
+Status ImportImpl::call_once(Request& r)
+{
+    MutexLock lock(lock_);
+    bool own = is_own_task();
+    LULL_ASSERT(!r.track.hook.is_linked());
+    TRY(wait_turn(lock, r, own));
+    CondVar done;
+    r.track.waiter = &done;
+    r.track.own = own;
+    if (!own) stats_.requests++;
+    if (Status s = send_first(lock, r); !s.ok()) {
+        r.track.waiter = nullptr;
+        return s;
+    }
+    return wait_reply(lock, r, done);
+}
+
+// Waits until the request may be sent; it has its slot then.
+Status ImportImpl::wait_turn(MutexLock& lock, Request& r, bool own)
+{
+    bool needs_slot = opcode_info(r.opcode()).slot;
+    r.track.slot = kNoSlot;
+    uint64_t epoch = eviction_epoch_;
+    for (;;) {
+        bool goodbye = own && own_deadline_ns_ != kForever;
+        if (closing_ && !goodbye) return -kESHUTDOWN;
+        // While the client drops its cache it may wait for what the caller holds (a page, say): the
+        // caller must not wait for it.
+        bool being_evicted = state_ == ImportState::kEvicted && !own && !r.in_recovery;
+        if (epoch != eviction_epoch_ || being_evicted) return -kEIO;
+        bool ready =
+            own ? connection_ && !lost_
+                : state_ == ImportState::kFull || (r.in_recovery && may_send_in_recovery(state_));
+        if (ready && (!needs_slot || take_slot_locked(r))) return kOk;
+        if (own) return ready ? Status(-kEBUSY) : Status(-kENOTCONN);
+        CondVar& event = ready ? slot_free_ : changed_;
+        if (Status s = event.wait(lock, kForever, r.reply_wait); !s.ok()) {
+            slot_free_.wake_one();  // the wake-up may have been ours
+            return s;
+        }
+    }
+}
+
+// Gives the request its number and sends it. An error: nothing was sent, and it is on no list.
+Status ImportImpl::send_first(MutexLock& lock, Request& r)
+{
+    if (opcode_info(r.opcode()).gate == GateClass::kInternal) r.track.own = true;
+    r.track.xid = next_xid_++;
+    r.track.status = 0;
+    r.track.answered = r.track.resend = r.track.replayed = false;
+    Encoder message(wire_protocol_locked(r));
+    if (Status s = encode_locked(r, 0, message); !s.ok()) {
+        free_slot_locked(r);
+        return s;
+    }
+    r.ref();
+    sent_.push_back(r);
+    r.track.state = Request::Track::State::kSent;
+    send_bytes(lock, message, r);
+    return kOk;
+}
+
+// Drops the lock. A request that could not be sent is sent again after the reconnect that follows.
+void ImportImpl::send_bytes(MutexLock& lock, Encoder& message, Request& r)
+{
+    last_sent_ns_ = now_ns();
+    r.track.sent_over = connection_number_;
+    Ref<Connection> connection = connection_;
+    Ref<Request> keep(&r);
+    lock.unlock();
+    if (connection && !connection->send(message.output(), r.bulk_out()).ok()) connection->close();
+    connection.reset();
+    lock.relock();
+}
+
+Status ImportImpl::wait_reply(MutexLock& lock, Request& r, CondVar& done)
+{
+    while (r.track.state == Request::Track::State::kSent) {
+        uint64_t deadline = kForever;
+        if (r.track.own)
+            deadline = own_deadline_ns_ != kForever ? own_deadline_ns_ : next_keepalive_locked();
+        Status s =
+            done.wait(lock, deadline, r.track.own ? WaitMode::kUninterruptible : r.reply_wait);
+        if (r.track.state != Request::Track::State::kSent) break;
+        if (s.is(kERESTARTSYS)) {
+            r.track.waiter = nullptr;  // it goes on without us
+            return s;
+        }
+        if (!s.is(kETIMEDOUT)) continue;
+        if (now_ns() >= own_deadline_ns_) {
+            complete_locked(r, -kETIMEDOUT);
+            break;
+        }
+        keepalive(lock);
+    }
+    return Status(r.track.status);
+}
+
+// ---- encoding
+
+uint16_t ImportImpl::wire_protocol_locked(const Request& r) const
+{
+    return r.opcode() == Opcode::kConnect || protocol_ == kProtocolNone ? uint16_t{kProtocol1}
+                                                                        : protocol_;
+}
+
+Status ImportImpl::encode_locked(Request& r, uint32_t flags, Encoder& out)
+{
+    RpcHeader header;
+    header.kind = static_cast<uint16_t>(RpcKind::kRequest);
+    header.opcode = static_cast<uint16_t>(r.opcode());
+    header.flags = flags;
+    header.slot = r.track.slot;
+    header.xid = r.track.xid;
+    header.export_cookie = export_cookie_;
+    if (flags & (kRpcReplay | kRpcReplayOpen)) header.transno = r.transno;
+    TRY(begin_message(out));
+    r.encode(out);
+    return finish_message(out, header, r.bulk_out().size());
+}
+
+bool ImportImpl::take_slot_locked(Request& r)
+{
+    for (uint16_t i = 0; i < slots_granted_ && i < slot_used_.size(); i++) {
+        if (slot_used_[i]) continue;
+        slot_used_[i] = 1;
+        r.track.slot = i;
+        return true;
+    }
+    return false;
+}
+
+void ImportImpl::free_slot_locked(Request& r)
+{
+    if (r.track.slot == kNoSlot || r.track.slot >= slot_used_.size()) return;
+    slot_used_[r.track.slot] = 0;
+    slot_free_.wake_one();
+}
+
+// ---- replies
+
+void ImportImpl::on_message(Connection& from, Message&& message)
+{
+    RpcHeader header;
+    std::span<const uint8_t> body;
+    Status s = parse_header(message.body, message.bulk.size(), &header, &body);
+    if (s.ok() && header.kind == static_cast<uint16_t>(RpcKind::kReply))
+        return on_reply(from, header, body, message);
+    if (s.ok() && header.kind == static_cast<uint16_t>(RpcKind::kCallback))
+        return on_callback(from, header, body, std::move(message));
+    if (log_limit_.allow())
+        log_warn("%s: %s sent a message that is no reply, closing the connection", name(),
+                 to_text(from.peer()).c_str());
+    from.close();
+}
+
+void ImportImpl::on_reply(Connection& from, const RpcHeader& header, std::span<const uint8_t> body,
+                          Message& message)
+{
+    MutexLock lock(lock_);
+    if (connection_.get() != &from) return;
+    last_heard_ns_ = now_ns();
+    bool connecting = state_ == ImportState::kConnecting;
+    if (peer_status(header).is(kEEvicted) && !connecting) {
+        lock.unlock();
+        from.close();  // what it does not know us for any more will be settled when we connect
+                       // again
+        return;
+    }
+    if (on_replay_reply_locked(header, body, message)) return;
+    if (Request* r = find_sent_locked(header.xid)) {
+        Status s = take_reply_locked(*r, header, body, message);
+        if (s.is(kENOMEM) && peer_status(header).ok())
+            return from.close();  // it will be sent and answered again
+        complete_locked(*r, s);
+    }
+    if (!connecting) note_committed_locked(header.last_committed);
+}
+
+// Reads the reply into the request. Its status, or what is wrong with the reply.
+Status ImportImpl::take_reply_locked(Request& r, const RpcHeader& header,
+                                     std::span<const uint8_t> body, Message& message)
+{
+    if (header.opcode != static_cast<uint16_t>(r.opcode())) return -kEPROTO;
+    if (header.protocol < kProtocol1 || header.protocol > node_.options().protocol_max)
+        return -kEPROTO;
+    r.reply_flags = header.flags;
+    if (!r.track.answered) r.transno = header.transno;
+    TRY(peer_status(header));
+    Decoder in(header.protocol, body);
+    if (Status s = r.decode_reply(in); !s.ok()) {
+        if (log_limit_.allow())
+            log_warn("%s: bad reply to %s (%d)", name(), opcode_info(r.opcode()).name, s.error());
+        return s;
+    }
+    if (!r.track.answered) r.reply_bulk = std::move(message.bulk);
+    return kOk;
+}
+
+// The request leaves sent_, with the list's reference.
+void ImportImpl::complete_locked(Request& r, Status status)
+{
+    sent_.erase(sent_.iterator_to(r));
+    free_slot_locked(r);
+    if (r.track.xid == ping_xid_) ping_xid_ = 0;
+    r.track.status = status.error();
+    r.track.state = Request::Track::State::kDone;
+    r.track.answered = status.ok();
+    if (CondVar* waiter = std::exchange(r.track.waiter, nullptr)) waiter->wake_all();
+    if (r.transno > max_transno_ && status.ok()) max_transno_ = r.transno;
+    bool modifies = opcode_info(r.opcode()).modifies && r.transno > last_committed_;
+    if (status.ok() && !r.no_replay && !closing_ && (r.keep_committed || modifies))
+        keep_locked(r);
+    else
+        drop_list_reference(r);
+}
+
+Request* ImportImpl::find_sent_locked(uint64_t xid)
+{
+    for (Request& r : sent_) {
+        if (r.track.xid == xid) return &r;
+        if (r.track.xid > xid) break;
+    }
+    return nullptr;
+}
+
+// own: the requests that are never sent again; else the others.
+void ImportImpl::fail_sent_locked(Status why, bool own)
+{
+    for (auto it = sent_.begin(); it != sent_.end();) {
+        Request& r = *it++;
+        if (r.track.own == own) complete_locked(r, why);
+    }
+}
+
+// ---- callbacks
+
+namespace {
+struct CallbackWork : Node::Work {
+    Ref<ImportImpl> import;
+    RpcHeader header;
+    Message message;
+};
+}  // namespace
+
+// The server counts on it being seen: when it cannot be, a reconnect makes the server send it
+// again.
+void ImportImpl::on_callback(Connection& from, const RpcHeader& header, std::span<const uint8_t>,
+                             Message&& message)
+{
+    const OpcodeInfo* info = opcode_info(static_cast<uint16_t>(header.opcode));
+    if (!info || info->gate != GateClass::kCallback || header.export_cookie != cookie_ ||
+        header.protocol < kProtocol1 || header.protocol > node_.options().protocol_max) {
+        if (log_limit_.allow())
+            log_warn("%s: callback %u ignored", name(), static_cast<unsigned>(header.opcode));
+        return;
+    }
+    {
+        MutexLock lock(lock_);
+        if (connection_.get() != &from || closing_) return;
+        last_heard_ns_ = now_ns();
+        callbacks_++;
+    }
+    Owned<CallbackWork> work = make<CallbackWork>();
+    Status s = -kENOMEM;
+    if (work) {
+        work->import = Ref<ImportImpl>(this);
+        work->header = header;
+        work->message = std::move(message);
+        work->run = [](Node::Work* w) {
+            Owned<CallbackWork> mine(static_cast<CallbackWork*>(w));
+            std::span<const uint8_t> bytes = mine->message.body;
+            mine->import->run_callback(mine->header, bytes.subspan(mine->header.header_bytes));
+        };
+        s = node_.queue_work(*work);
+        if (s.ok()) (void)work.release();
+    }
+    if (s.ok()) return;
+    log_warn("%s: no memory for a callback, connecting again", name());
+    from.close();
+    MutexLock lock(lock_);
+    callbacks_--;
+    changed_.wake_all();
+}
+
+void ImportImpl::run_callback(const RpcHeader& header, std::span<const uint8_t> body)
+{
+    bool wanted;
+    {
+        MutexLock lock(lock_);
+        wanted = !closing_;
+    }
+    Decoder in(header.protocol, body);
+    if (wanted) client_.on_callback(static_cast<Opcode>(static_cast<uint16_t>(header.opcode)), in);
+    MutexLock lock(lock_);
+    callbacks_--;
+    changed_.wake_all();
+}
+
+}  // namespace lull

@@ -1,0 +1,758 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// An import against a fake target on another simulated host: calls, resends, replays, open replay,
+// eviction, park, kills.
+#include <cstdlib>
+
+#include "ptlrpc/fake_target_test.h"
+
+using namespace lull;
+using namespace lull::test;
+
+namespace {
+constexpr uint64_t kSeeds = 8;
+// LULL_TEST_SEEDS=n: n times as many; LULL_TEST_SEED=n: only this one.
+uint64_t from_environment(const char* name, uint64_t otherwise)
+{
+    const char* text = getenv(name);
+    return text ? strtoull(text, nullptr, 10) : otherwise;
+}
+template <class F> void for_seeds(F story, uint64_t seeds = kSeeds)
+{
+    uint64_t only = from_environment("LULL_TEST_SEED", 0);
+    uint64_t last = only ? only : seeds * from_environment("LULL_TEST_SEEDS", 1);
+    for (uint64_t seed = only ? only : 1; seed <= last; seed++) {
+        SCOPED_TRACE(seed);
+        story(seed);
+        if (testing::Test::HasFailure()) return;
+    }
+}
+}  // namespace
+
+TEST(Import, ConnectsAndStaysWhileIdle)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        EXPECT_EQ(c.import->protocol(), 2);
+        EXPECT_TRUE(c.until([&] { return c.client.first_full == 1; }));
+        EXPECT_EQ(c.client.last_result, static_cast<uint8_t>(ConnectResult::kNew));
+        c.world.run_for(60 * kSec);
+        EXPECT_TRUE(c.full());
+        EXPECT_EQ(c.client.disconnected, 0);
+        EXPECT_GT(c.target->pings, 50u);
+        EXPECT_LT(c.target->pings, 200u);
+        c.on(c.client_host, [&] {
+            TextSink out(4096);
+            c.import->describe(out);
+            EXPECT_NE(str(out.text()).find("state: FULL"), std::string::npos);
+        });
+    });
+}
+
+TEST(Import, ProtocolIsNegotiated)
+{
+    for (uint32_t theirs : {1u, 2u})
+        for (uint32_t ours : {1u, 2u}) {
+            Cluster c(5, ours);
+            c.stop_server();
+            c.server_protocol = theirs;
+            c.start_server();
+            c.mount();
+            EXPECT_EQ(c.import->protocol(), std::min(ours, theirs));
+            c.on(c.client_host, [&] { EXPECT_TRUE(c.create("a").ok()); });
+        }
+}
+
+TEST(Import, KeepsUntilCommitted)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.on(c.client_host, [&] {
+            for (const char* name : {"a", "b", "c"}) EXPECT_TRUE(c.create(name).ok());
+            EXPECT_EQ(c.import->replay_count(false), 3u);
+            auto write = make_ref<Call<OstWriteOp>>();
+            ASSERT_TRUE(write->bulk.resize(5000).ok());
+            write->op.bytes = 5000;
+            EXPECT_TRUE(c.import->call(*write).ok());
+            EXPECT_EQ(c.import->replay_bulk_bytes(), 5000u);
+            c.disk.commit();
+            EXPECT_TRUE(soon([&] { return c.import->replay_count(false) == 0; }));  // by a ping
+            EXPECT_EQ(c.import->last_committed(), 4u);
+            EXPECT_EQ(c.import->replay_bulk_bytes(), 0u);
+        });
+    });
+}
+
+TEST(Import, ManyCallersFewSlots)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.target->slots = 3;
+        c.mount();
+        int status[40];
+        for (int i = 0; i < 40; i++) c.create_async("f" + std::to_string(i), &status[i]);
+        EXPECT_TRUE(c.until([&] { return c.target->executed.size() == 40; }));
+        c.world.run_for(kSec);
+        for (int s : status) EXPECT_EQ(s, 0);
+        EXPECT_EQ(c.disk.log.size(), 40u);
+    });
+}
+
+// The reply is lost with the connection; the same instance answers the resend from the slot.
+TEST(Import, ResendAfterReset)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.target->withhold = true;
+        int a, b;
+        c.create_async("a", &a);
+        c.create_async("b", &b);
+        EXPECT_TRUE(c.until([&] { return c.target->withheld.size() == 2; }));
+        bool while_away = seed % 2;
+        c.world.network().cut(c.server, c.client_host);
+        c.world.network().reset_connections(c.server, c.client_host);
+        c.world.run_for(seed * 100 * kMsec);
+        if (while_away)
+            c.on(c.server, [&] { c.target->release(); });  // executed, the reply goes nowhere
+        c.world.network().heal_all();
+        EXPECT_TRUE(c.until_full_again(1));
+        c.world.run_for(500 * kMsec);
+        if (!while_away) c.on(c.server, [&] { c.target->release(); });
+        EXPECT_TRUE(c.until([&] { return a == 0 && b == 0; })) << c.world.report();
+        EXPECT_EQ(c.target->count("create a"), 1u);
+        EXPECT_EQ(c.target->count("create b"), 1u);
+        EXPECT_EQ(c.import->stats().resends, 2u);
+        EXPECT_EQ(c.client.last_result, static_cast<uint8_t>(ConnectResult::kReconnect));
+        EXPECT_EQ(c.client.first_full, 1);
+        EXPECT_EQ(c.client.disconnected, 1);
+    });
+}
+
+TEST(Import, SilentServerIsGivenUp)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        int status;
+        c.world.network().cut(c.server, c.client_host);
+        c.create_async("a", &status);
+        EXPECT_TRUE(c.until([&] { return c.import->state() != ImportState::kFull; }, 4000));
+        c.world.network().heal_all();
+        EXPECT_TRUE(c.until([&] { return status == 0; }));
+        EXPECT_EQ(c.disk.log.size(), 1u);
+    });
+}
+
+TEST(Import, ReplayAfterCrash)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        Ref<Call<MdsOpenOp>> kept, fresh;
+        c.on(c.client_host, [&] {
+            EXPECT_TRUE(c.create("old").ok());
+            kept = c.open("kept");
+            c.disk.commit();
+            EXPECT_TRUE(soon([&] { return c.import->replay_count(false) == 0; }));
+            EXPECT_TRUE(c.create("a").ok());
+            fresh = c.open("fresh");
+            EXPECT_TRUE(c.create("b").ok());
+            EXPECT_EQ(c.import->replay_count(false), 2u);
+            EXPECT_EQ(c.import->replay_count(true), 2u);
+        });
+        c.target->withhold = true;
+        int pending;
+        c.create_async("pending", &pending);
+        EXPECT_TRUE(c.until([&] { return c.target->withheld.size() == 1; }));
+        c.crash_server();
+        c.world.run_for(seed * 300 * kMsec);
+        c.start_server();
+        c.target->window_open = true;
+        EXPECT_TRUE(c.until([&] { return c.import->state() == ImportState::kReplayWait; }));
+        c.world.run_for(5 * kSec);  // pings go on while it waits
+        EXPECT_EQ(c.import->state(), ImportState::kReplayWait);
+        EXPECT_EQ(pending, kEINPROGRESS);
+        c.on(c.server, [&] { c.target->close_window(); });
+        EXPECT_TRUE(c.until([&] { return c.full() && pending == 0; })) << c.world.report();
+        std::vector<std::string> expected = {"reopen kept", "replay create a", "replay open fresh",
+                                             "replay create b", "create pending"};
+        EXPECT_EQ(c.target->executed, expected);
+        EXPECT_EQ(c.client.lock_replays, 1);
+        EXPECT_EQ(c.client.evicted, 0);
+        EXPECT_EQ(c.client.first_full, 2);
+        ImportStats s = c.import->stats();
+        EXPECT_EQ(s.replays, 2u);
+        EXPECT_EQ(s.open_replays, 2u);
+        EXPECT_EQ(s.resends, 1u);
+        EXPECT_EQ(c.target->connects.begin()->second.replays, 2u);
+        EXPECT_EQ(c.target->connects.begin()->second.resends, 1u);
+        c.on(c.client_host, [&] {
+            kept.reset();
+            fresh.reset();
+        });
+    });
+}
+
+// The server had executed and committed it, but the client saw no reply.
+TEST(Import, ResendOfSomethingCommitted)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.world.network().cut(c.server, c.client_host,
+                              sim::Network::Way::kThere);  // only replies vanish
+        int status;
+        c.create_async("a", &status);
+        EXPECT_TRUE(c.until([&] { return c.target->count("create a") == 1; }));
+        c.disk.commit();
+        c.world.network().heal_all();
+        c.crash_server();
+        c.start_server();
+        EXPECT_TRUE(c.until([&] { return status == 0; })) << c.world.report();
+        EXPECT_EQ(c.target->count("create a"), 0u);  // not again
+        EXPECT_EQ(c.disk.log.size(), 1u);
+    });
+}
+
+TEST(Import, OpenReplayAfterCleanRestart)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        std::vector<Ref<Call<MdsOpenOp>>> opens;
+        c.on(c.client_host, [&] {
+            for (int i = 0; i < 50; i++) opens.push_back(c.open("f" + std::to_string(i)));
+            EXPECT_TRUE(c.create("a").ok());
+        });
+        bool moved = seed % 2;
+        c.on(c.client_host, [&] { c.import->expect_restart(); });
+        c.restart_clean(moved ? &c.server2 : nullptr);
+        EXPECT_TRUE(c.until([&] { return c.client.first_full == 2 && c.full(); }));
+        EXPECT_EQ(c.target->executed.size(), 50u);
+        EXPECT_EQ(c.target->count("reopen f7"), 1u);
+        EXPECT_EQ(c.import->stats().replays, 0u);  // T7: the rest was committed
+        EXPECT_EQ(c.import->stats().resends, 0u);
+        EXPECT_EQ(c.client.lock_replays, 0);
+        EXPECT_EQ(c.client.last_result, static_cast<uint8_t>(ConnectResult::kResume));
+        c.on(c.client_host, [&] {
+            for (auto& o : opens) c.close(o);
+            opens.clear();
+            EXPECT_EQ(c.import->replay_count(true),
+                      50u);  // a close is not committed yet: its replay would need the open
+            c.disk.commit();
+            EXPECT_TRUE(soon([&] {
+                return c.import->replay_count(true) == 0 && c.import->replay_count(false) == 0;
+            }));
+        });
+    });
+}
+
+TEST(Import, ReplayOfACloseFindsItsOpen)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.on(c.client_host, [&] {
+            auto o = c.open("f");
+            if (seed % 2) {
+                c.disk.commit();
+                EXPECT_TRUE(soon([&] { return c.import->last_committed() == 1; }));
+            }
+            c.close(o);
+        });
+        c.crash_server();
+        c.start_server();
+        EXPECT_TRUE(c.until([&] { return c.client.first_full == 2; }));
+        std::vector<std::string> expected = {seed % 2 ? "reopen f" : "replay open f",
+                                             "replay close"};
+        EXPECT_EQ(c.target->executed, expected);
+    });
+}
+
+TEST(Import, Eviction)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        Ref<Call<MdsOpenOp>> open;
+        c.on(c.client_host, [&] {
+            open = c.open("f");
+            EXPECT_TRUE(c.create("x").ok());
+        });
+        c.target->withhold = true;
+        int status;
+        c.create_async("a", &status);
+        EXPECT_TRUE(c.until([&] { return c.target->withheld.size() == 1; }));
+        c.on(c.server, [&] {
+            c.disk.clients.clear();
+            for (auto& e : c.target->exports) e.second->kill();
+            c.target->withhold = false;
+        });
+        EXPECT_TRUE(
+            c.until([&] { return c.client.evicted == 1 && c.full(); }));  // a ping finds out
+        EXPECT_TRUE(c.until([&] { return status != kEINPROGRESS; }));
+        EXPECT_EQ(status, -kEIO);
+        EXPECT_EQ(c.import->replay_count(false) + c.import->replay_count(true), 0u);
+        c.on(c.client_host, [&] {
+            EXPECT_TRUE(c.create("b").ok());
+            c.import->forget(*open);
+            open.reset();
+        });
+        EXPECT_EQ(c.import->stats().evictions, 1u);
+        c.on(c.server, [&] { c.target->withheld.clear(); });
+    });
+}
+
+TEST(Import, LightImportsAreNotEvicted)
+{
+    Cluster c(3);
+    c.mount(0, kConnectLight);
+    c.target->withhold = true;
+    int status;
+    c.create_async("a", &status);
+    EXPECT_TRUE(c.until([&] { return c.target->withheld.size() == 1; }));
+    c.crash_server();
+    c.disk.clients.clear();
+    c.start_server();
+    EXPECT_TRUE(c.until([&] { return status != kEINPROGRESS; }));
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(c.client.evicted, 0);
+}
+
+TEST(Import, ParkedRequestsGoBackBehindTheGate)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.target->park = true;
+        int status;
+        c.create_async("a", &status);
+        EXPECT_TRUE(c.until([&] { return c.target->parked >= 2; }));
+        c.import->gate().close(Gate::kActiveLock);
+        EXPECT_TRUE(c.until([&] { return c.import->gate().waiting() == 1; }));
+        unsigned parked = c.target->parked;
+        EXPECT_EQ(c.import->gate().state(), Gate::State::kParked);
+        c.world.run_for(5 * kSec);
+        EXPECT_EQ(c.target->parked, parked);
+        c.target->park = false;
+        c.import->gate().reopen(Gate::kActiveLock);
+        EXPECT_TRUE(c.until([&] { return status == 0; }));
+        EXPECT_EQ(c.target->count("create a"), 1u);
+        EXPECT_EQ(c.import->stats().parked, parked);
+        // Whoever holds the gate himself has to let go himself.
+        c.target->park = true;
+        c.on(c.client_host, [&] {
+            auto call = make_ref<Call<MdsGetattrOp>>();
+            call->admitted = true;
+            EXPECT_TRUE(c.import->call(*call).is(kEPark));
+            c.import->gate().close(Gate::kBarrier);
+            auto other = make_ref<Call<MdsGetattrOp>>();
+            other->try_gate = true;
+            EXPECT_TRUE(c.import->call(*other).is(kEPark));
+        });
+    });
+}
+
+TEST(Import, SignalAtTheGate)
+{
+    Cluster c(2);
+    c.mount(Gate::kActiveLock);
+    int status;
+    auto task = c.create_async("a", &status);
+    EXPECT_TRUE(c.until([&] { return c.import->gate().waiting() == 1; }));
+    c.world.signal(task, false);
+    EXPECT_TRUE(c.until([&] { return status == -kERESTARTSYS; }));
+    EXPECT_TRUE(c.target->executed.empty());
+}
+
+TEST(Import, KilledCallerLetsGo)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.target->slots = 1;
+        c.mount();
+        c.target->withhold = true;
+        int a, b;
+        auto task = c.create_async("a", &a);
+        EXPECT_TRUE(c.until([&] { return c.target->withheld.size() == 1; }));
+        c.world.signal(task, false);
+        c.world.run_for(kSec);
+        EXPECT_EQ(a, kEINPROGRESS);
+        c.world.signal(task, true);
+        EXPECT_TRUE(c.until([&] { return a == -kERESTARTSYS; }));
+        c.create_async("b", &b);
+        c.world.run_for(kSec);
+        EXPECT_EQ(b, kEINPROGRESS);  // the slot is still taken
+        c.on(c.server, [&] { c.target->release(); });
+        EXPECT_TRUE(c.until([&] { return b == 0; }));
+        EXPECT_EQ(c.import->replay_count(false), 2u);  // it counts, nobody waits for it or not
+    });
+}
+
+TEST(Import, CallsWaitUntilFull)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.crash_server();
+        EXPECT_TRUE(c.until([&] { return !c.full(); }));
+        int a, b;
+        c.create_async("a", &a);
+        auto killed = c.create_async("b", &b);
+        c.world.run_for(10 * kSec);
+        EXPECT_EQ(a, kEINPROGRESS);
+        c.world.signal(killed, true);
+        EXPECT_TRUE(c.until([&] { return b == -kERESTARTSYS; }));
+        c.start_server();
+        EXPECT_TRUE(c.until([&] { return a == 0; }));
+        EXPECT_EQ(c.target->count("create b"), 0u);
+    });
+}
+
+TEST(Import, CloseFailsWhatIsPending)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount(seed % 3 == 0 ? uint32_t{Gate::kActiveLock} : 0u);
+        c.target->withhold = true;
+        int status;
+        c.create_async("a", &status);
+        c.world.run_for(seed % 2 ? kSec : kMsec / 10);
+        if (seed % 4 == 1) c.world.network().cut(c.server, c.client_host);
+        c.on(c.client_host, [&] { c.import->close(); });
+        EXPECT_TRUE(c.until([&] { return status == -kESHUTDOWN; }));
+        EXPECT_EQ(c.import->state(), ImportState::kClosed);
+        c.world.network().heal_all();
+        c.on(c.server, [&] { c.target->withheld.clear(); });
+    });
+}
+
+TEST(Import, CloseDuringTheRecoveryWindow)
+{
+    Cluster c(4);
+    c.mount();
+    c.on(c.client_host, [&] { EXPECT_TRUE(c.create("a").ok()); });
+    c.crash_server();
+    c.start_server();
+    c.target->window_open = true;
+    EXPECT_TRUE(c.until([&] { return c.import->state() == ImportState::kReplayWait; }));
+    uint64_t began = c.world.now_ns();
+    c.on(c.client_host, [&] { c.import->close(); });
+    EXPECT_LT(c.world.now_ns() - began, 3 * kSec);
+    c.on(c.server, [&] { c.target->withheld.clear(); });
+}
+
+TEST(Import, WhyAFirstConnectFails)
+{
+    Cluster c(1);
+    c.on(c.client_host, [&] {
+        auto attempt = [&](uint64_t ms) {
+            c.make_import(0, kConnectUpdateLock);
+            uint64_t began = now_ns();
+            Status s = c.import->connect(deadline_after_ms(ms), WaitMode::kKillable);
+            EXPECT_LE(now_ns() - began, (ms + 100) * kMsec);
+            c.import->close();
+            c.import.reset();
+            return s;
+        };
+        c.target->connect_status = -kEPROTONOSUPPORT;
+        EXPECT_TRUE(attempt(60000).is(kETIMEDOUT) == false);
+        c.target->connect_status = 0;
+        c.target->retry_later = true;
+        EXPECT_TRUE(attempt(3000).is(kETIMEDOUT));
+        c.make_import(0, kConnectUpdateLock);  // T9: waited out
+        kapi_net* net = c.client_host.net();
+        (void)net;
+        c.client_host.spawn("later", [&] {
+            kapi_sleep_ns(5 * kSec);
+            c.target->retry_later = false;
+        });
+        EXPECT_TRUE(c.import->connect(deadline_after_ms(60000), WaitMode::kKillable).ok());
+        c.import->close();
+        c.import.reset();
+    });
+    c.on(c.server, [&] { c.target->stop(); });
+    c.on(c.client_host, [&] {
+        c.make_import(0, kConnectUpdateLock);
+        Status s = c.import->connect(deadline_after_ms(500), WaitMode::kKillable);
+        EXPECT_FALSE(s.ok());
+    });
+    c.on(c.server, [&] { c.target->start(); });
+}
+
+TEST(Import, FailoverAndRecoverNow)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.on(c.client_host, [&] { EXPECT_TRUE(c.create("a").ok()); });
+        c.crash_server();
+        c.start_server(c.server2);
+        c.on(c.client_host, [&] {
+            EXPECT_TRUE(
+                c.import->recover_now(Nid{c.server2.address()}, deadline_after_ms(60000)).ok());
+            EXPECT_TRUE(c.create("b").ok());
+        });
+        EXPECT_EQ(c.target->count("replay create a"), 1u);
+    });
+}
+
+TEST(Import, CallbacksArrive)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.on(c.server, [&] {
+            auto call = make_ref<Call<LdlmBlAst>>();
+            for (uint64_t i = 1; i <= 20; i++) {
+                call->op.client_handle = i;
+                EXPECT_TRUE(c.target->exports.begin()->second->post(*call).ok());
+            }
+        });
+        EXPECT_TRUE(c.until([&] { return c.client.blasts.size() == 20; }));
+    });
+}
+
+// The import's own task calls; the connection breaks meanwhile; it must not wait for itself.
+TEST(Import, OwnTaskDoesNotWaitForItself)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        std::vector<int> results;
+        c.client.at_full = [&] {
+            auto call = make_ref<Call<MdsGetattrOp>>();
+            call->in_recovery = true;
+            results.push_back(c.import->call(*call).error());
+        };
+        c.target->withhold = true;
+        c.on(c.client_host, [&] {
+            c.make_import(0, kConnectUpdateLock);
+            EXPECT_TRUE(c.import->connect(deadline_after_ms(5000), WaitMode::kKillable).ok());
+        });
+        EXPECT_TRUE(c.until([&] { return c.target->withheld.size() == 1; }));
+        c.world.network().reset_connections(c.server, c.client_host);
+        c.target->withhold = false;
+        EXPECT_TRUE(c.until([&] { return results.size() == 2; }));
+        EXPECT_EQ(results[0], -kENOTCONN);
+        EXPECT_EQ(results[1], 0);
+        c.on(c.server, [&] { c.target->withheld.clear(); });
+        c.on(c.client_host, [&] { c.import->close(); });
+    });
+}
+
+// What a client that does not follow the protocol gets.
+TEST(Server, BadRequests)
+{
+    Cluster c(7);
+    c.mount();
+    c.on(c.client_host, [&] {
+        struct Raw : ConnectionSink {
+            std::vector<RpcHeader> replies;
+            int closed = 0;
+            void on_message(Connection&, Message&& m) override
+            {
+                RpcHeader h;
+                ASSERT_GE(m.body.size(), sizeof h);
+                memcpy(&h, m.body.data(), sizeof h);
+                replies.push_back(h);
+            }
+            void on_closed(Connection&, Status) override { closed++; }
+        } raw;
+        auto connection = c.client_node->transport().connect(Nid{c.server.address()}, &raw,
+                                                             deadline_after_ms(1000));
+        ASSERT_TRUE(connection.ok());
+        auto send = [&](uint16_t opcode, uint16_t protocol, uint64_t cookie, size_t body) {
+            std::vector<uint8_t> bytes(sizeof(RpcHeader) + body, 0xff);
+            RpcHeader h;
+            h.magic = kRpcMagic;
+            h.header_bytes = sizeof h;
+            h.protocol = protocol;
+            h.kind = static_cast<uint16_t>(RpcKind::kRequest);
+            h.opcode = opcode;
+            h.xid = 5;
+            h.export_cookie = cookie;
+            h.body_bytes = static_cast<uint32_t>(body);
+            memcpy(bytes.data(), &h, sizeof h);
+            size_t before = raw.replies.size();
+            EXPECT_TRUE(connection.value()->send(bytes, {}).ok());
+            EXPECT_TRUE(soon([&] { return raw.replies.size() > before; }));
+            EXPECT_EQ(raw.replies.back().xid, 5u);
+            return static_cast<int32_t>(static_cast<uint32_t>(raw.replies.back().status));
+        };
+        EXPECT_EQ(send(1, 1, 0, 10), -kEPROTO);
+        EXPECT_EQ(send(999, 1, 0, 0), -kEOPNOTSUPP);
+        EXPECT_EQ(send(15, 1, 0, 0), -kEPROTO);
+        EXPECT_EQ(send(3, 7, 0, 0), -kEPROTONOSUPPORT);
+        EXPECT_EQ(send(3, 1, 12345, 0), -kEEvicted);
+        uint8_t junk[200] = {};
+        EXPECT_TRUE(connection.value()->send(junk, {}).ok());
+        EXPECT_TRUE(soon([&] { return raw.closed == 1; }));
+        EXPECT_TRUE(c.create("still fine").ok());
+    });
+}
+
+TEST(Server, StatusOutOfRangeIsAProtocolError)
+{
+    Cluster c(8);
+    c.mount();
+    for (int status : {-4096, 1, 2000000000}) {
+        c.target->before = [status](ServerRequest& r) {
+            if (r.opcode() != Opcode::kMdsGetattr) return false;
+            r.reply_error(status);
+            return true;
+        };
+        c.on(c.client_host, [&] {
+            auto call = make_ref<Call<MdsGetattrOp>>();
+            EXPECT_TRUE(c.import->call(*call).is(kEPROTO));
+        });
+    }
+}
+
+// Crashes, cuts and resets at any moment; every create that was acknowledged is there once, and
+// everybody comes to an end.
+TEST(Import, StormsOfFaults)
+{
+    for_seeds(
+        [](uint64_t seed) {
+            Cluster c(seed);
+            c.target->slots = static_cast<uint16_t>(1 + seed % 5);
+            c.mount();
+            constexpr int kCallers = 6, kEach = 15;
+            int done = 0;
+            for (int i = 0; i < kCallers; i++)
+                c.client_host.spawn("caller", [&, i] {
+                    for (int j = 0; j < kEach; j++) {
+                        std::string name = std::to_string(i) + "/" + std::to_string(j);
+                        Status s = c.create(name);
+                        EXPECT_TRUE(s.ok()) << s.error();
+                        kapi_sleep_ns(kapi_random_u64() % (300 * kMsec));
+                    }
+                    done++;
+                });
+            sim::Rng& rng = c.world.user_rng();
+            for (int round = 0; round < 8; round++) {
+                c.world.run_for(rng.below(1500) * kMsec);
+                switch (rng.below(4)) {
+                case 0:
+                    c.crash_server();
+                    c.world.run_for(rng.below(3000) * kMsec);
+                    c.start_server(rng.below(2) ? c.server : c.server2);
+                    break;
+                case 1: c.world.network().reset_connections(*c.active, c.client_host); break;
+                case 2:
+                    c.world.network().cut(*c.active, c.client_host);
+                    c.world.run_for(rng.below(5000) * kMsec);
+                    c.world.network().heal_all();
+                    break;
+                default: c.disk.commit(); break;
+                }
+            }
+            EXPECT_TRUE(c.until([&] {
+                return done == kCallers && c.full() && c.import->instance() == c.disk.instance;
+            })) << c.world.report();
+            std::map<std::string, int> times;
+            for (auto& [transno, what] : c.disk.log) times[what]++;
+            EXPECT_EQ(times.size(), static_cast<size_t>(kCallers * kEach));
+            for (auto& [what, n] : times) EXPECT_EQ(n, 1) << what;
+            EXPECT_EQ(c.client.evicted, 0);
+        },
+        60);
+}
+
+// No memory now and then, on both sides: errors, but no hang, leak or crash.
+TEST(Import, LittleMemory)
+{
+    for_seeds(
+        [](uint64_t seed) {
+            Cluster c(seed);
+            c.mount();
+            c.client_host.fail_allocations(seed % 2 ? 20 : 0);
+            c.server.fail_allocations(seed % 3 ? 20 : 0);
+            int done = 0;
+            for (int i = 0; i < 4; i++)
+                c.client_host.spawn("caller", [&, i] {
+                    for (int j = 0; j < 30; j++) {
+                        Status s = c.create(std::to_string(i) + "/" + std::to_string(j));
+                        EXPECT_TRUE(s.ok() || s.is(kENOMEM)) << s.error();
+                    }
+                    done++;
+                });
+            EXPECT_TRUE(c.until([&] { return done == 4; })) << c.world.report();
+            c.client_host.fail_allocations(0);
+            c.server.fail_allocations(0);
+            std::map<std::string, int> times;
+            for (auto& [transno, what] : c.disk.log) times[what]++;
+            for (auto& [what, n] : times) EXPECT_EQ(n, 1) << what;
+        },
+        30);
+}
+
+TEST(Node, Control)
+{
+    auto result = sim::run(1, [] {
+        auto made = Node::create(sim::world().current_host()->net(), lull_node_options{});
+        ASSERT_TRUE(made.ok());
+        Node& node = *made.value();
+        static uint64_t value;
+        value = 5;
+        static const Param params[] = {
+            {"limit",
+             [](void* o, TextSink& out) {
+                 out.printf("%llu\n", static_cast<unsigned long long>(*static_cast<uint64_t*>(o)));
+                 return out.status();
+             },
+             [](void* o, Str v) {
+                 *static_cast<uint64_t*>(o) = TRY(parse_u64(v));
+                 return kOk;
+             }},
+            {"text",
+             [](void*, TextSink& out) {
+                 out.append("a: 1\nb: 2\n");
+                 return out.status();
+             },
+             nullptr},
+            {"poke", nullptr, [](void*, Str) { return kOk; }},
+        };
+        Device mdt("mdt", "lull-MDT0000", params, &value),
+            osc("osc", "lull-OST0000-osc", params, &value);
+        ASSERT_TRUE(node.add_device(mdt).ok());
+        EXPECT_TRUE(node.add_device(mdt).is(kEEXIST));
+        ASSERT_TRUE(node.add_device(osc).ok());
+        auto run = [&](uint32_t command, const char* in, int* error) {
+            TextSink out(1000);
+            *error = node.control(command, in, out).error();
+            return str(out.text());
+        };
+        int e;
+        EXPECT_EQ(run(1, "mdt.*", &e),
+                  "mdt.lull-MDT0000.limit\nmdt.lull-MDT0000.text\nmdt.lull-MDT0000.poke\n");
+        EXPECT_EQ(run(2, "mdt.*.limit", &e), "mdt.lull-MDT0000.limit=5\n");
+        EXPECT_EQ(run(2, "mdt.*.text", &e), "mdt.lull-MDT0000.text=\na: 1\nb: 2\n");
+        EXPECT_EQ(run(3, "*.*.limit=77", &e),
+                  "mdt.lull-MDT0000.limit\nosc.lull-OST0000-osc.limit\n");
+        EXPECT_EQ(value, 77u);
+        run(3, "mdt.*.limit=x", &e);
+        EXPECT_EQ(e, -kEINVAL);
+        run(3, "mdt.*.text=x", &e);
+        EXPECT_EQ(e, -kEACCES);
+        run(2, "mdt.*.poke", &e);
+        EXPECT_EQ(e, -kEACCES);
+        run(2, "nothing.*", &e);
+        EXPECT_EQ(e, -kENOENT);
+        EXPECT_EQ(run(4, "", &e), "  0 UP mdt lull-MDT0000 - 1\n  1 UP osc lull-OST0000-osc - 1\n");
+        run(5, "no nid", &e);
+        EXPECT_EQ(e, -kEINVAL);
+        run(9, "", &e);
+        EXPECT_EQ(e, -kEINVAL);
+        EXPECT_TRUE(node.listen().ok());
+        NidText own = to_text(node.transport().own_nid());
+        EXPECT_EQ(run(5, own.c_str(), &e).substr(0, 6), "12345-");
+        EXPECT_EQ(e, 0);
+        node.remove_device(mdt);
+        node.remove_device(osc);
+        EXPECT_EQ(node.make_uuid().size(), 36u);
+    });
+    ASSERT_TRUE(result.ok) << result.failure;
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Blocking ASTs and what happens to those who do not answer them: one task per namespace.
+#include "ldlm/server_impl.h"
+
+namespace lull {
+
+void LdlmServerImpl::callback_task()
+{
+    for (;;) {
+        Ref<ServerLock> lock;
+        {
+            auto s = state.lock();
+            while (!s->stop && s->asts.empty() && next_event_locked(*s) > now_ns())
+                (void)s.wait(callback_cond, next_event_locked(*s));
+            if (s->stop) return;
+            lock = next_ast_locked(*s);
+        }
+        if (lock) tell(std::move(lock));
+        while (evict_late()) {}
+    }
+}
+
+uint64_t LdlmServerImpl::next_event_locked(const S& s) const
+{
+    return s.deadlines.empty() ? kForever : s.deadlines.begin()->deadline_ns;
+}
+
+Ref<ServerLock> LdlmServerImpl::next_ast_locked(S& s)
+{
+    if (s.asts.empty()) return nullptr;
+    ServerLock& lock = s.asts.front();
+    s.asts.pop_front();
+    lock.told_ns = now_ns();
+    if (lock.deadline_hook.is_linked()) s.deadlines.erase(s.deadlines.iterator_to(lock));
+    if (!lock.resource->is_active_lock()) {
+        lock.deadline_ns = lock.told_ns + options.callback_timeout_ms * kMsec;
+        s.deadlines.insert(lock);
+    }
+    return Ref<ServerLock>(&lock);
+}
+
+// A client that is not connected is told when it is back (on_export_reconnected).
+void LdlmServerImpl::tell(Ref<ServerLock> lock)
+{
+    auto ast = make_ref<Call<LdlmBlAst>>();
+    Status status = -kENOMEM;
+    if (ast) {
+        ast->op.client_handle = lock->client_handle;
+        ast->op.server_handle = lock->handle;
+        status = lock->exp->post(*ast);
+    }
+    if (!status.is(kENOMEM)) return;
+    kapi_sleep_ns(kAstRetryMs * kMsec);
+    auto s = state.lock();
+    if (lock->state == ServerLock::State::kGranted) block_locked(*s, *lock);
+}
+
+bool LdlmServerImpl::evict_late()
+{
+    Ref<Export> late;
+    {
+        auto s = state.lock();
+        uint64_t now = now_ns();
+        if (s->stop || s->deadlines.empty() || s->deadlines.begin()->deadline_ns > now) return false;
+        ServerLock& lock = *s->deadlines.begin();
+        uint64_t since = locks_of(*lock.exp)->progress_ns;
+        if (since < lock.told_ns) since = lock.told_ns;
+        bool silent = since + options.callback_timeout_ms * kMsec <= now;
+        s->deadlines.erase(s->deadlines.begin());
+        lock.deadline_ns = (silent ? now : since) + options.callback_timeout_ms * kMsec;
+        s->deadlines.insert(lock);
+        if (silent) late = lock.exp;
+    }
+    if (late) owner.evict(*late, "did not give back a lock in time");
+    return true;
+}
+
+void LdlmServerImpl::on_export_reconnected(Export& exp)
+{
+    auto s = state.lock();
+    ExportLocks* mine = locks_of(exp);
+    if (!mine) return;
+    for (ServerLock& lock : mine->locks)
+        if (lock.blocking && lock.state == ServerLock::State::kGranted) block_locked(*s, lock);
+}
+
+}  // namespace lull

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The clean record (A12, B1): written at the end of a controlled shutdown, when everything is committed, as CONFIGS/clean_record_<kind>. Its
+ * presence with a good checksum and the instance of the target's own record *is* the clean flag. The next instance reads it, erases
+ * it durably before it serves, and keeps what it says in memory.
+ */
+#pragma once
+#include "target/target.h"
+
+namespace lull {
+
+inline constexpr char kSoftwareVersion[] = "Lull 0.1";
+using VersionText = Text<40>;
+
+struct CleanRecord {
+    static constexpr uint32_t kFormat = 1;
+    static constexpr size_t kClientsMax = 1u << 20, kOpensMax = 1u << 22;
+    struct Client {
+        UuidText uuid;
+        template <class Io> void io(Io& x) { x.text(uuid); }
+    };
+    uint32_t format = kFormat;
+    VersionText software;
+    uint16_t protocol = 0;
+    uint64_t instance = 0;
+    uint64_t last_transno = 0;
+    Vec<Client> clients;
+    Vec<ReservedOpen> opens;
+    template <class Io> void io(Io& x)
+    {
+        x.u32(format); x.text(software); x.u16(protocol); x.u64(instance); x.u64(last_transno);
+        x.list(clients, kClientsMax); x.list(opens, kOpensMax);
+    }
+};
+
+Status encode_clean_record(CleanRecord& record, Bytes* out);
+Result<CleanRecord> decode_clean_record(std::span<const uint8_t> bytes);  // -EIO: damaged or of another format
+
+// Two targets may share a device: each has a record of its own.
+Status write_clean_record(Store& store, TargetKind kind, CleanRecord& record);   // synced
+Result<CleanRecord> read_clean_record(Store& store, TargetKind kind);             // -ENOENT: not clean; -EIO
+Status erase_clean_record(Store& store, TargetKind kind);                         // synced
+
+// The record of the running instance, in last_rcvd.
+struct InstanceRecord {
+    static constexpr uint32_t kFormat = 1;
+    uint32_t format = kFormat;
+    uint64_t instance = 0;
+    uint16_t protocol = 0;
+    VersionText software;
+    template <class Io> void io(Io& x) { x.u32(format); x.u64(instance); x.u16(protocol); x.text(software); }
+};
+Result<InstanceRecord> read_instance(Store& store, TargetKind kind);              // -ENODATA: first start
+Status write_instance(Store& store, TargetKind kind, const InstanceRecord& record);
+Result<uint64_t> read_last_committed(Store& store, TargetKind kind);              // 0: none yet
+Status write_last_committed(Store& store, TargetKind kind, uint64_t transno);
+
+}  // namespace lull

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The pieces of a target alone: identity, slots, transaction numbers and group commit, clean record, start-up check, replay order.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "kapi/sim/world.h"
+#include "target/clean_record.h"
+#include "target/commit.h"
+#include "target/identity.h"
+#include "target/replay_queue.h"
+#include "target/reservations.h"
+#include "target/slots.h"
+#include "target/start_check.h"
+
+using namespace lull;
+
+// ---- identity
+
+TEST(Identity, CombinedDevice)
+{
+    Vec<TargetIdentity> ids;
+    Text<200> why;
+    Str text = "format=1\nfsname=lull\nkinds=mgs,mdt\nindex=0\nuuid=abc\nservicenode=10.0.0.1@tcp:10.0.0.2@tcp\n"
+               "stripesize=131072\nstripecount=2\n";
+    ASSERT_TRUE(parse_mountdata(text, &ids, &why).ok()) << why.c_str();
+    ASSERT_EQ(ids.size(), 2u);
+    EXPECT_STREQ(ids[0].name.c_str(), "MGS");
+    EXPECT_STREQ(ids[1].name.c_str(), "lull-MDT0000");
+    EXPECT_TRUE(ids[1].mgs_nids.empty());
+    EXPECT_EQ(ids[1].service_nids.size(), 2u);
+    EXPECT_EQ(ids[1].stripe_bytes, 131072u);
+    EXPECT_EQ(ids[1].stripe_count, 2u);
+}
+
+TEST(Identity, OstAndErrors)
+{
+    struct Case { const char* text; const char* says; };
+    const Case kBad[] = {
+        {"format=2\nkinds=ost\n", "format 2"},
+        {"format=1\nfsname=l\nkinds=ost\nuuid=u\n", "mgsnode"},
+        {"format=1\nfsname=l\nuuid=u\nmgsnode=1.2.3.4@tcp\n", "kinds"},
+        {"format=1\nkinds=ost\nuuid=u\nmgsnode=1.2.3.4@tcp\n", "fsname"},
+        {"format=1\nfsname=l\nkinds=ost\nmgsnode=1.2.3.4@tcp\n", "uuid"},
+        {"format=1\nwhat=ever\n", "line 2"},
+        {"format=1\nkinds=ost,mdt\n", "line 2"},
+        {"rubbish", "line 1"},
+        {"", "format 0"},
+    };
+    for (const Case& c : kBad) {
+        Vec<TargetIdentity> ids;
+        Text<200> why;
+        EXPECT_TRUE(parse_mountdata(c.text, &ids, &why).is(kEINVAL)) << c.text;
+        EXPECT_NE(std::string(why.c_str()).find(c.says), std::string::npos) << why.c_str();
+    }
+    Vec<TargetIdentity> ids;
+    Text<200> why;
+    Str good = "format=1\nfsname=work\nkinds=ost\nindex=17\nuuid=u\nmgsnode=10.0.0.1@tcp";
+    ASSERT_TRUE(parse_mountdata(good, &ids, &why).ok()) << why.c_str();
+    EXPECT_STREQ(ids[0].name.c_str(), "work-OST0011");
+    EXPECT_EQ(ids[0].index, 17u);
+}
+
+// ---- slots
+
+TEST(Slots, ExactlyOnce)
+{
+    sim::run(1, [] {
+        Slots slots;
+        Slots::Answer a;
+        using Seen = Slots::Seen;
+        EXPECT_TRUE(slots.look(Slots::kCount, 1, &a).is(kEPROTO));
+        EXPECT_TRUE(slots.prepare(Slots::kCount).is(kEPROTO));
+        EXPECT_EQ(slots.look(3, 7, &a).value(), Seen::kNever);
+        ASSERT_TRUE(slots.prepare(3).ok());
+        EXPECT_EQ(slots.look(3, 7, &a).value(), Seen::kNever);
+        SlotRecord r;
+        r.xid = 7;
+        r.transno = 70;
+        Bytes body;
+        ASSERT_TRUE(body.push_back(42).ok());
+        EXPECT_TRUE(slots.put(3, r, &body));
+        EXPECT_EQ(slots.look(3, 8, &a).value(), Seen::kNever);
+        EXPECT_EQ(slots.look(3, 6, &a).value(), Seen::kPassed);
+        EXPECT_EQ(slots.look(3, 7, &a).value(), Seen::kAnswered);
+        EXPECT_TRUE(a.has_reply);
+        EXPECT_EQ(a.reply[0], 42);
+        EXPECT_EQ(a.record.transno, 70u);
+        r.xid = 5;  // a late replay of an open does not hide the newer one
+        EXPECT_FALSE(slots.put(3, r, &body));
+        EXPECT_EQ(slots.look(3, 7, &a).value(), Seen::kAnswered);
+        r.xid = 9;
+        slots.put_loaded(3, r);
+        EXPECT_EQ(slots.look(3, 9, &a).value(), Seen::kAnswered);
+        EXPECT_FALSE(a.has_reply);
+    });
+}
+
+// ---- commit
+
+namespace {
+
+struct FakeDisk final : CommitEnv {
+    Commit* commit = nullptr;
+    unsigned syncs = 0;
+    uint64_t persisted = 0, told = 0;
+    int error = 0;
+    Status sync() override
+    {
+        syncs++;
+        kapi_sleep_ns(20 * kMsec);
+        return Status(error);
+    }
+    Status persist(uint64_t t) override { persisted = t; return kOk; }
+    void on_committed(uint64_t t) override { told = t; }
+};
+
+constexpr uint64_t kBase = 5ull << Commit::kInstanceShift;
+
+}  // namespace
+
+TEST(Commit, NumbersAndFloor)
+{
+    sim::run(1, [] {
+        FakeDisk disk;
+        Commit c(disk, "t");
+        c.open(5, 17);
+        EXPECT_TRUE(c.all_committed());
+        EXPECT_EQ(c.begin(0).value(), kBase + 1);
+        EXPECT_EQ(c.begin(0).value(), kBase + 2);
+        EXPECT_EQ(c.begin(0).value(), kBase + 3);
+        c.end(kBase + 3);
+        c.end(kBase + 1);
+        EXPECT_TRUE(c.commit().ok());
+        EXPECT_EQ(c.last_committed(), kBase + 1);  // 2 is in progress
+        EXPECT_EQ(disk.persisted, kBase + 1);
+        EXPECT_EQ(disk.told, kBase + 1);
+        c.end(kBase + 2);
+        EXPECT_FALSE(c.all_committed());
+        EXPECT_TRUE(c.commit().ok());
+        EXPECT_TRUE(c.all_committed());
+        // Replays keep their numbers; those of no earlier instance are refused.
+        EXPECT_EQ(c.begin((4ull << 40) + 9).value(), (4ull << 40) + 9);
+        EXPECT_TRUE(c.begin(kBase + 100).is(kEPROTO));
+        EXPECT_TRUE(c.begin(~0ull).is(kEPROTO));
+        c.end((4ull << 40) + 9);
+        EXPECT_EQ(c.last_transno(), kBase + 3);
+    });
+}
+
+TEST(Commit, CallersShareOneSync)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        sim::World world(seed);
+        sim::Host& host = world.host("a");
+        auto* t = host.spawn("t", [&] {
+            FakeDisk disk;
+            Commit c(disk, "t");
+            c.open(5, 0);
+            unsigned done = 0;
+            for (int i = 0; i < 20; i++) {
+                host.spawn("c", [&] {
+                    c.end(c.begin(0).value());
+                    EXPECT_TRUE(c.commit().ok());
+                    done++;
+                });
+            }
+            while (done < 20) kapi_sleep_ns(kMsec);
+            EXPECT_LE(disk.syncs, 10u);
+            EXPECT_TRUE(c.all_committed());
+        });
+        ASSERT_TRUE(world.run_to_end(t, 100 * kSec)) << world.report();
+    }
+}
+
+TEST(Commit, TaskCommitsAndErrorsAreTold)
+{
+    sim::run(3, [] {
+        FakeDisk disk;
+        Commit c(disk, "t");
+        c.open(5, 0);
+        c.set_interval_ms(100);
+        ASSERT_TRUE(c.start_task().ok());
+        kapi_sleep_ns(kSec);
+        EXPECT_EQ(disk.syncs, 0u);  // nothing to do
+        c.end(c.begin(0).value());
+        kapi_sleep_ns(300 * kMsec);
+        EXPECT_EQ(disk.syncs, 1u);
+        EXPECT_TRUE(c.all_committed());
+        disk.error = -kEIO;
+        c.end(c.begin(0).value());
+        EXPECT_TRUE(c.commit().is(kEIO));
+        EXPECT_EQ(c.last_committed(), kBase + 1);
+        disk.error = 0;
+        EXPECT_TRUE(c.commit().ok());
+        EXPECT_TRUE(c.all_committed());
+        c.stop();
+    });
+}
+
+// ---- clean record
+
+TEST(CleanRecord, RoundTripAndDamage)
+{
+    sim::run(1, [] {
+        CleanRecord r;
+        r.software = kSoftwareVersion;
+        r.protocol = 2;
+        r.instance = 7;
+        r.last_transno = 12345;
+        for (int i = 0; i < 200; i++) {
+            ASSERT_TRUE(r.clients.push_back(CleanRecord::Client{UuidText("some-client")}).ok());
+            ReservedOpen o;
+            o.client = "some-client";
+            o.handle = static_cast<uint64_t>(i);
+            o.fid = Fid{kFidSeqNormal, 1, 0};
+            ASSERT_TRUE(r.opens.push_back(o).ok());
+        }
+        Bytes raw;
+        ASSERT_TRUE(encode_clean_record(r, &raw).ok());
+        EXPECT_GT(raw.size(), 3000u);
+        auto back = decode_clean_record(raw);
+        ASSERT_TRUE(back.ok());
+        EXPECT_EQ(back.value().opens.size(), 200u);
+        EXPECT_EQ(back.value().opens[199].handle, 199u);
+        EXPECT_EQ(back.value().last_transno, 12345u);
+        for (size_t i = 0; i < raw.size(); i += 97) {
+            raw[i] ^= 1;
+            EXPECT_FALSE(decode_clean_record(raw).ok());
+            raw[i] ^= 1;
+        }
+        for (size_t n : {size_t{0}, size_t{3}, size_t{4}, raw.size() - 1})
+            EXPECT_FALSE(decode_clean_record(std::span<const uint8_t>(raw.data(), n)).ok());
+    });
+}
+
+// ---- start-up check: the table of start_check.h
+
+TEST(StartCheck, Table)
+{
+    struct Row {
+        bool clean;
+        uint16_t before, now;
+        bool force, abort;
+        size_t clients;
+        StartKind kind;
+        bool evict, changed;
+    };
+    using enum StartKind;
+    const Row kRows[] = {
+        {true, 2, 2, false, false, 3, kResume, false, false},  {true, 1, 2, false, false, 3, kResume, false, true},
+        {true, 2, 1, false, false, 3, kFresh, true, true},     {false, 2, 2, false, false, 3, kRecover, false, false},
+        {false, 2, 2, false, false, 0, kFresh, false, false},  {false, 1, 2, false, false, 3, kRefuse, false, true},
+        {false, 1, 2, false, false, 0, kRefuse, false, true},  {false, 1, 2, true, false, 3, kRecover, false, true},
+        {false, 2, 1, false, false, 3, kRefuse, false, true},  {false, 2, 1, true, false, 3, kFresh, true, true},
+        {true, 2, 2, false, true, 3, kFresh, true, false},     {false, 2, 2, false, true, 3, kFresh, true, false},
+        {false, 1, 2, false, true, 3, kRefuse, false, true},
+    };
+    for (const Row& r : kRows) {
+        SCOPED_TRACE(&r - kRows);
+        StartFacts f;
+        f.clean = r.clean;
+        f.protocol_before = r.before;
+        f.protocol_now = r.now;
+        f.software_before = "Lull 0.0";
+        f.force = r.force;
+        f.abort_recov = r.abort;
+        f.clients = r.clients;
+        StartDecision d = check_start(f);
+        EXPECT_EQ(d.kind, r.kind);
+        EXPECT_EQ(d.evict_all, r.evict);
+        EXPECT_EQ(d.version_changed, r.changed);
+        EXPECT_EQ(d.why.empty(), r.kind != kRefuse);
+    }
+    StartFacts first;
+    first.first = true;
+    EXPECT_EQ(check_start(first).kind, kFresh);
+}
+
+// ---- replay order
+
+TEST(ReplayQueue, SmallestOfAllWhoMayStillCome)
+{
+    sim::run(1, [] {
+        using Stage = ReplayQueue::Stage;
+        ReplayQueue q;
+        UuidText a("a"), b("b"), c("c");
+        for (const UuidText& u : {a, b, c}) ASSERT_TRUE(q.expect(u).ok());
+        EXPECT_FALSE(q.ready());
+        EXPECT_TRUE(q.hold(UuidText("x"), 1, nullptr).is(kENOENT));
+        q.find(a)->stage = q.find(b)->stage = Stage::kReplaying;
+        ASSERT_TRUE(q.hold(a, 10, nullptr).ok());
+        ASSERT_TRUE(q.hold(b, 5, nullptr).ok());
+        EXPECT_FALSE(q.ready());  // c is missing
+        q.find(c)->stage = Stage::kReplayed;
+        EXPECT_TRUE(q.ready());
+        EXPECT_EQ(q.next_transno(), 5u);
+        (void)q.next();
+        EXPECT_FALSE(q.ready());  // b may still send 6
+        ASSERT_TRUE(q.hold(b, 20, nullptr).ok());
+        EXPECT_TRUE(q.ready());
+        EXPECT_EQ(q.next_transno(), 10u);
+        (void)q.next();
+        q.find(a)->stage = Stage::kDone;
+        EXPECT_TRUE(q.ready());
+        (void)q.next();
+        EXPECT_FALSE(q.all_done());
+        q.remove(b);
+        q.find(c)->stage = Stage::kDone;
+        EXPECT_TRUE(q.all_done());
+        EXPECT_EQ(q.counts().expected, 2u);
+        EXPECT_EQ(q.counts().done, 2u);
+    });
+}
+
+TEST(Reservations, SettleReturnExpire)
+{
+    sim::run(1, [] {
+        Reservations r;
+        Vec<UuidText> clients, gone;
+        for (const char* u : {"a", "b", "c"}) ASSERT_TRUE(clients.push_back(UuidText(u)).ok());
+        Vec<ReservedOpen> opens;
+        for (const char* u : {"a", "a", "b"}) {
+            ReservedOpen o;
+            o.client = UuidText(u);
+            o.handle = opens.size() + 1;
+            ASSERT_TRUE(opens.push_back(o).ok());
+        }
+        ASSERT_TRUE(r.begin(clients, std::move(opens)).ok());
+        r.deadline_ms.store(1000);
+        EXPECT_TRUE(r.has(UuidText("b")));
+        EXPECT_TRUE(r.settle(UuidText("a")));
+        EXPECT_FALSE(r.settle(UuidText("a")));
+        Vec<ReservedOpen> left;
+        ASSERT_TRUE(r.unsettled_opens(&left).ok());
+        ASSERT_EQ(left.size(), 1u);
+        EXPECT_EQ(left[0].handle, 3u);
+        r.returned(UuidText("b"));
+        ASSERT_TRUE(r.expired(&gone).ok());
+        EXPECT_TRUE(gone.empty());
+        kapi_sleep_ns(2 * kSec);
+        ASSERT_TRUE(r.expired(&gone).ok());
+        ASSERT_EQ(gone.size(), 1u);
+        EXPECT_STREQ(gone[0].c_str(), "c");
+    });
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "target/registrar.h"
+
+#include "kapi/log.h"
+#include "ptlrpc/import.h"
+#include "target/identity.h"
+
+namespace lull {
+
+namespace {
+
+Text<40> flag_name(TargetKind kind) { return text_format<40>("%s.registered", device_type(kind)); }
+
+Status append_nids(const Vec<Nid>& nids, Text<256>* out)
+{
+    for (const Nid& nid : nids) {
+        if (!out->empty()) TRY(out->append(":"));
+        TRY(out->append(to_text(nid)));
+    }
+    return kOk;
+}
+
+}  // namespace
+
+bool Registrar::registered_before()
+{
+    return store_.get_record(Store::Area::kServer, "", flag_name(identity_.kind).c_str()).ok();
+}
+
+Status Registrar::options(ImportOptions* out)
+{
+    out->target = "MGS";
+    out->client_uuid = node_.make_uuid();
+    out->connect_flags = kConnectLight;
+    out->gate_closed_for = 0;
+    if (!identity_.mgs_nids.empty()) return out->nids.assign(identity_.mgs_nids.data(), identity_.mgs_nids.size());
+    Nid own = node_.transport().own_nid();
+    return own.is_zero() ? Status(-kENETUNREACH) : out->nids.push_back(own);
+}
+
+Status Registrar::fill(MgsRegisterOp* op)
+{
+    op->fsname = identity_.fsname;
+    op->target.name = identity_.name;
+    op->target.kind = static_cast<uint8_t>(identity_.kind);
+    op->target.index = identity_.index;
+    op->target_uuid = identity_.uuid;
+    if (!identity_.service_nids.empty()) return append_nids(identity_.service_nids, &op->target.nids);
+    Nid own = node_.transport().own_nid();
+    if (own.is_zero()) return -kENETUNREACH;
+    return op->target.nids.append(to_text(own));
+}
+
+Status Registrar::connect_and_call(Import& import, uint64_t patience_ms)
+{
+    TRY(import.connect(deadline_after_ms(patience_ms), WaitMode::kKillable));
+    auto call = make_ref<Call<MgsRegisterOp>>();
+    if (!call) return -kENOMEM;
+    TRY(fill(&call->op));
+    return import.call(*call);
+}
+
+Status Registrar::attempt(uint64_t patience_ms)
+{
+    ImportOptions opt;
+    TRY(options(&opt));
+    Ref<Import> import = TRY(Import::create(node_, std::move(opt), nullptr));
+    {
+        auto s = state_.lock();
+        if (s->stop) return -kESHUTDOWN;
+        s->import = import;
+    }
+    Status status = connect_and_call(*import, patience_ms);
+    {
+        auto s = state_.lock();
+        s->import.reset();
+    }
+    import->close();
+    if (!status.ok()) return status;
+    uint8_t yes = 1;
+    return store_.put_record(Store::Area::kServer, "", flag_name(identity_.kind).c_str(), {&yes, 1});
+}
+
+Status Registrar::start(Text<200>* why)
+{
+    if (!registered_before()) {
+        Status s = attempt(kFirstTryMs);
+        if (s.ok()) return kOk;
+        bool answered = s.is(kEADDRINUSE) || s.is(kEINVAL) || s.is(kENETUNREACH);
+        if (answered) {
+            const char* cause = s.is(kEADDRINUSE) ? "the MGS knows another target of this name: use another index, or another fsname"
+                              : s.is(kEINVAL)     ? "the MGS does not accept the name or the NIDs"
+                                                  : "this node has no network address yet";
+            *why = text_format<200>("%s: %s", identity_.name.c_str(), cause);
+            return s;
+        }
+        log_warn("%s: no MGS answers (error %d); clients cannot find this target before one does, trying on", identity_.name.c_str(),
+                 s.error());
+    }
+    return task_.start<&Registrar::run>(this, "lull_register");
+}
+
+void Registrar::stop()
+{
+    Ref<Import> import;
+    {
+        auto s = state_.lock();
+        s->stop = true;
+        import = s->import;
+    }
+    changed_.wake_all();
+    if (import) import->close();
+    task_.join();
+}
+
+void Registrar::run()
+{
+    int last_error = 0;
+    for (;;) {
+        Status status = attempt(kTryMs);
+        auto s = state_.lock();
+        if (s->stop) return;
+        if (status.ok()) {
+            log_info("%s: registered at the MGS", identity_.name.c_str());
+            return;
+        }
+        if (status.error() != std::exchange(last_error, status.error()))
+            log_warn("%s: registration at the MGS failed (error %d), trying on", identity_.name.c_str(), status.error());
+        (void)s.wait_until(changed_, [&] { return s->stop; }, deadline_after_ms(kRetryMs));
+        if (s->stop) return;
+    }
+}
+
+}  // namespace lull

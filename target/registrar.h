@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tells the MGS where a target is. At the very first start the mount waits for the answer, because the name may be taken
+ * (-EADDRINUSE); after that, and when no MGS answers, a task repeats it until it has succeeded once.
+ */
+#pragma once
+#include "osd/store.h"
+#include "ptlrpc/node.h"
+#include "target/target.h"
+
+namespace lull {
+
+class Registrar {
+public:
+    static constexpr uint64_t kFirstTryMs = 10000, kTryMs = 20000, kRetryMs = 5000;
+
+    Registrar(Node& node, Store& store, const TargetIdentity& identity)
+        : node_(node), store_(store), identity_(identity), state_(LockRank::kTarget)
+    {
+    }
+    ~Registrar() { stop(); }
+
+    // -EADDRINUSE with *why: refused. An MGS that cannot be reached is no error: the task goes on.
+    Status start(Text<200>* why);
+    void stop();
+
+private:
+    struct State {
+        bool stop = false;
+        Ref<Import> import;
+    };
+    Status attempt(uint64_t patience_ms);
+    Status fill(MgsRegisterOp* op);
+    Status options(ImportOptions* out);
+    Status connect_and_call(Import& import, uint64_t patience_ms);
+    void run();
+    bool registered_before();
+
+    Node& node_;
+    Store& store_;
+    const TargetIdentity& identity_;
+    Guarded<State> state_;
+    CondVar changed_;
+    Task task_;
+};
+
+}  // namespace lull

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The life of a request: target.h. */
+#include "kapi/log.h"
+#include "target/target_impl.h"
+
+namespace lull {
+
+namespace {
+
+struct EncodedReply {
+    const Bytes& bytes;
+    void io(Encoder& out) { out.raw(bytes.data(), bytes.size()); }
+};
+
+// What shows that a client is working on its drain (S12).
+bool is_progress(Opcode op)
+{
+    return op == Opcode::kLdlmCancel || op == Opcode::kOstWrite || op == Opcode::kOstPunch || op == Opcode::kMdsClose;
+}
+
+}  // namespace
+
+void TargetImpl::handle(Ref<ServerRequest> request)
+{
+    TargetExport* client = TargetExport::of(*request->exp);
+    if (!client || request->exp->is_dead()) return request->reply_error(-kEEvicted);
+    request->set_last_committed(last_committed());
+    if (is_progress(request->opcode())) client->progress_ns.store(now_ns());
+    Empty empty;
+    switch (request->opcode()) {
+    case Opcode::kPing:
+        return request->reply(empty);
+    case Opcode::kDisconnect:
+        return disconnect(std::move(request));
+    case Opcode::kLdlmCancel:
+        return ldlm_->handle_cancel(std::move(request));
+    case Opcode::kActiveEnqueue:
+        settle(*client);  // it is FULL: whatever it had open is open again
+        return ldlm_->handle_enqueue(std::move(request));
+    case Opcode::kReplayDone:
+        if (!recovery_.replay_done(request)) request->reply(empty);
+        return;
+    default:
+        return run(std::move(request));
+    }
+}
+
+// Everything that may touch the store. While a shutdown commits, it waits.
+void TargetImpl::run(Ref<ServerRequest> request)
+{
+    for (;;) {
+        if (running_.enter()) {
+            dispatch(std::move(request));
+            return running_.leave();
+        }
+        if (frozen_.hold(request)) return;
+    }
+}
+
+bool TargetImpl::must_park(const ServerRequest& request, const TargetExport& client) const
+{
+    if (request.info().gate != GateClass::kGated) return false;
+    if (parked_.load()) return true;
+    if (request.is_resend() || client.light || !(request.exp->connect_flags() & kConnectUpdateLock)) return false;
+    return !ldlm_->holds_active(*request.exp);
+}
+
+void TargetImpl::dispatch(Ref<ServerRequest> request)
+{
+    TargetExport& client = *TargetExport::of(*request->exp);
+    bool is_lock = request->opcode() == Opcode::kLdlmEnqueue;
+    if (request->is_replay()) {
+        bool is_open = request->flags() & kRpcReplayOpen;
+        if (is_open) return execute_replay(std::move(request));  // committed: in any order
+        if (recovery_.hold_replay(request)) return;
+        log_warn("%s: replay of %s by %s outside a recovery window refused", name(), request->info().name,
+                 request->exp->client_uuid().c_str());
+        return request->reply_error(-kEPROTO);
+    }
+    if (recovery_.active()) {
+        // Lock replays come before ReplayDone; anything else that is gated has to wait for the end.
+        if (is_lock) {
+            recovery_.requests_replayed(request->exp->client_uuid());
+            return ldlm_->handle_enqueue(std::move(request));
+        }
+        if (request->info().gate == GateClass::kGated && window_.hold(request)) return;
+    }
+    if (request->info().slot && answer_from_slot(*request, client)) return;
+    if (must_park(*request, client)) return request->reply_error(-kEPark);
+    if (request->info().gate == GateClass::kGated) settle(client);
+    if (is_lock) return ldlm_->handle_enqueue(std::move(request));
+    service_->execute(std::move(request));
+}
+
+// True: answered. Exactly once: what was executed is not executed again.
+bool TargetImpl::answer_from_slot(ServerRequest& request, TargetExport& client)
+{
+    Slots::Answer answer;
+    auto seen = client.slots.look(request.slot(), request.xid(), &answer);
+    if (!seen.ok()) {
+        request.reply_error(seen.status());
+        return true;
+    }
+    switch (seen.value()) {
+    case Slots::Seen::kNever:
+        return false;
+    case Slots::Seen::kPassed:
+        // A replay: executed, and durable, as the slot on disk says. Otherwise a duplicate nobody waits for.
+        request.reply_error(request.is_replay() ? kOk : Status(-kEPROTO));
+        return true;
+    case Slots::Seen::kAnswered:
+        break;
+    }
+    request.set_transno(answer.record.transno);
+    if (answer.record.status) {
+        request.reply_error(answer.record.status);
+    } else if (answer.has_reply) {
+        EncodedReply reply{answer.reply};
+        request.reply(reply);
+    } else {
+        service_->reconstruct(Ref<ServerRequest>(&request), answer.record);
+    }
+    return true;
+}
+
+void TargetImpl::execute_replay(Ref<ServerRequest> request)
+{
+    TargetExport* client = TargetExport::of(*request->exp);
+    if (!client || request->exp->is_dead()) return request->reply_error(-kEEvicted);
+    request->set_last_committed(last_committed());
+    // An open has to be opened again even if it was executed before.
+    bool slot = request->info().slot && request->opcode() != Opcode::kMdsOpen;
+    if (slot && answer_from_slot(*request, *client)) return;
+    service_->execute(std::move(request));
+}
+
+void TargetImpl::settle(TargetExport& client)
+{
+    if (client.settled.load() || client.settled.exchange(true)) return;
+    settle_uuid(client.exp.client_uuid());
+}
+
+void TargetImpl::settle_uuid(const UuidText& client)
+{
+    if (!reservations_.settle(client)) return;
+    service_->drop_reservations(client);
+    if (reservations_.left() == 0) service_->on_recovery_done();
+}
+
+void TargetImpl::on_window_closed()
+{
+    ldlm_->set_recovering(false);
+    service_->on_recovery_done();
+    Vec<Ref<ServerRequest>> held = window_.open();
+    for (Ref<ServerRequest>& request : held) handle(std::move(request));
+}
+
+// ---- the lock manager's owner
+
+Status LdlmOwner::fill_lvb(const ResourceId& resource, Lvb* lvb) { return target_.service().fill_lvb(resource, lvb); }
+
+Status LdlmOwner::intent_resolve(const LdlmEnqueueOp& op, Export& exp, ResourceId* resource)
+{
+    return target_.service().intent_resolve(op, exp, resource);
+}
+
+Status LdlmOwner::intent_execute(const LdlmEnqueueOp& op, Export& exp, const ResourceId& resource, LdlmEnqueueReply* reply,
+                                 bool* gone)
+{
+    return target_.service().intent_execute(op, exp, resource, reply, gone);
+}
+
+void LdlmOwner::evict(Export& exp, const char* why) { target_.evict(exp, why); }
+
+bool LdlmOwner::withhold_active_cancel(Ref<ServerRequest> request)
+{
+    return target_.shutdown_env_.withhold(std::move(request));
+}
+
+}  // namespace lull

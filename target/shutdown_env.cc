@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "target/shutdown_env.h"
+
+#include "kapi/log.h"
+#include "target/target_impl.h"
+
+namespace lull {
+
+namespace {
+constexpr uint64_t kFreezeMs = 60000;     // the longest a request that is being executed may take
+constexpr unsigned kCommitTriesMax = 10;
+}  // namespace
+
+void TargetShutdownEnv::refuse_connections(bool on)
+{
+    {
+        auto s = withheld_.lock();
+        s->withholding = on;
+        if (on) s->drain = Drain();
+    }
+    target_.refuse_new_.store(on);
+}
+
+void TargetShutdownEnv::park(bool on)
+{
+    target_.parked_.store(on);
+    target_.ldlm().park_waiters(on);
+    target_.service().background(!on);
+    if (!on) thaw();
+}
+
+Status TargetShutdownEnv::begin_exclusive()
+{
+    size_t told = holders();
+    withheld_.lock()->drain.told = told;
+    return target_.ldlm().begin_exclusive();
+}
+
+Status TargetShutdownEnv::wait_exclusive(uint64_t deadline_ns) { return target_.ldlm().wait_exclusive(deadline_ns); }
+void TargetShutdownEnv::end_exclusive()
+{
+    if (!target_.halting_.load()) target_.ldlm().end_exclusive();
+}
+
+size_t TargetShutdownEnv::holders()
+{
+    Vec<Ref<Export>> list;
+    return target_.ldlm().active_holders(&list).ok() ? list.size() : 0;
+}
+
+// T7: everything of a client that is away is committed. It stays known, unless it holds locks whose loss it could not notice.
+void TargetShutdownEnv::let_go_of_absent(Export& exp)
+{
+    log_notice("%s: client %s (%s) is away: it will resume at the next instance", target_.name(), exp.client_uuid().c_str(),
+               exp.nodename().c_str());
+    if (TargetExport* t = TargetExport::of(exp)) t->let_go.store(true);
+    target_.ldlm().drop_export(exp);
+}
+
+size_t TargetShutdownEnv::evict_late(uint64_t progress_since_ns)
+{
+    Vec<Ref<Export>> list;
+    if (!target_.ldlm().active_holders(&list).ok()) return 1;
+    size_t left = 0;
+    for (Ref<Export>& exp : list) {
+        TargetExport* t = TargetExport::of(*exp);
+        if (progress_since_ns && t && t->progress_ns.load() >= progress_since_ns) {
+            left++;
+            continue;
+        }
+        if (!exp->is_connected() && target_.ldlm().export_locks(*exp) <= 1) {
+            let_go_of_absent(*exp);
+            continue;
+        }
+        {
+            auto s = withheld_.lock();
+            s->drain.late++;
+            (void)s->drain.late_names.append(exp->nodename());
+            (void)s->drain.late_names.append(" ");
+        }
+        target_.evict(*exp, "it did not give back the active server lock in time");
+    }
+    return left;
+}
+
+// From here on nothing is executed (S4, S14, T4): what still arrives waits, and is sent again to the next instance.
+Status TargetShutdownEnv::freeze()
+{
+    if (is_frozen_) return kOk;
+    is_frozen_ = true;
+    target_.frozen_.close();
+    return target_.running_.close(deadline_after_ms(kFreezeMs));
+}
+
+void TargetShutdownEnv::thaw()
+{
+    if (!std::exchange(is_frozen_, false)) return;
+    target_.running_.reopen();
+    Vec<Ref<ServerRequest>> held = target_.frozen_.open();
+    for (Ref<ServerRequest>& request : held) target_.handle(request);
+}
+
+Status TargetShutdownEnv::commit_all()
+{
+    TRY(freeze());
+    for (unsigned i = 0; i < kCommitTriesMax; i++) {
+        TRY(target_.commit_.commit());
+        if (target_.commit_.all_committed()) return kOk;
+    }
+    return -kEIO;
+}
+
+Status TargetShutdownEnv::write_clean_record()
+{
+    CleanRecord record;
+    record.software = kSoftwareVersion;
+    record.protocol = static_cast<uint16_t>(target_.node().options().protocol_max);
+    record.instance = target_.instance();
+    record.last_transno = target_.last_transno();
+    Vec<UuidText> clients;
+    TRY(target_.store().list_clients(&clients));
+    for (const UuidText& uuid : clients) TRY(record.clients.push_back(CleanRecord::Client{uuid}));
+    TRY(target_.service().save_opens(&record.opens));
+    TRY(target_.reservations_.unsettled_opens(&record.opens));
+    return lull::write_clean_record(target_.store(), target_.identity().kind, record);
+}
+
+Status TargetShutdownEnv::erase_clean_record()
+{
+    return lull::erase_clean_record(target_.store(), target_.identity().kind);
+}
+
+bool TargetShutdownEnv::withhold(Ref<ServerRequest> request)
+{
+    auto s = withheld_.lock();
+    return s->withholding && s->cancels.push_back(std::move(request)).ok();
+}
+
+void TargetShutdownEnv::release_cancels(bool committed)
+{
+    Vec<Ref<ServerRequest>> cancels;
+    {
+        auto s = withheld_.lock();
+        s->withholding = false;
+        cancels.swap(s->cancels);
+    }
+    if (committed) target_.refuse_all_.store(true);  // who comes now has to wait for the next instance
+    for (Ref<ServerRequest>& request : cancels) {
+        if (committed) request->set_reply_flags(kRpcCommitted);
+        request->set_last_committed(target_.last_committed());
+        Empty reply;
+        request->reply(reply);
+    }
+}
+
+void TargetShutdownEnv::halt()
+{
+    target_.halting_.store(true);
+    target_.drop_everything();
+    target_.halted_.store(true);
+    target_.listener_.on_halted(target_);
+}
+
+}  // namespace lull

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the shutdown's state machine asks of a real target. */
+#pragma once
+#include "target/shutdown.h"
+#include "target/target.h"
+
+namespace lull {
+
+class TargetImpl;
+
+class TargetShutdownEnv final : public ShutdownEnv {
+public:
+    explicit TargetShutdownEnv(TargetImpl& target) : target_(target), withheld_(LockRank::kTarget) {}
+
+    void refuse_connections(bool on) override;
+    void park(bool on) override;
+    Status begin_exclusive() override;
+    Status wait_exclusive(uint64_t deadline_ns) override;
+    void end_exclusive() override;
+    size_t evict_late(uint64_t progress_since_ns) override;
+    size_t holders() override;
+    Status commit_all() override;
+    Status write_clean_record() override;
+    Status erase_clean_record() override;
+    void release_cancels(bool committed) override;
+    void halt() override;
+
+    // The cancel of an active lock: its reply waits for release_cancels(). False: nothing is shut down, answer it.
+    bool withhold(Ref<ServerRequest> request);
+    // For the status.
+    struct Drain {
+        size_t told = 0, late = 0;   // clients that held the lock at the beginning; evicted
+        Text<256> late_names;
+    };
+    Drain drain() const { return withheld_.lock()->drain; }
+
+private:
+    struct State {
+        bool withholding = false;
+        Vec<Ref<ServerRequest>> cancels;
+        Drain drain;
+    };
+    Status freeze();
+    void thaw();
+    void let_go_of_absent(Export& exp);
+    TargetImpl& target_;
+    mutable Guarded<State> withheld_;
+    bool is_frozen_ = false;  // the shutdown task's own
+};
+
+}  // namespace lull

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The metadata service over crashes, clean halts and contention: replays and resends bring about what clients were told.
+#include "mdt/mdt_cluster_test.h"
+
+using namespace lull;
+using namespace lull::mdt_test;
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+// A name of d or root, as the client was told.
+struct Model {
+    std::map<std::string, Fid> root, d;
+};
+
+void expect_model(TestClient& c, const Fid& d, const Model& m)
+{
+    Names root{"d"}, in_d;
+    for (auto& e : m.root) root.push_back(e.first);
+    for (auto& e : m.d) in_d.push_back(e.first);
+    std::sort(root.begin(), root.end());
+    EXPECT_EQ(root, c.list(kRootFid));
+    EXPECT_EQ(in_d, c.list(d));
+    for (auto& e : m.root) EXPECT_EQ(e.second, c.lookup(kRootFid, e.first.c_str())) << e.first;
+    for (auto& e : m.d) EXPECT_EQ(e.second, c.lookup(d, e.first.c_str())) << e.first;
+}
+
+// Every operation once; no call may fail, whatever happens to the server.
+void crash_story(TestClient& c, const Fid& d)
+{
+    Model m;
+    Fid f;
+    ASSERT_TRUE(c.touch(d, "f", &f).ok());
+    m.d["f"] = f;
+    ASSERT_TRUE(c.mkdir(kRootFid, "x", &m.root["x"]).ok());
+    ASSERT_TRUE(c.link(f, kRootFid, "f2").ok());
+    m.root["f2"] = f;
+    ASSERT_TRUE(c.create(d, "s", KBFS_SYMLINK | 0777, &m.d["s"], "t").ok());
+    ASSERT_TRUE(c.rename(d, "f", kRootFid, "f3").ok());
+    m.d.erase("f");
+    m.root["f3"] = f;
+    ASSERT_TRUE(c.touch(d, "g", &m.d["g"]).ok());
+    ASSERT_TRUE(c.rename(kRootFid, "f3", d, "g").ok());
+    m.root.erase("f3");
+    m.d["g"] = f;
+    Attr a;
+    a.valid = kAttrMode;
+    a.mode = 0600;
+    ASSERT_TRUE(c.setattr(f, a).ok());
+    Ref<Call<MdsOpenOp>> o;
+    Status s = c.open(d, "h", kOpenCreate | kOpenExcl | kOpenWrite, &o);
+    ASSERT_TRUE(s.ok()) << s.error();
+    StripeObject stripe = o->reply.object.layout.objects[0];
+    s = c.unlink(d, "h");
+    ASSERT_TRUE(s.ok()) << s.error();
+    ASSERT_TRUE(c.unlink(kRootFid, "f2").ok());
+    m.root.erase("f2");
+    ASSERT_TRUE(c.unlink(kRootFid, "x", true).ok());
+    m.root.erase("x");
+    MdsGetattrReply r;
+    ASSERT_TRUE(c.getattr(o->reply.object.fid, "", &r).ok());  // still open
+    ASSERT_EQ(1u, r.layout.objects.size());
+    EXPECT_EQ(stripe.fid, r.layout.objects[0].fid);  // a replayed create keeps its objects
+    ASSERT_TRUE(c.getattr(f, "", &r).ok());
+    EXPECT_EQ(1u, r.attr.nlink);
+    EXPECT_EQ(0600u, r.attr.mode & 07777);
+    expect_model(c, d, m);
+    s = c.close(o);
+    ASSERT_TRUE(s.ok()) << s.error();
+    EXPECT_EQ(0, c.mdt.evictions);
+}
+
+void run_crash_story(uint64_t seed, uint32_t protocol, uint64_t steps, bool* crashed)
+{
+    SCOPED_TRACE(testing::Message() << "seed " << seed << " protocol " << protocol << " crash after step " << steps);
+    MdtCluster cluster(seed, 1, protocol);
+    TestClient& c = cluster.client();
+    Fid d;
+    c.on([&] {
+        ASSERT_TRUE(c.mkdir(kRootFid, "d", &d).ok());
+        ASSERT_TRUE(c.sync().ok());
+    });
+    *crashed = cluster.run_with_crash(c, steps, [&] { crash_story(c, d); });
+}
+
+// After a crash behind every single step of the disk: replays and resends bring about what the client was told, exactly once.
+TEST(Mdt, CrashAfterEveryStep)
+{
+    for (uint32_t protocol : {1u, 2u}) {
+        bool crashed = true;
+        for (uint64_t n = 1; crashed && !testing::Test::HasFailure(); n++) run_crash_story(100 + n, protocol, n, &crashed);
+    }
+}
+
+// Everything executed survived, though nothing was committed: all of it is replayed over itself.
+TEST(Mdt, ReplayOverWhatSurvived)
+{
+    for (uint64_t seed = 1; seed <= 10 && !testing::Test::HasFailure(); seed++)
+        for (auto cut : {sim::Disk::Cut::kAll, sim::Disk::Cut::kNone, sim::Disk::Cut::kBySeed}) {
+            MdtCluster cluster(seed, 1);
+            TestClient& c = cluster.client();
+            Fid d, f;
+            Ref<Call<MdsOpenOp>> o, u;
+            c.on([&] {
+                ASSERT_TRUE(c.mkdir(kRootFid, "d", &d).ok());
+                ASSERT_TRUE(c.touch(d, "f", &f).ok());
+                ASSERT_TRUE(c.rename(d, "f", kRootFid, "g").ok());
+                ASSERT_TRUE(c.touch(d, "f").ok());
+                ASSERT_TRUE(c.unlink(d, "f").ok());
+                ASSERT_TRUE(c.open(d, "u", kOpenCreate | kOpenWrite, &u).ok());
+                ASSERT_TRUE(c.unlink(d, "u").ok());
+                ASSERT_TRUE(c.unlink(kRootFid, "d", true).ok());
+                ASSERT_TRUE(c.open(kRootFid, "g", kOpenRead, &o).ok());
+            });
+            cluster.mds.disk.set_cut(cut);
+            cluster.mds.crash();
+            cluster.mds.start();
+            c.on([&] {
+                EXPECT_EQ((Names{"g"}), c.list(kRootFid));
+                EXPECT_EQ(f, c.lookup(kRootFid, "g"));
+                EXPECT_TRUE(c.close(o).ok());
+                MdsGetattrReply r;
+                EXPECT_TRUE(c.getattr(u->reply.object.fid, "", &r).ok());
+                EXPECT_TRUE(c.close(u).ok());
+                EXPECT_EQ(0, c.mdt.evictions);
+            });
+        }
+}
+
+TEST(Mdt, OpensSurviveACleanHalt)
+{
+    for (uint32_t protocol : {1u, 2u}) {
+        MdtCluster cluster(11, 1, protocol);
+        TestClient& c = cluster.client();
+        TestClient& gone = cluster.client();
+        Ref<Call<MdsOpenOp>> named, unlinked;
+        Fid theirs;
+        c.on([&] {
+            ASSERT_TRUE(c.open(kRootFid, "f", kOpenCreate | kOpenWrite, &named).ok());
+            ASSERT_TRUE(c.open(kRootFid, "u", kOpenCreate | kOpenWrite, &unlinked).ok());
+            ASSERT_TRUE(c.unlink(kRootFid, "u").ok());
+        });
+        gone.on([&] {
+            Ref<Call<MdsOpenOp>> o;
+            ASSERT_TRUE(gone.open(kRootFid, "t", kOpenCreate | kOpenWrite, &o).ok());
+            theirs = o->reply.object.fid;
+            ASSERT_TRUE(gone.unlink(kRootFid, "t").ok());
+            (void)o.leak();
+        });
+        uint64_t handle = named->reply.handle;
+        cluster.mds.halt_clean();
+        gone.crash();
+        cluster.mds.protocol = 2;  // 1 → 2 in the first round
+        cluster.mds.start();
+        c.on([&] {
+            EXPECT_EQ((Names{"f"}), c.list(kRootFid));
+            EXPECT_EQ(2u, c.mdt.import->protocol());
+            MdsGetattrReply r;
+            EXPECT_TRUE(c.getattr(theirs, "", &r).ok());  // reserved for a client that is away
+            EXPECT_EQ(handle, named->reply.handle);
+            EXPECT_TRUE(c.close(named).ok());
+            EXPECT_TRUE(c.getattr(unlinked->reply.object.fid, "", &r).ok());
+            Fid u = unlinked->reply.object.fid;
+            EXPECT_TRUE(c.close(unlinked).ok());
+            EXPECT_EQ(0, c.mdt.evictions);
+            EXPECT_EQ(0u, c.mdt.import->stats().replays);
+            // In the end both are destroyed: closed, and given up.
+            for (int i = 0; i < 600 && (c.getattr(u, "", &r).ok() || c.getattr(theirs, "", &r).ok()); i++) kapi_sleep_ns(kSec);
+            EXPECT_TRUE(c.getattr(u, "", &r).is(kESTALE));
+            EXPECT_TRUE(c.getattr(theirs, "", &r).is(kESTALE));
+        });
+    }
+}
+
+// Two clients rename to and fro between directories, remove and create: nobody gets stuck, nothing is lost or doubled.
+TEST(Mdt, RenamesDoNotDeadlock)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        MdtCluster cluster(seed, 1);
+        std::vector<TestClient*> cs{&cluster.client(), &cluster.client(), &cluster.client()};
+        Fid dirs[4];
+        cs[0]->on([&] {
+            ASSERT_TRUE(cs[0]->mkdir(kRootFid, "0", &dirs[0]).ok());
+            ASSERT_TRUE(cs[0]->mkdir(dirs[0], "1", &dirs[1]).ok());
+            ASSERT_TRUE(cs[0]->mkdir(kRootFid, "2", &dirs[2]).ok());
+            ASSERT_TRUE(cs[0]->mkdir(dirs[2], "3", &dirs[3]).ok());
+            for (auto& d : dirs) ASSERT_TRUE(cs[0]->touch(d, "f").ok());
+        });
+        std::vector<sim::TaskHandle> tasks;
+        for (size_t k = 0; k < 9; k++) {
+            TestClient* c = cs[k % 3];
+            tasks.push_back(c->host.spawn("worker", [c, k, seed, &dirs] {
+                sim::Rng rng(seed * 100 + k);
+                const char* names[] = {"f", "g", "1", "3", "x"};
+                for (int i = 0; i < 40; i++) {
+                    const Fid& a = dirs[rng.below(4)];
+                    const Fid& b = dirs[rng.below(4)];
+                    const char* from = names[rng.below(5)];
+                    const char* to = names[rng.below(5)];
+                    Status s;
+                    switch (rng.below(5)) {
+                    case 0: s = c->touch(a, from); break;
+                    case 1: s = c->unlink(a, from, from[0] == '1'); break;
+                    default: s = c->rename(a, from, b, to); break;
+                    }
+                    int e = -s.error();
+                    EXPECT_TRUE(s.ok() || e == kENOENT || e == kEEXIST || e == kEINVAL || e == kENOTEMPTY || e == kEISDIR ||
+                                e == kENOTDIR || e == kESTALE)
+                        << e;
+                }
+            }));
+        }
+        for (auto t : tasks) ASSERT_TRUE(cluster.world.run_to_end(t, cluster.world.now_ns() + 3600 * kSec)) << cluster.world.report();
+        EXPECT_LT(cluster.world.now_ns(), 600 * kSec);
+    }
+}
+
+}  // namespace

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Helpers of all operations: locks, finding, attributes, versions. */
+#include "kapi/log.h"
+#include "mdt/mdt.h"
+#include "mdt/names.h"
+
+namespace lull {
+
+Status OpLocks::take(const ResourceId& resource, uint32_t bits, Export* on_behalf_of)
+{
+    LULL_ASSERT(count_ < kMax);
+    LockPolicy policy;
+    policy.bits = bits;
+    TRY(target_.ldlm().lock_local(&locks_[count_], resource, LockType::kIbits, LockMode::kEX, policy, on_behalf_of));
+    count_++;
+    return kOk;
+}
+
+Status OpLocks::lock(const Fid& fid, uint32_t bits)
+{
+    if (!is_namespace_fid(fid)) return -kEINVAL;
+    return take(ResourceId::of(fid), bits, request_.exp.get());
+}
+
+Status OpLocks::lock_rename_token() { return take(kRenameResource, kIbitAll, nullptr); }
+
+void OpLocks::release()
+{
+    while (count_) locks_[--count_].release();
+}
+
+Result<Ref<Object>> MdtService::find(const Fid& fid)
+{
+    if (!is_namespace_fid(fid)) return -kEINVAL;
+    return store().find(fid);
+}
+
+Result<Ref<Object>> MdtService::find_dir(const Fid& fid)
+{
+    Ref<Object> object = TRY(find(fid));
+    if (object->type() != KBFS_DIR) return -kENOTDIR;
+    return object;
+}
+
+Status MdtService::fill_attr(Object& object, Attr* out)
+{
+    TRY(store().getattr(object, out));
+    if (object.type() == KBFS_FILE) {  // the OSTs know better
+        out->valid &= ~(kAttrSize | kAttrBlocks);
+        out->size = out->blocks_512 = 0;
+    }
+    return kOk;
+}
+
+Status MdtService::fill(Object& object, MdsGetattrReply* out)
+{
+    out->fid = object.fid();
+    TRY(fill_attr(object, &out->attr));
+    if (object.type() != KBFS_FILE && object.type() != KBFS_DIR) return kOk;
+    return store().get_layout(object, &out->layout);
+}
+
+void MdtService::fill_if_there(const Fid& fid, Attr* out)
+{
+    Result<Ref<Object>> object = find(fid);
+    if (!object.ok() || !fill_attr(*object.value(), out).ok()) *out = Attr();
+}
+
+Status MdtService::touch(Object& object, uint32_t times, uint64_t time_ns, uint64_t transno)
+{
+    if (time_ns) {
+        Attr attr;
+        attr.valid = times & (kAttrMtime | kAttrCtime);
+        attr.mtime_ns = attr.ctime_ns = time_ns;
+        TRY(store().setattr(object, attr));
+    }
+    return bump_version(object, transno);
+}
+
+// Never back: a replay may find a later change in the store already.
+Status MdtService::bump_version(Object& object, uint64_t transno)
+{
+    Result<uint64_t> version = store().version(object);
+    if (version.ok() && version.value() >= transno) return kOk;
+    if (!version.ok() && !version.is(kENODATA)) return version.status();
+    return store().set_version(object, transno);
+}
+
+bool MdtService::is_done(ServerRequest& request, Object& object)
+{
+    if (!(request.flags() & kRpcReplay)) return false;
+    Result<uint64_t> version = store().version(object);
+    return version.ok() && version.value() >= request.replay_transno();
+}
+
+Status MdtService::is_empty_dir(Object& dir)
+{
+    Vec<DirEntry> entries;
+    bool end = false;
+    TRY(store().readdir(dir, 0, 1, &entries, &end));
+    return entries.empty() ? kOk : Status(-kENOTEMPTY);
+}
+
+void MdtService::became_pending(const Fid& fid, uint64_t transno)
+{
+    if (!opens_.mark_pending(fid)) destroyer_.add(fid, transno);
+}
+
+}  // namespace lull

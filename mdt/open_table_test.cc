@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "mdt/open_table.h"
+
+#include <gtest/gtest.h>
+
+using namespace lull;
+
+namespace {
+
+constexpr Fid kFile{kFidSeqNormal, 7, 0}, kOther{kFidSeqNormal, 8, 0};
+
+ReservedOpen open_of(const char* client, uint64_t handle, const Fid& fid = kFile) { return {client, fid, handle, kOpenRead}; }
+
+TEST(OpenTable, LastCloseOfAnUnlinkedFileIsAnOrphan)
+{
+    OpenTable t;
+    Fid fid;
+    bool orphan = true;
+    ASSERT_TRUE(t.add(open_of("a", 1), false).ok());
+    ASSERT_TRUE(t.add(open_of("b", 1), false).ok());
+    EXPECT_TRUE(t.is_open(kFile));
+    EXPECT_FALSE(t.mark_pending(kOther));
+    EXPECT_TRUE(t.mark_pending(kFile));
+    EXPECT_TRUE(t.begin_destroy(kFile).is(kEBUSY));
+    ASSERT_TRUE(t.remove("a", 1, &fid, &orphan).ok());
+    EXPECT_FALSE(orphan);
+    EXPECT_TRUE(t.remove("a", 1, &fid, &orphan).is(kESTALE));
+    ASSERT_TRUE(t.remove("b", 1, &fid, &orphan).ok());
+    EXPECT_TRUE(orphan);
+    EXPECT_EQ(kFile, fid);
+    EXPECT_EQ(0u, t.counts().objects);
+}
+
+TEST(OpenTable, LastCloseOfANamedFileIsNone)
+{
+    OpenTable t;
+    Fid fid;
+    bool orphan = true;
+    ASSERT_TRUE(t.add(open_of("a", 1), false).ok());
+    ASSERT_TRUE(t.remove("a", 1, &fid, &orphan).ok());
+    EXPECT_FALSE(orphan);
+}
+
+TEST(OpenTable, DyingCannotBeOpened)
+{
+    OpenTable t;
+    ASSERT_TRUE(t.begin_destroy(kFile).ok());
+    ASSERT_TRUE(t.begin_destroy(kFile).ok());
+    EXPECT_TRUE(t.add(open_of("a", 1), false).is(kESTALE));
+    EXPECT_EQ(0u, t.counts().opens);
+    t.forget(kFile);
+    EXPECT_TRUE(t.add(open_of("a", 1), false).ok());
+    t.forget(kFile);  // not dying: stays
+    EXPECT_TRUE(t.is_open(kFile));
+}
+
+TEST(OpenTable, HandlesBelongToTheirClient)
+{
+    OpenTable t;
+    Fid fid;
+    bool orphan;
+    ASSERT_TRUE(t.add(open_of("a", 1), false).ok());
+    EXPECT_TRUE(t.remove("b", 1, &fid, &orphan).is(kESTALE));
+    EXPECT_TRUE(t.add(open_of("a", 1), false).ok());  // replayed twice
+    EXPECT_TRUE(t.add(open_of("a", 1, kOther), false).is(kEINVAL));
+    EXPECT_EQ(1u, t.counts().opens);
+    EXPECT_TRUE(t.has("a", 1, kFile));
+    EXPECT_FALSE(t.has("a", 1, kOther));
+}
+
+TEST(OpenTable, ReservationIsTakenOverOrDropped)
+{
+    OpenTable t;
+    Fid fid;
+    bool orphan;
+    ASSERT_TRUE(t.add(open_of("a", 1), true).ok());
+    ASSERT_TRUE(t.add(open_of("a", 2), true).ok());
+    ASSERT_TRUE(t.add(open_of("b", 1), true).ok());
+    EXPECT_EQ(3u, t.counts().reserved);
+    EXPECT_TRUE(t.mark_pending(kFile));
+    ASSERT_TRUE(t.add(open_of("a", 1), false).ok());
+    EXPECT_EQ(2u, t.counts().reserved);
+    EXPECT_TRUE(t.remove_any("a", true, &fid, &orphan));
+    EXPECT_FALSE(orphan);
+    EXPECT_FALSE(t.remove_any("a", true, &fid, &orphan));
+    EXPECT_TRUE(t.remove_any("b", true, &fid, &orphan));
+    EXPECT_TRUE(t.remove_any("a", false, &fid, &orphan));
+    EXPECT_TRUE(orphan);
+    EXPECT_EQ(0u, t.counts().reserved);
+}
+
+TEST(OpenTable, SavesWhatIsOpenAndWhatIsReserved)
+{
+    OpenTable t;
+    ASSERT_TRUE(t.add(open_of("a", 1), true).ok());
+    ASSERT_TRUE(t.add(open_of("b", 5, kOther), false).ok());
+    Vec<ReservedOpen> saved;
+    ASSERT_TRUE(t.save(&saved).ok());
+    ASSERT_EQ(2u, saved.size());
+    OpenTable next;
+    for (const ReservedOpen& o : saved) ASSERT_TRUE(next.add(o, true).ok());
+    EXPECT_TRUE(next.has("b", 5, kOther));
+}
+
+}  // namespace

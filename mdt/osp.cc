@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "mdt/osp.h"
+
+#include "kapi/log.h"
+
+namespace lull {
+
+namespace {
+
+constexpr uint64_t kConnectTryMs = 60000;
+
+Status show_import(void* object, TextSink& out)
+{
+    static_cast<Osp*>(object)->describe(out);
+    return out.status();
+}
+constexpr Param kParams[] = {
+    {"import", show_import, nullptr},
+};
+
+}  // namespace
+
+Result<Ref<Osp>> Osp::create(Node& node, const TargetConfig& ost, Str mdt_name)
+{
+    Ref<Osp> osp = make_ref<Osp>(ost.index);
+    if (!osp) return -kENOMEM;
+    if (Status s = osp->start(node, ost, mdt_name); !s.ok()) {
+        osp->close();
+        return s;
+    }
+    return osp;
+}
+
+Status Osp::start(Node& node, const TargetConfig& ost, Str mdt_name)
+{
+    node_ = &node;
+    ImportOptions options;
+    options.target = ost.name;
+    options.client_uuid = node.make_uuid();
+    options.connect_flags = kConnectMds | kConnectUpdateLock;
+    TRY(parse_nids(ost.nids, &options.nids));
+    import_ = TRY(Import::create(node, std::move(options), this));
+    env_.attach(*import_, nullptr);
+    active_ = TRY(ActiveLock::create(env_, import_->options().target.c_str()));
+    auto name = text_format<64>("%s-osc-%.*s", ost.name.c_str(), STR_ARG(mdt_name));
+    device_ = make<Device>("osp", name, std::span<const Param>(kParams), static_cast<void*>(this));
+    if (!device_) return -kENOMEM;
+    TRY(node.add_device(*device_));
+    task_name_ = text_format<40>("osp_%04x", index_);
+    return connect_task_.start<&Osp::connect_task>(this, task_name_.c_str());
+}
+
+Osp::~Osp() { LULL_ASSERT(!connect_task_.started()); }
+
+void Osp::close()
+{
+    if (closing_.exchange(true)) return;
+    if (import_) import_->close();
+    if (active_) active_->shutdown();
+    connect_task_.join();
+    if (device_) {
+        node_->remove_device(*device_);
+        device_.reset();
+    }
+}
+
+// Until the first connection: a call of connect() ends after a while, the import itself never gives up.
+void Osp::connect_task()
+{
+    while (!closing_) {
+        Status s = import_->connect(deadline_after_ms(kConnectTryMs), WaitMode::kUninterruptible);
+        if (s.ok()) return;
+        if (closing_) return;
+        log_warn("%s: not connected yet: error %d", target().c_str(), s.error());
+        kapi_sleep_ns(500 * kMsec);
+    }
+}
+
+Status Osp::destroy(std::span<const OstFid> objects, uint64_t* transno)
+{
+    if (!is_connected()) return -kEPark;
+    auto call = make_ref<Call<OstDestroyOp>>();
+    if (!call) return -kENOMEM;
+    TRY(call->op.objects.assign(objects.data(), objects.size()));
+    call->try_gate = true;
+    TRY(import_->call(*call));
+    *transno = call->transno;
+    return kOk;
+}
+
+void Osp::describe(TextSink& out) const
+{
+    import_->describe(out);
+    out.printf("active_lock: %s\n", to_string(active_->state()));
+}
+
+void Osp::on_evicted() { active_->on_evicted(); }
+void Osp::on_full(const ConnectReply& reply, bool first) { active_->on_full(first, reply.flags & kConnectUpdateLock); }
+void Osp::on_parked() { active_->on_parked(); }
+
+void Osp::on_callback(Opcode opcode, Decoder& body)
+{
+    if (opcode != Opcode::kLdlmBlAst) return;
+    LdlmBlAst ast;
+    ast.io(body);
+    if (body.finish().ok() && ActiveEnv::is_active(ast)) active_->on_bl_ast(ast.server_handle);
+}
+
+}  // namespace lull

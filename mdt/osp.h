@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The MDT's face to one OST: an import that obeys the OST's active lock like any client's (T11), and destroys. It caches nothing
+ * under locks, so there is nothing to write back when the OST wants the active lock.
+ *
+ * Connects in the background and for ever. destroy() never waits at a gate.
+ */
+#pragma once
+#include "include/lull/ops_mgs.h"
+#include "include/lull/ops_ost.h"
+#include "mdc/active_env.h"
+#include "ptlrpc/node.h"
+
+namespace lull {
+
+class Osp final : public RefCounted, private ImportClient {
+public:
+    static Result<Ref<Osp>> create(Node& node, const TargetConfig& ost, Str mdt_name);
+    ~Osp() override;
+    void close();  // pending calls fail; joins the tasks. Before the last reference goes
+
+    uint32_t index() const { return index_; }
+    const TargetName& target() const { return import_->options().target; }
+    bool is_connected() const { return import_->state() == ImportState::kFull; }
+    // -kEPark: the OST is shutting down or we are not connected; try again later. *transno: to be committed by the OST.
+    Status destroy(std::span<const OstFid> objects, uint64_t* transno);
+    // Everything up to transno is durable at the OST. epoch: see below.
+    bool is_committed(uint64_t transno) const { return import_->last_committed() >= transno; }
+    // Changes when the OST evicted us: what was destroyed but not committed before may be lost.
+    uint64_t epoch() const { return import_->stats().evictions; }
+
+    void describe(TextSink& out) const;
+
+private:
+    explicit Osp(uint32_t index) : index_(index) {}
+    template <class T, class... Args> friend Ref<T> make_ref(Args&&...);
+    Status start(Node& node, const TargetConfig& ost, Str mdt_name);
+    void connect_task();
+
+    // ImportClient
+    void on_evicted() override;
+    void on_full(const ConnectReply& reply, bool first) override;
+    void on_parked() override;
+    void on_callback(Opcode opcode, Decoder& body) override;
+
+    const uint32_t index_;
+    Ref<Import> import_;
+    ActiveEnv env_{LockType::kExtent};
+    Owned<ActiveLock> active_;
+    Owned<Device> device_;
+    Node* node_ = nullptr;
+    Text<40> task_name_;
+    std::atomic<bool> closing_{false};
+    Task connect_task_;
+};
+
+}  // namespace lull

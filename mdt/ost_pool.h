@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The OSTs of the file system as the MDT knows them: asked from the MGS at the start and every refresh_ms, so that a new OST is used
+ * without a restart. One Osp for each, for good.
+ *
+ * park(true), for a drain, lets nobody wait here.
+ */
+#pragma once
+#include "mdt/osp.h"
+#include "target/target.h"
+
+namespace lull {
+
+class OstPool {
+public:
+    static constexpr uint64_t kRefreshMs = 10000;     // when some are known
+    static constexpr uint64_t kFirstRefreshMs = 1000; // until then
+    static constexpr uint64_t kFetchMs = 10000;       // deadline of one attempt to reach the MGS
+    static constexpr uint64_t kWaitKnownMs = 5000;    // of a create that comes before the first OST
+    static constexpr size_t kOstsMax = 1024;
+
+    explicit OstPool(Target& target) : target_(target) {}
+    ~OstPool();
+    Status start();
+    void close();  // ends everything, calls of Osp::destroy() included
+    void park(bool on);
+
+    // Until an OST is known: -kEPark while parked, -ENODEV with a log line after kWaitKnownMs.
+    Status wait_known();
+    Status indices(Vec<uint32_t>* out);  // ascending
+    Ref<Osp> find(uint32_t index);
+    void show(TextSink& out);
+
+private:
+    struct State {
+        Vec<Ref<Osp>> osts;  // by index
+        Ref<Import> mgc;
+        bool stop = false, parked = false, kicked = false;
+    };
+    void task();
+    Status fetch();
+    Result<Ref<Import>> connect_mgc();
+    void drop_mgc();
+    Status add(const TargetConfig& ost);
+
+    Target& target_;
+    Guarded<State> state_{LockRank::kLeaf};
+    CondVar changed_;
+    Task task_;
+};
+
+}  // namespace lull

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Attributes of an object (not the size of a regular file), default layout of a directory. */
+#include "mdt/mdt.h"
+
+namespace lull {
+
+namespace {
+
+constexpr uint32_t kPermissions = 07777;
+
+// What a client may set, with "now" replaced by this server's time.
+Attr settable(const Attr& wanted)
+{
+    Attr a = wanted;
+    uint64_t now = kapi_realtime_ns();
+    if (a.valid & kAttrAtimeNow) a.valid |= kAttrAtime, a.atime_ns = now;
+    if (a.valid & kAttrMtimeNow) a.valid |= kAttrMtime, a.mtime_ns = now;
+    a.valid &= kAttrMode | kAttrUid | kAttrGid | kAttrAtime | kAttrMtime | kAttrCtime;
+    a.mode &= kPermissions;
+    return a;
+}
+
+}  // namespace
+
+Status MdtService::do_setattr(Ref<ServerRequest>& request)
+{
+    Owned<MdsSetattrOp> op = make<MdsSetattrOp>();
+    if (!op) return -kENOMEM;
+    TRY(request->decode(op.get()));
+    if (op->attr.valid & kAttrSize) return -kEINVAL;  // OstPunch
+    OpLocks locks(target_, *request);
+    TRY(locks.lock(op->fid, kIbitLookup | kIbitUpdate));
+    Ref<Object> object = TRY(find(op->fid));
+    bool done = is_done(*request, *object);
+    Attr attr = settable(op->attr);
+    attr.mode |= object->type();
+
+    Transaction tx(target_, request);
+    if (!begin_or_fail(tx)) return kOk;
+    Status s;
+    if (!done) s = store().setattr(*object, attr);
+    if (!done && s.ok()) s = bump_version(*object, tx.transno());
+    MdsSetattrReply reply;
+    if (s.ok()) s = fill_attr(*object, &reply.attr);
+    if (!s.ok()) {
+        tx.fail(s);
+        return kOk;
+    }
+    tx.slot.fid = op->fid;
+    tx.reply(reply);
+    return kOk;
+}
+
+Status MdtService::do_set_layout(Ref<ServerRequest>& request)
+{
+    Owned<MdsSetLayoutOp> op = make<MdsSetLayoutOp>();
+    if (!op) return -kENOMEM;
+    TRY(request->decode(op.get()));
+    TRY(check_default_layout(op->layout));
+    if (!op->layout.is_set()) op->layout = Layout();
+    OpLocks locks(target_, *request);
+    TRY(locks.lock(op->fid, kIbitUpdate | kIbitLayout));
+    Ref<Object> dir = TRY(find_dir(op->fid));
+    bool done = is_done(*request, *dir);
+
+    Transaction tx(target_, request);
+    if (!begin_or_fail(tx)) return kOk;
+    Status s;
+    if (!done) s = store().set_layout(*dir, op->layout);
+    if (!done && s.ok()) s = bump_version(*dir, tx.transno());
+    if (!s.ok()) {
+        tx.fail(s);
+        return kOk;
+    }
+    tx.slot.fid = op->fid;
+    Empty reply;
+    tx.reply(reply);
+    return kOk;
+}
+
+}  // namespace lull

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "mgs/registry.h"
+
+#include "kapi/log.h"
+#include "lnet/nid.h"
+
+namespace lull {
+
+Status Registry::load()
+{
+    Vec<NameText> files;
+    TRY(store_.list_configs(&files));
+    auto table = table_.lock();
+    for (const NameText& file : files) {
+        Result<Bytes> data = store_.read_config(file);
+        if (!data.ok()) return data.status();
+        Str text(reinterpret_cast<const char*>(data.value().data()), data.value().size());
+        if (!text.starts_with("registration=1\n")) continue;
+        Result<Owned<Registration>> r = registration_from_text(text);
+        if (!r.ok()) {
+            log_err("MGS: CONFIGS/%s is not a target's registration: error %d", file.c_str(), r.error());
+            return r.status();
+        }
+        if (table->size() >= kTargetsMax) return -kENOSPC;
+        TRY(table->push_back(r.release_value()));
+    }
+    return kOk;
+}
+
+Status Registry::save(const Registration& r)
+{
+    TextSink text(2048);
+    TRY(registration_to_text(r, text));
+    Str s = text.text();
+    return store_.write_config(r.target.name, {reinterpret_cast<const uint8_t*>(s.data()), s.size()});
+}
+
+Status Registry::register_target(const MgsRegisterOp& op)
+{
+    TRY(check_registration(op));
+    Owned<Registration> fresh = make<Registration>();
+    if (!fresh) return -kENOMEM;
+    fresh->fsname = op.fsname;
+    fresh->target = op.target;
+    fresh->uuid = op.target_uuid;
+
+    auto table = table_.lock();
+    for (Owned<Registration>& known : *table) {
+        if (!(known->target.name == op.target.name.str())) continue;
+        if (!(known->uuid == op.target_uuid.str())) {
+            log_err("MGS: %s is taken by another target (uuid %s), refused to the one with uuid %s", op.target.name.c_str(),
+                    known->uuid.c_str(), op.target_uuid.c_str());
+            return -kEADDRINUSE;
+        }
+        if (known->target.nids == op.target.nids.str()) return kOk;
+        TRY(save(*fresh));
+        log_notice("MGS: %s is now at %s", op.target.name.c_str(), op.target.nids.c_str());
+        known = std::move(fresh);
+        return kOk;
+    }
+    if (table->size() >= kTargetsMax) return -kENOSPC;
+    TRY(table->reserve(table->size() + 1));
+    TRY(save(*fresh));
+    log_notice("MGS: new target %s at %s", op.target.name.c_str(), op.target.nids.c_str());
+    return table->push_back(std::move(fresh));
+}
+
+Status Registry::config(Str fsname, MgsConfigReply* out)
+{
+    auto table = table_.lock();
+    for (const Owned<Registration>& r : *table)
+        if (r->fsname == fsname) TRY(out->targets.push_back(r->target));
+    return out->targets.empty() ? Status(-kENOENT) : kOk;
+}
+
+void Registry::show(TextSink& out)
+{
+    auto table = table_.lock();
+    for (const Owned<Registration>& r : *table)
+        out.printf("%s uuid=%s nids=%s\n", r->target.name.c_str(), r->uuid.c_str(), r->target.nids.c_str());
+}
+
+void Registry::show_filesystems(TextSink& out)
+{
+    auto table = table_.lock();
+    for (size_t i = 0; i < table->size(); i++) {
+        bool seen = false;
+        for (size_t k = 0; k < i && !seen; k++) seen = (*table)[k]->fsname == (*table)[i]->fsname.str();
+        if (!seen) out.printf("%s\n", (*table)[i]->fsname.c_str());
+    }
+}
+
+}  // namespace lull

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "mgs/registry.h"
+
+#include <gtest/gtest.h>
+
+using namespace lull;
+
+namespace {
+
+MgsRegisterOp registration(const char* fsname, TargetKind kind, uint32_t index, const char* uuid)
+{
+    MgsRegisterOp op;
+    op.fsname = fsname;
+    op.target.name = target_name_of(fsname, kind, index);
+    op.target.kind = static_cast<uint8_t>(kind);
+    op.target.index = index;
+    op.target.nids = "10.0.0.1@tcp:10.0.0.2@tcp";
+    op.target_uuid = uuid;
+    return op;
+}
+
+TEST(MgsRegistration, Checks)
+{
+    EXPECT_EQ(Str("lull-OST001a"), target_name_of("lull", TargetKind::kOst, 26).str());
+    EXPECT_TRUE(check_registration(registration("lull", TargetKind::kOst, 1, "u")).ok());
+    EXPECT_FALSE(check_registration(registration("", TargetKind::kOst, 1, "u")).ok());
+    EXPECT_FALSE(check_registration(registration("a/b", TargetKind::kOst, 1, "u")).ok());
+    EXPECT_FALSE(check_registration(registration("lull", TargetKind::kMgs, 1, "u")).ok());
+    EXPECT_FALSE(check_registration(registration("lull", TargetKind::kOst, 1, "u\nname=x")).ok());
+    EXPECT_FALSE(check_registration(registration("lull", TargetKind::kOst, 70000, "u")).ok());
+    MgsRegisterOp op = registration("lull", TargetKind::kOst, 1, "u");
+    op.target.name = "lull-OST0002";
+    EXPECT_FALSE(check_registration(op).ok());
+    op = registration("lull", TargetKind::kOst, 1, "u");
+    op.target.nids = "nonsense";
+    EXPECT_FALSE(check_registration(op).ok());
+}
+
+TEST(MgsRegistration, TextRoundTrip)
+{
+    Registration r;
+    MgsRegisterOp op = registration("lull", TargetKind::kMdt, 0, "uuid-1");
+    r.fsname = op.fsname;
+    r.target = op.target;
+    r.uuid = op.target_uuid;
+    TextSink text(2048);
+    ASSERT_TRUE(registration_to_text(r, text).ok());
+    auto back = registration_from_text(text.text());
+    ASSERT_TRUE(back.ok());
+    EXPECT_EQ(Str("lull-MDT0000"), back.value()->target.name.str());
+    EXPECT_EQ(Str("uuid-1"), back.value()->uuid.str());
+    EXPECT_EQ(r.target.nids.str(), back.value()->target.nids.str());
+    for (size_t n = 0; n < text.text().size(); n++) EXPECT_FALSE(registration_from_text(text.text().substr(0, n)).ok()) << n;
+    EXPECT_FALSE(registration_from_text("registration=1\nwhat=ever\n").ok());
+}
+
+}  // namespace

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Attributes of an inode: what is cached, and until when.
+#include "llite/gated.h"
+#include "llite/io.h"
+#include "llite/mount.h"
+
+namespace lull {
+namespace {
+
+constexpr uint32_t kInodeBits = kIbitLookup | kIbitUpdate;
+constexpr LockPolicy kInodePolicy{0, UINT64_MAX, kInodeBits};
+
+}  // namespace
+
+OwnChange::OwnChange(Inode* inode) : inode_(inode)
+{
+    if (!inode_) return;
+    auto state = inode_->state_.lock();
+    state->changes++;
+    began_at_ = state->changed_at = inode_->mount.next_change();
+}
+
+void OwnChange::unchanged()
+{
+    if (Inode* inode = std::exchange(inode_, nullptr)) inode->state_.lock()->changes--;
+}
+
+void OwnChange::finish(const Attr* fresh)
+{
+    Inode* inode = std::exchange(inode_, nullptr);
+    if (!inode) return;
+    LockUse use;  // released after the state
+    if (fresh && fresh->valid) inode->match_inode_lock(&use);
+    auto state = inode->state_.lock();
+    state->changes--;
+    bool alone = state->changed_at == began_at_ && state->changes == 0;
+    state->changed_at = inode->mount.next_change();
+    state->valid = alone && use;
+    if (alone && fresh && fresh->valid) state->attr = *fresh;
+}
+
+bool Inode::match_inode_lock(LockUse* use)
+{
+    return mount.mdc().locks().match(ResourceId::of(fid), LockType::kIbits, LockMode::kPR, kInodePolicy, use);
+}
+
+void Inode::adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t asked_at)
+{
+    (void)adopt_layout(reply.layout);  // asked for again by who needs it
+    auto state = state_.lock();
+    bool alone = state->changed_at <= asked_at && state->changes == 0;
+    // Attributes that something overtook are still true of a moment since the question was asked.
+    if (alone || !state->valid) state->attr = reply.attr;
+    if (alone && use) state->valid = true;
+    bool is_dir = (state->attr.mode & kTypeMask) == kTypeDir;
+    if (use && is_dir && (use.lock()->policy.bits & kIbitUpdate) && state->dir_epoch == 0)
+        state->dir_epoch = mount.next_epoch();
+}
+
+// One message, with a lock if the server gives one.
+Status Inode::refresh_by_intent()
+{
+    uint64_t asked_at = mount.change_counter();
+    auto call = make_ref<Call<LdlmEnqueueOp>>();
+    if (!call) return -kENOMEM;
+    call->op.resource = ResourceId::of(fid);
+    call->op.type = static_cast<uint8_t>(LockType::kIbits);
+    call->op.mode = static_cast<uint8_t>(LockMode::kPR);
+    call->op.policy = kInodePolicy;
+    call->op.intent = static_cast<uint8_t>(Intent::kGetattr);
+    call->op.fid = fid;
+    call->admitted = true;
+    LockUse use;
+    TRY(mount.mdc().locks().lock_intent(*call, &use));
+    if (call->reply.intent_status < 0)
+        return call->reply.intent_status == -kENOENT ? -kESTALE : call->reply.intent_status;
+    adopt(call->reply.object, use, asked_at);
+    return kOk;
+}
+
+// The lock is here, only the attributes were overtaken by a change of our own.
+Status Inode::refresh_under_lock()
+{
+    uint64_t asked_at = mount.change_counter();
+    LockUse use;
+    if (!match_inode_lock(&use)) return -kEAGAIN;
+    auto call = make_ref<Call<MdsGetattrOp>>();
+    if (!call) return -kENOMEM;
+    call->op.fid = fid;
+    call->admitted = true;
+    Status s = mount.mdc().import().call(*call);
+    if (s.is(kENOENT)) return -kESTALE;
+    TRY(std::move(s));
+    adopt(call->reply, use, asked_at);
+    return kOk;
+}
+
+Status Inode::refresh()
+{
+    Gate* gate = &mount.mdc().import().gate();
+    return run_gated({&gate, 1}, [this] {
+        Status s = refresh_under_lock();
+        return s.is(kEAGAIN) ? refresh_by_intent() : s;
+    });
+}
+
+Status Inode::revalidate(bool size_too)
+{
+    bool valid, is_file;
+    {
+        auto state = state_.lock();
+        valid = state->valid;
+        is_file = (state->attr.mode & kTypeMask) == kTypeFile;
+    }
+    if (!valid) {
+        TRY(refresh());
+        is_file = this->is_file();
+    }
+    return size_too && is_file ? lock_for_stat(*TRY(layout())) : kOk;
+}
+
+Status Inode::dir_epoch(bool acquire, uint64_t* epoch)
+{
+    for (int tries = 0;; tries++) {
+        *epoch = state_.lock()->dir_epoch;
+        if (*epoch || !acquire || tries == 2) return kOk;
+        TRY(refresh());
+        // The lock may have been here already, and only its loss of a twin reset the epoch: refresh() has set it. Lost again at once:
+        // then 0 is the answer.
+    }
+}
+
+// The lock goes, unless another one on the same object stays. Server's locks conflict between clients, so what is cached was
+// true without a gap.
+void Inode::inode_lock_lost()
+{
+    LockUse other;
+    {
+        auto state = state_.lock();
+        if (match_inode_lock(&other)) return;
+        state->valid = false;
+        state->dir_epoch = 0;
+        state->changed_at = mount.next_change();
+    }
+    if (Host host(*this); host) llp_invalidate_dentries(host.get());
+}
+
+void Inode::mdt_evicted()
+{
+    {
+        auto state = state_.lock();
+        state->valid = false;
+        state->dir_epoch = 0;
+        state->changed_at = mount.next_change();
+        state->dead_files = state->files;
+    }
+    if (Host host(*this); host) llp_invalidate_dentries(host.get());
+}
+
+uint64_t Inode::size_of(State& state)
+{
+    FileLayout* layout = layout_.load();
+    uint64_t size = 0;
+    for (uint32_t i = 0; layout && i < state.stripes.size(); i++) {
+        uint64_t end = layout->striping.file_size(i, state.stripes[i].size);
+        if (end > size) size = end;
+    }
+    if (size > state.page_bound) state.page_bound = size;
+    return size;
+}
+
+uint64_t Inode::size()
+{
+    auto state = state_.lock();
+    return size_of(*state);
+}
+
+void Inode::fill_file(State& state, llc_attr* out)
+{
+    out->size = size_of(state);
+    out->blocks_512 = state.dirty_pages * (kPageBytes / 512);
+    uint64_t written_ns = 0;
+    for (const StripeInfo& stripe : state.stripes) {
+        out->blocks_512 += stripe.blocks_512;
+        if (stripe.mtime_ns != state.attr.mtime_ns && stripe.mtime_ns > written_ns) written_ns = stripe.mtime_ns;
+    }
+    if (written_ns > state.attr.ctime_ns)
+        out->mtime_ns = out->ctime_ns = written_ns;
+    else if (written_ns > out->mtime_ns)
+        out->mtime_ns = written_ns;
+}
+
+void Inode::fill(llc_attr* out)
+{
+    if (!out) return;
+    auto state = state_.lock();
+    const Attr& a = state->attr;
+    *out = {};
+    out->ino = number();
+    out->generation = fid.oid;
+    out->mode = a.mode;
+    out->uid = a.uid;
+    out->gid = a.gid;
+    out->nlink = a.nlink;
+    out->rdev = a.rdev;
+    out->size = a.size;
+    out->blocks_512 = a.blocks_512;
+    out->atime_ns = a.atime_ns;
+    out->mtime_ns = a.mtime_ns;
+    out->ctime_ns = a.ctime_ns;
+    if ((a.mode & kTypeMask) == kTypeFile) fill_file(*state, out);
+}
+
+}  // namespace lull

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Pages to and from the OSTs. Never at a gate: scopes hold it, write-back needs none.
+#include "llite/mount.h"
+
+namespace lull {
+
+bool Inode::reserve_page(uint64_t index)
+{
+    FileLayout* layout = layout_.load();
+    if (!layout) return false;
+    Stripe& stripe = layout->stripes[layout->striping.place(index * kPageBytes).stripe];
+    if (!stripe.osc->reserve_grant(kPageBytes)) return false;
+    state_.lock()->dirty_pages++;
+    return true;
+}
+
+void Inode::unreserve_page(uint64_t index)
+{
+    FileLayout* layout = layout_.load();
+    if (!layout) return;
+    layout->stripes[layout->striping.place(index * kPageBytes).stripe].osc->return_grant(kPageBytes);
+    auto state = state_.lock();
+    if (state->dirty_pages) state->dirty_pages--;
+}
+
+void Inode::wrote(uint64_t pos, uint64_t bytes)
+{
+    FileLayout* layout = layout_.load();
+    if (!layout || bytes == 0) return;
+    uint64_t now = kapi_realtime_ns(), end = pos + bytes;
+    auto state = state_.lock();
+    for (uint32_t i = 0; pos < end && i < layout->striping.count; i++) {
+        auto place = layout->striping.place(pos);
+        state->stripes[place.stripe].mtime_ns = now;
+        pos += place.left;
+    }
+    auto last = layout->striping.place(end - 1);
+    StripeInfo& info = state->stripes[last.stripe];
+    if (last.offset + 1 > info.size) info.size = last.offset + 1;
+    if (end > state->page_bound) state->page_bound = end;
+}
+
+Result<uint64_t> Inode::read(uint64_t pos, void* into, size_t bytes)
+{
+    FileLayout* layout = TRY(this->layout());
+    const Striping& striping = layout->striping;
+    uint64_t size = this->size();
+    uint64_t valid = pos >= size ? 0 : size - pos < bytes ? size - pos : bytes;
+    uint8_t* to = static_cast<uint8_t*>(into);
+    for (uint64_t done = 0; done < valid;) {
+        auto place = striping.place(pos + done);
+        uint64_t n = striping.count == 1 || place.left > valid - done ? valid - done : place.left;
+        Stripe& stripe = layout->stripes[place.stripe];
+        uint64_t object_size = state_.lock()->stripes[place.stripe].size;
+        uint32_t got = 0;
+        if (place.offset < object_size)
+            got = TRY(stripe.osc->read(stripe.fid, place.offset, to + done, static_cast<size_t>(n)));
+        memset(to + done + got, 0, static_cast<size_t>(n - got));  // a hole, or the object is shorter than the file
+        done += n;
+    }
+    memset(to + valid, 0, static_cast<size_t>(bytes - valid));
+    mount.stats.read_bytes += valid;
+    return valid;
+}
+
+Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages)
+{
+    FileLayout* layout = TRY(this->layout());
+    const Striping& striping = layout->striping;
+    const uint8_t* data = static_cast<const uint8_t*>(from);
+    mount.stats.written_bytes += bytes;
+    Status result;
+    while (bytes > 0) {
+        auto place = striping.place(pos);
+        size_t n = striping.count == 1 || place.left > bytes ? bytes : static_cast<size_t>(place.left);
+        uint64_t pages = (pos % kPageBytes + n + kPageBytes - 1) / kPageBytes;
+        uint32_t granted = granted_pages < pages ? granted_pages : static_cast<uint32_t>(pages);
+        Stripe& stripe = layout->stripes[place.stripe];
+        uint64_t mtime = state_.lock()->stripes[place.stripe].mtime_ns, blocks = 0;
+        Status s = stripe.osc->write(stripe.fid, place.offset, data, n, granted * kPageBytes,
+                                     mtime ? mtime : kapi_realtime_ns(), &blocks);
+        auto state = state_.lock();
+        state->dirty_pages -= granted < state->dirty_pages ? granted : state->dirty_pages;
+        if (s.ok())
+            state->stripes[place.stripe].blocks_512 = blocks;
+        else if (result.ok())
+            result = s;
+        granted_pages -= granted;
+        data += n;
+        pos += n;
+        bytes -= n;
+    }
+    return result;
+}
+
+Status Inode::fsync(bool data_only)
+{
+    if (FileLayout* layout = layout_.load())
+        for (Stripe& stripe : layout->stripes) TRY(stripe.osc->sync());
+    if (data_only) return kOk;
+    auto call = make_ref<Call<MdsSyncOp>>();
+    if (!call) return -kENOMEM;
+    return mount.mdc().import().call(*call);
+}
+
+}  // namespace lull

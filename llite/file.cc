@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "llite/file.h"
+
+#include "llite/gated.h"
+
+namespace lull {
+namespace {
+
+constexpr uint32_t kFlags = kOpenRead | kOpenWrite | kOpenCreate | kOpenExcl | kOpenAppend;
+static_assert(LLC_OPEN_READ == kOpenRead && LLC_OPEN_WRITE == kOpenWrite && LLC_OPEN_CREATE == kOpenCreate &&
+              LLC_OPEN_EXCL == kOpenExcl && LLC_OPEN_APPEND == kOpenAppend);
+
+// The reply is waited for in any case: an open whose handle nobody knows could never be closed.
+Ref<Call<MdsOpenOp>> new_open(uint32_t flags)
+{
+    auto call = make_ref<Call<MdsOpenOp>>();
+    if (!call) return call;
+    call->op.flags = flags;
+    call->op.time_ns = kapi_realtime_ns();
+    call->keep_committed = true;
+    call->reply_wait = WaitMode::kUninterruptible;
+    return call;
+}
+
+Ref<Call<MdsOpenOp>> new_open_name(Inode& dir, Str name, const struct llc_create& how, uint32_t flags)
+{
+    auto call = new_open(flags & kFlags);
+    if (!call) return call;
+    call->op.parent = dir.fid;
+    call->op.name = name;
+    call->op.mode = how.mode;
+    call->op.uid = how.uid;
+    call->op.gid = how.gid;
+    call->admitted = true;
+    return call;
+}
+
+// Tells the MDT that an open is over. Not waited for longer than the caller lives.
+Status send_close(Mount& mount, Call<MdsOpenOp>& open)
+{
+    Import& import = mount.mdc().import();
+    auto call = make_ref<Call<MdsCloseOp>>();
+    Status s = -kENOMEM;
+    if (call) {
+        call->op.handle = open.reply.handle;
+        call->op.fid = open.reply.object.fid;
+        s = import.call(*call);
+    }
+    import.forget(open);
+    return s;
+}
+
+}  // namespace
+
+File::File(Inode& inode, Ref<Call<MdsOpenOp>> open)
+    : inode_(&inode), open_(std::move(open)), generation_(inode.mount.mdt_generation())
+{
+    inode.file_opened();
+}
+
+File::~File() { LULL_ASSERT(!open_); }
+
+Result<Owned<File>> File::open(Inode& inode, uint32_t flags)
+{
+    auto call = new_open((flags & kFlags & ~(kOpenCreate | kOpenExcl)) | kOpenByFid);
+    if (!call) return -kENOMEM;
+    call->op.fid = inode.fid;
+    Status s = inode.mount.mdc().import().call(*call);
+    if (s.is(kENOENT)) return -kESTALE;
+    TRY(std::move(s));
+    (void)inode.adopt_layout(call->reply.object.layout);
+    auto file = make<File>(inode, call);
+    if (!file) {
+        (void)send_close(inode.mount, *call);
+        return -kENOMEM;
+    }
+    inode.mount.stats.opens++;
+    return file;
+}
+
+Status File::open_name(Inode& dir, Str name, const struct llc_create& how, uint32_t flags, Ref<Inode>* inode, Owned<File>* file,
+                       bool* created)
+{
+    Mount& mount = dir.mount;
+    Gate* gate = &mount.mdc().import().gate();
+    Ref<Call<MdsOpenOp>> call;
+    uint64_t asked_at = 0;
+    OwnChange change(flags & LLC_OPEN_CREATE ? &dir : nullptr);
+    TRY(run_gated({&gate, 1}, [&]() -> Status {
+        asked_at = mount.change_counter();
+        call = new_open_name(dir, name, how, flags);
+        if (!call) return -kENOMEM;
+        if (flags & LLC_OPEN_CREATE) call->op.fid = TRY(mount.mdc().next_fid());
+        return mount.mdc().import().call(*call);
+    }));
+    MdsOpenReply& reply = call->reply;
+    if (reply.created) change.done(reply.parent);
+    else change.unchanged();
+    *created = reply.created;
+    auto found = mount.inode(reply.object.fid);
+    if (found.ok()) {
+        *inode = found.release_value();
+        (*inode)->adopt(reply.object, LockUse(), asked_at);
+        uint32_t type = reply.object.attr.mode & kTypeMask;
+        if (type == kTypeFile || type == kTypeDir) *file = make<File>(**inode, call);
+        if (*file) {
+            mount.stats.opens++;
+            if (reply.created) mount.stats.creates++;
+            return kOk;
+        }
+        if (type != kTypeFile && type != kTypeDir) {
+            if (reply.handle) (void)send_close(mount, *call);
+            return kOk;
+        }
+    }
+    (void)send_close(mount, *call);
+    return found.ok() ? Status(-kENOMEM) : found.status();
+}
+
+Status File::close()
+{
+    Ref<Call<MdsOpenOp>> open = std::move(open_);
+    Mount& mount = inode_->mount;
+    bool dead = generation_ != mount.mdt_generation();
+    inode_->file_closed(dead);
+    mount.stats.closes++;
+    if (!dead) return send_close(mount, *open);
+    mount.mdc().import().forget(*open);
+    return kOk;
+}
+
+}  // namespace lull

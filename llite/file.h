@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * An open file: the open request, kept for replay until the close (S8), and the MDT's generation it belongs to. An eviction by the MDT makes it dead:
+ * I/O through it fails with -EIO, its close is silent (A7). Behind llc_file.
+ */
+#pragma once
+#include "llite/mount.h"
+
+namespace lull {
+
+class File {
+public:
+    // A file that exists.
+    static Result<Owned<File>> open(Inode& inode, uint32_t flags);
+    // Lookup, create and open. *file stays empty when the name is of something that is not opened this way (a symbolic link, a device).
+    static Status open_name(Inode& dir, Str name, const struct llc_create& how, uint32_t flags, Ref<Inode>* inode, Owned<File>* file,
+                            bool* created);
+    File(Inode& inode, Ref<Call<MdsOpenOp>> open);
+    ~File();
+    Status close();  // then destroy it
+
+private:
+    Ref<Inode> inode_;
+    Ref<Call<MdsOpenOp>> open_;
+    const uint64_t generation_;
+};
+
+}  // namespace lull

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Runs an operation with all the gates it needs held (A8). When a server answers "park" in the middle, everything is given up, the gates are
+ * waited for without holding any, and the operation starts again (B3): fn must be fit to be repeated up to its first lasting effect.
+ */
+#pragma once
+#include "ptlrpc/gate.h"
+
+namespace lull {
+
+inline constexpr uint64_t kParkPauseNs = 2 * kMsec;  // a server parks us while our gates are still open: its callback is on the way
+
+// Waits without holding any. -ERESTARTSYS.
+inline Status wait_gates(std::span<Gate* const> gates, WaitMode mode = WaitMode::kInterruptible)
+{
+    bool open = true;
+    for (Gate* gate : gates) open = open && gate->state() == Gate::State::kOpen;
+    if (open) kapi_sleep_ns(kParkPauseNs);
+    for (Gate* gate : gates) TRY(gate->wait_open(mode));
+    return kOk;
+}
+
+template <class Fn>
+Status run_gated(std::span<Gate* const> gates, Fn fn)
+{
+    for (;;) {
+        {
+            GateScope scope;
+            TRY(scope.enter(gates));
+            Status s = fn();
+            if (!s.is(kEPark)) return s;
+        }
+        TRY(wait_gates(gates));
+    }
+}
+
+}  // namespace lull

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One object of the file system as a client knows it: attributes and how far they may be believed, the layout, what is known of the size under
+ * extent locks, and the host's inode bound to it. Behind llc_inode of llite_port.h. One per FID and mount, counted.
+ *
+ * Attributes are valid while a PR ibits lock is held. Our own operations do not revoke our own locks; their replies carry fresh
+ * attributes, but replies may overtake each other. So every own change is announced (OwnChange), and attributes from a reply are believed only
+ * when nothing else happened to the object between request and reply: every event takes a number from the mount's change counter.
+ *
+ * Sizes: every extent lock of llite reaches to the end of the object, so while one is held nobody else moves the end; StripeInfo starts
+ * with the lock value block of the grant and follows our own writes and truncations.
+ *
+ * Times of a regular file: ctime is the MDT's, mtime the MDT's or an object's. An object's mtime that differs from the MDT's comes from
+ * a write. If it is later than the MDT's ctime it is newer than every setattr and wins; else the greater one does.
+ *
+ * Locking: state_ (LliteInode). Never call the host, except llp_get, or send anything with it held. Requirements: invariant 9, A6, B3.
+ */
+#pragma once
+#include "include/lull/ops_mds.h"
+#include "ldlm/client.h"
+#include "llite/llite_port.h"
+#include "llite/stripe.h"
+
+namespace lull {
+
+class Mount;
+class Osc;
+struct IoScope;
+
+inline constexpr uint64_t kPageBytes = 4096;
+inline constexpr uint32_t kTypeMask = 0170000, kTypeDir = 0040000, kTypeFile = 0100000, kTypeLink = 0120000;
+
+class Inode final : public RefCounted {
+public:
+    struct Stripe {
+        struct FidOf {
+            using type = Fid;
+            const Fid& operator()(const Stripe& s) const { return s.fid; }
+        };
+        SetHook hook;  // Mount's table of objects
+        Inode* inode = nullptr;
+        uint32_t index = 0;
+        Fid fid;
+        Osc* osc = nullptr;
+    };
+    struct FileLayout {  // never changes once set
+        Striping striping;
+        Vec<Stripe> stripes;
+    };
+    struct FidOf {
+        using type = Fid;
+        const Fid& operator()(const Inode& i) const { return i.fid; }
+    };
+
+    Inode(Mount& mount, const Fid& fid) : mount(mount), fid(fid), state_(LockRank::kLliteInode) {}
+    ~Inode() override;
+
+    Mount& mount;
+    const Fid fid;
+    SetHook table_hook;
+    uint64_t number() const { return fid.flatten(); }
+    bool is_file() { return (state_.lock()->attr.mode & kTypeMask) == kTypeFile; }
+
+    // ---- attributes (attr.cc)
+    // What an answer said of it. asked_at: the mount's change counter before the question; use: the lock it was given under, if any.
+    void adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t asked_at);
+    Status revalidate(bool size_too);
+    Status dir_epoch(bool acquire, uint64_t* epoch);
+    void fill(llc_attr* out);
+    Status setattr(const llc_attr& to, uint32_t valid);
+    void inode_lock_lost();
+    void mdt_evicted();
+
+    // ---- layout
+    Result<FileLayout*> layout();  // asks the MDT when it is not known; -EIO when there is none
+    FileLayout* known_layout() const { return layout_.load(); }
+    Status adopt_layout(const Layout& layout);
+
+    // ---- host
+    void bind(llp_inode* host);
+    // A reference to the host's inode; null: none.
+    class Host {
+    public:
+        explicit Host(Inode& inode);
+        Host(const Host&) = delete;
+        ~Host() { if (host_) llp_put(host_); }
+        llp_inode* get() const { return host_; }
+        explicit operator bool() const { return host_ != nullptr; }
+
+    private:
+        llp_inode* host_;
+    };
+
+    // ---- open files (file.cc)
+    void file_opened() { state_.lock()->files++; }
+    void file_closed(bool dead);
+    bool all_files_dead();
+
+    // ---- data (io.cc, data.cc)
+    Status begin_io(uint64_t pos, LockMode mode, WaitMode wait, IoScope* scope);
+    void end_io(IoScope& scope);
+    uint64_t size();
+    bool reserve_page(uint64_t index);
+    void unreserve_page(uint64_t index);
+    void wrote(uint64_t pos, uint64_t bytes);
+    Result<uint64_t> read(uint64_t pos, void* into, size_t bytes);
+    Status write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages);
+    Status fsync(bool data_only);
+    void extent_lost(uint32_t stripe, uint64_t start, uint64_t end, bool discard);
+
+private:
+    friend class OwnChange;
+    struct StripeInfo {
+        bool valid = false;  // an extent lock is held
+        uint64_t size = 0, blocks_512 = 0, mtime_ns = 0;
+    };
+    struct State {
+        Attr attr;                 // of the MDT, as last heard
+        bool valid = false;        // a lock covers it
+        uint64_t changed_at = 0;   // change counter at the last event
+        uint32_t changes = 0;      // own modifications under way
+        uint64_t dir_epoch = 0;
+        llp_inode* host = nullptr;
+        Vec<StripeInfo> stripes;   // as many as the layout's
+        uint64_t page_bound = 0;   // the host caches no page at or behind it
+        uint64_t dirty_pages = 0;
+        uint32_t files = 0, dead_files = 0;
+    };
+    using Access = Guarded<State>::Access;
+
+    bool match_inode_lock(LockUse* use);
+    Status refresh();
+    Status refresh_under_lock();
+    Status refresh_by_intent();
+    Status lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, IoScope* scope);
+    bool match_stripes(FileLayout& layout, LockMode mode, IoScope* scope);
+    Status note_lock(Stripe& stripe, const ClientLock& lock, bool fresh);
+    void learn(uint32_t stripe, const Lvb& lvb, bool fresh);
+    Status lock_for_stat(FileLayout& layout);
+    uint64_t size_of(State& state);
+    void fill_file(State& state, llc_attr* out);
+    Status setattr_mdt(const Attr& attr);
+    Status setattr_objects(FileLayout& layout, const Attr& to);
+    Status setattr_gated(FileLayout* layout, const Attr& to);
+    Status truncate(FileLayout& layout, const Attr& to, bool* punched);
+    uint64_t cover_start(Stripe& stripe, LockMode mode);
+    template <class Fn> void for_each_range(FileLayout& layout, uint32_t stripe, uint64_t start, uint64_t end, Fn fn);
+
+    Guarded<State> state_;
+    std::atomic<FileLayout*> layout_{nullptr};  // owned
+};
+
+// One modification of an object by this client, from before its request to after its reply. Not told how it ended: attributes become
+// unknown.
+class OwnChange {
+public:
+    explicit OwnChange(Inode* inode);  // null: nothing
+    OwnChange(const OwnChange&) = delete;
+    ~OwnChange() { finish(nullptr); }
+    void done(const Attr& fresh) { finish(&fresh); }
+    void unchanged();  // the server left it as it was
+
+private:
+    void finish(const Attr* fresh);
+    Inode* inode_;
+    uint64_t began_at_ = 0;
+};
+
+}  // namespace lull

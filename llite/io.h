@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * An I/O scope: the gates of all OSTs of a file, and extent locks on every stripe from a file offset to the end. Stripes are locked in
+ * their order by everybody, so that two clients cannot hold what the other waits for.
+ *
+ * Locks always reach the end of the object: it makes the size known inside the scope, at the price of conflicts between writers of different
+ * parts of one file. (A finer scheme can come with glimpses.)
+ */
+#pragma once
+#include "ldlm/client.h"
+#include "llite/inode.h"
+#include "ptlrpc/gate.h"
+
+namespace lull {
+
+struct IoScope {
+    GateScope gates;       // destroyed after the locks
+    Vec<LockUse> uses;
+    uint64_t pos = 0;
+    uint64_t evictions = 0;
+};
+
+// Gates of the file's OSTs, and of the MDT if it takes part.
+struct GateList {
+    Gate* gates[kStripesMax + 1];
+    size_t count = 0;
+    void add(Gate& gate) { gates[count++] = &gate; }
+    void add_stripes(Inode::FileLayout& layout);
+    std::span<Gate* const> span() const { return {gates, count}; }
+};
+
+}  // namespace lull

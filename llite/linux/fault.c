@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mapped files. A fault takes an I/O scope over the whole file, so that what gets mapped is covered by a lock; when the lock goes, the
+ * pages are unmapped (port.c) and the next access faults again.
+ */
+#include <linux/mm.h>
+
+#include "llite/linux/glue.h"
+
+#define RESERVE_TRIES 3
+
+/* A user's fault can be given up for a signal and is taken again afterwards; the kernel's own cannot. */
+static int begin(struct vm_fault *vmf, u64 pos, u64 end, unsigned int mode, struct llc_io *io)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+
+	if (!(vmf->flags & FAULT_FLAG_USER))
+		mode |= LLC_IO_NOINTR;
+	return llc_io_begin(ll_core(inode), pos, end, mode, io);
+}
+
+static vm_fault_t fault_error(int err)
+{
+	switch (err) {
+	case -ERESTARTSYS:
+		return VM_FAULT_NOPAGE; /* the signal first, then the access again */
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
+}
+
+static vm_fault_t ll_fault(struct vm_fault *vmf)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+	struct llc_io io;
+	vm_fault_t ret;
+	int err = begin(vmf, 0, U64_MAX, LLC_IO_READ, &io);
+
+	if (err)
+		return fault_error(err);
+	ll_set_size_seen(inode, io.size);
+	ret = filemap_fault(vmf);
+	llc_io_end(ll_core(inode), &io);
+	return ret;
+}
+
+static vm_fault_t mkwrite_locked(struct inode *inode, struct page *page)
+{
+	u64 pos = page_offset(page);
+	u64 size = i_size_read(inode);
+	int err;
+
+	if (page->mapping != inode->i_mapping || pos >= size)
+		return VM_FAULT_NOPAGE; /* truncated or dropped: fault again */
+	if (!PagePrivate(page)) {
+		err = llc_reserve_page(ll_core(inode), page->index);
+		if (err == -EAGAIN)
+			return VM_FAULT_RETRY; /* ours: no grant, see below */
+		if (err)
+			return fault_error(err);
+		attach_page_private(page, (void *)1UL);
+	}
+	set_page_dirty(page);
+	wait_for_stable_page(page);
+	llc_wrote(ll_core(inode), pos, min_t(u64, PAGE_SIZE, size - pos));
+	return VM_FAULT_LOCKED;
+}
+
+static vm_fault_t ll_page_mkwrite(struct vm_fault *vmf)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+	struct page *page = vmf->page;
+	u64 pos = page_offset(page);
+	vm_fault_t ret = VM_FAULT_RETRY;
+	int tries;
+
+	for (tries = 0; ret == VM_FAULT_RETRY && tries < RESERVE_TRIES; tries++) {
+		struct llc_io io;
+		int err;
+
+		if (tries) /* writing back what is dirty brings grant */
+			filemap_write_and_wait(inode->i_mapping);
+		err = begin(vmf, pos, pos | ~PAGE_MASK, LLC_IO_WRITE, &io);
+		if (err)
+			return fault_error(err);
+		ll_set_size_seen(inode, io.size);
+		lock_page(page);
+		ret = mkwrite_locked(inode, page);
+		if (ret != VM_FAULT_LOCKED)
+			unlock_page(page);
+		llc_io_end(ll_core(inode), &io);
+	}
+	return ret == VM_FAULT_RETRY ? VM_FAULT_SIGBUS : ret; /* the file system is full */
+}
+
+const struct vm_operations_struct ll_vm_ops = {
+	.fault = ll_fault,
+	.map_pages = filemap_map_pages, /* what is cached is covered by a lock */
+	.page_mkwrite = ll_page_mkwrite,
+};

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/slab.h>
+
+#include "llite/linux/glue.h"
+
+static struct kmem_cache *inode_cache;
+
+static void init_once(void *p)
+{
+	struct ll_inode *i = p;
+
+	inode_init_once(&i->vfs);
+}
+
+int ll_inode_cache_init(void)
+{
+	inode_cache = kmem_cache_create("lull_inode", sizeof(struct ll_inode), 0,
+					SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT, init_once);
+	return inode_cache ? 0 : -ENOMEM;
+}
+
+void ll_inode_cache_exit(void)
+{
+	rcu_barrier(); /* inodes are freed after a grace period */
+	kmem_cache_destroy(inode_cache);
+}
+
+struct inode *ll_alloc_inode(struct super_block *sb)
+{
+	struct ll_inode *i = alloc_inode_sb(sb, inode_cache, GFP_KERNEL);
+
+	if (!i)
+		return NULL;
+	i->core = NULL;
+	return &i->vfs;
+}
+
+void ll_free_inode(struct inode *inode)
+{
+	kmem_cache_free(inode_cache, ll_i(inode));
+}
+
+void ll_evict_inode(struct inode *inode)
+{
+	struct llc_inode *core = ll_core(inode);
+
+	truncate_inode_pages_final(&inode->i_data);
+	clear_inode(inode);
+	if (!core)
+		return;
+	llc_inode_bind(core, NULL);
+	llc_inode_put(core);
+}
+
+/* Dirty pages stand under a lock that also covers the size: the core knows it then. Never shrinks under a writer's feet. */
+void ll_set_size_seen(struct inode *inode, u64 size)
+{
+	if (S_ISREG(inode->i_mode) && i_size_read(inode) != size)
+		i_size_write(inode, size);
+}
+
+void ll_update_inode(struct inode *inode, const struct llc_attr *attr)
+{
+	spin_lock(&inode->i_lock);
+	inode->i_mode = attr->mode;
+	inode->i_uid = make_kuid(&init_user_ns, attr->uid);
+	inode->i_gid = make_kgid(&init_user_ns, attr->gid);
+	inode->i_generation = attr->generation;
+	lull_inode_set_atime(inode, ns_to_timespec64(attr->atime_ns));
+	lull_inode_set_mtime(inode, ns_to_timespec64(attr->mtime_ns));
+	lull_inode_set_ctime(inode, ns_to_timespec64(attr->ctime_ns));
+	inode->i_blocks = attr->blocks_512;
+	spin_unlock(&inode->i_lock);
+	if (inode->i_nlink != attr->nlink)
+		set_nlink(inode, attr->nlink);
+	if (!S_ISREG(inode->i_mode))
+		i_size_write(inode, attr->size);
+}
+
+static int same_core(struct inode *inode, void *core)
+{
+	return ll_core(inode) == core;
+}
+
+static int set_core(struct inode *inode, void *core)
+{
+	ll_i(inode)->core = core;
+	return 0;
+}
+
+static void set_operations(struct inode *inode, u32 rdev)
+{
+	inode->i_flags |= S_NOATIME | S_NOCMTIME;
+	switch (inode->i_mode & S_IFMT) {
+	case S_IFREG:
+		inode->i_op = &ll_file_iops;
+		inode->i_fop = &ll_file_fops;
+		inode->i_mapping->a_ops = &ll_aops;
+		break;
+	case S_IFDIR:
+		inode->i_op = &ll_dir_iops;
+		inode->i_fop = &ll_dir_fops;
+		break;
+	case S_IFLNK:
+		inode->i_op = &ll_symlink_iops;
+		break;
+	default:
+		inode->i_op = &ll_special_iops;
+		init_special_inode(inode, inode->i_mode, new_decode_dev(rdev));
+	}
+}
+
+struct inode *ll_iget(struct super_block *sb, struct llc_inode *core, const struct llc_attr *attr)
+{
+	u64 ino = llc_inode_number(core);
+	struct inode *inode = iget5_locked(sb, ino, same_core, set_core, core);
+
+	if (!inode) {
+		llc_inode_put(core);
+		return ERR_PTR(-ENOMEM);
+	}
+	if (!(inode->i_state & I_NEW)) {
+		ll_update_inode(inode, attr);
+		llc_inode_put(core); /* the inode has its own */
+		return inode;
+	}
+	inode->i_ino = ino;
+	ll_update_inode(inode, attr);
+	if (S_ISREG(attr->mode))
+		i_size_write(inode, attr->size);
+	set_operations(inode, attr->rdev);
+	llc_inode_bind(core, (struct llp_inode *)inode);
+	unlock_new_inode(inode);
+	return inode;
+}
+
+int ll_permission(lull_idmap *idmap, struct inode *inode, int mask)
+{
+	struct llc_attr attr;
+	int err;
+
+	if (mask & MAY_NOT_BLOCK)
+		return -ECHILD;
+	err = llc_revalidate(ll_core(inode), false, &attr);
+	if (err)
+		return err;
+	ll_update_inode(inode, &attr);
+	return generic_permission(idmap, inode, mask);
+}
+
+#if LULL_SINCE(6, 3)
+int ll_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask, unsigned int flags)
+#else
+int ll_getattr(struct user_namespace *idmap, const struct path *path, struct kstat *stat, u32 mask, unsigned int flags)
+#endif
+{
+	struct inode *inode = d_inode(path->dentry);
+	bool size_too = S_ISREG(inode->i_mode) &&
+			(mask & (STATX_SIZE | STATX_BLOCKS | STATX_MTIME | STATX_CTIME | STATX_ATIME));
+	struct llc_attr attr;
+	int err = llc_revalidate(ll_core(inode), size_too, &attr);
+
+	if (err)
+		return err;
+	ll_update_inode(inode, &attr);
+#if LULL_SINCE(6, 6)
+	generic_fillattr(idmap, mask, inode, stat);
+#else
+	generic_fillattr(idmap, inode, stat);
+#endif
+	if (size_too)
+		stat->size = attr.size;
+	stat->blksize = 1 << 20;
+	return 0;
+}
+
+static u32 to_core(const struct iattr *from, struct llc_attr *to)
+{
+	u32 valid = 0;
+
+	if (from->ia_valid & ATTR_MODE) {
+		to->mode = from->ia_mode;
+		valid |= LLC_MODE;
+	}
+	if (from->ia_valid & ATTR_UID) {
+		to->uid = from_kuid(&init_user_ns, from->ia_uid);
+		valid |= LLC_UID;
+	}
+	if (from->ia_valid & ATTR_GID) {
+		to->gid = from_kgid(&init_user_ns, from->ia_gid);
+		valid |= LLC_GID;
+	}
+	if (from->ia_valid & ATTR_SIZE) {
+		to->size = from->ia_size;
+		valid |= LLC_SIZE;
+	}
+	if (from->ia_valid & (ATTR_ATIME | ATTR_ATIME_SET)) {
+		to->atime_ns = timespec64_to_ns(&from->ia_atime);
+		valid |= LLC_ATIME;
+	}
+	if (from->ia_valid & (ATTR_MTIME | ATTR_MTIME_SET)) {
+		to->mtime_ns = timespec64_to_ns(&from->ia_mtime);
+		valid |= LLC_MTIME;
+	}
+	return valid;
+}
+
+int ll_setattr(lull_idmap *idmap, struct dentry *dentry, struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	struct llc_attr to = {}, now;
+	u32 valid;
+	int err = llc_revalidate(ll_core(inode), false, &now);
+
+	if (err)
+		return err;
+	ll_update_inode(inode, &now);
+	err = setattr_prepare(idmap, dentry, attr);
+	if (err)
+		return err;
+	/* A chown by other than root, or a truncate, takes the set-id bits along. */
+	if (attr->ia_valid & (ATTR_KILL_SUID | ATTR_KILL_SGID) && !(attr->ia_valid & ATTR_MODE)) {
+		attr->ia_mode = inode->i_mode;
+		if (attr->ia_valid & ATTR_KILL_SUID)
+			attr->ia_mode &= ~S_ISUID;
+		if (attr->ia_valid & ATTR_KILL_SGID && inode->i_mode & S_IXGRP)
+			attr->ia_mode &= ~S_ISGID;
+		attr->ia_valid |= ATTR_MODE;
+	}
+	valid = to_core(attr, &to);
+	if (!valid)
+		return 0;
+	err = llc_setattr(ll_core(inode), &to, valid, &now);
+	if (!err)
+		ll_update_inode(inode, &now);
+	return err;
+}
+
+static const char *get_link(struct dentry *dentry, struct inode *inode, struct delayed_call *done)
+{
+	char *text;
+	int n;
+
+	if (!dentry)
+		return ERR_PTR(-ECHILD);
+	text = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!text)
+		return ERR_PTR(-ENOMEM);
+	n = llc_readlink(ll_core(inode), text, PATH_MAX - 1);
+	if (n < 0) {
+		kfree(text);
+		return ERR_PTR(n);
+	}
+	text[n] = 0;
+	set_delayed_call(done, kfree_link, text);
+	return text;
+}
+
+const struct inode_operations ll_symlink_iops = {
+	.get_link = get_link,
+	.getattr = ll_getattr,
+	.setattr = ll_setattr,
+};
+
+const struct inode_operations ll_special_iops = {
+	.permission = ll_permission,
+	.getattr = ll_getattr,
+	.setattr = ll_setattr,
+};

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Address space: reading pages, and writing dirty ones back in pieces of up to a megabyte. */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/writeback.h>
+
+#include "llite/linux/glue.h"
+
+#define BATCH_PAGES ((1u << 20) >> PAGE_SHIFT)
+
+static void copy_to_page(struct page *page, const void *from)
+{
+	void *p = kmap_local_page(page);
+
+	memcpy(p, from, PAGE_SIZE);
+	kunmap_local(p);
+	flush_dcache_page(page);
+	SetPageUptodate(page);
+}
+
+/* Only inside an I/O scope (a read, or a fault): the lock covers what is read. */
+static int ll_read_folio(struct file *file, struct folio *folio)
+{
+	struct inode *inode = folio->mapping->host;
+	void *p = kmap_local_folio(folio, 0);
+	int64_t n = llc_read(ll_core(inode), folio_pos(folio), p, PAGE_SIZE);
+
+	kunmap_local(p);
+	flush_dcache_folio(folio);
+	if (n >= 0)
+		folio_mark_uptodate(folio);
+	folio_unlock(folio);
+	return n < 0 ? n : 0;
+}
+
+static void ll_readahead(struct readahead_control *rac)
+{
+	struct inode *inode = rac->mapping->host;
+	void *buf = kvmalloc(READ_ONCE(rac->ra->ra_pages) ? BATCH_PAGES * PAGE_SIZE : PAGE_SIZE, GFP_NOFS);
+	unsigned int max = READ_ONCE(rac->ra->ra_pages) ? BATCH_PAGES : 1;
+
+	if (!buf)
+		return; /* the pages are read one by one when they are needed */
+	while (readahead_count(rac)) {
+		unsigned int i, count = min_t(unsigned int, readahead_count(rac), max);
+		loff_t pos = readahead_pos(rac);
+		int64_t n = llc_read(ll_core(inode), pos, buf, (size_t)count << PAGE_SHIFT);
+
+		for (i = 0; i < count; i++) {
+			struct page *page = readahead_page(rac);
+
+			if (!page)
+				break;
+			if (n >= 0)
+				copy_to_page(page, buf + ((size_t)i << PAGE_SHIFT));
+			unlock_page(page);
+			put_page(page);
+		}
+		if (n < 0)
+			break;
+	}
+	kvfree(buf);
+}
+
+/* Neighbouring dirty pages on their way out: under write-back, unlocked, clean. */
+struct batch {
+	struct inode *inode;
+	void *buf;
+	unsigned int count;
+	struct page *pages[BATCH_PAGES];
+};
+
+static int send_batch(struct batch *b)
+{
+	struct inode *inode = b->inode;
+	u64 pos, end, size = i_size_read(inode);
+	unsigned int i, granted = 0;
+	int err = 0;
+
+	if (!b->count)
+		return 0;
+	pos = page_offset(b->pages[0]);
+	end = min_t(u64, pos + ((u64)b->count << PAGE_SHIFT), size);
+	for (i = 0; i < b->count; i++) {
+		void *p = kmap_local_page(b->pages[i]);
+
+		memcpy(b->buf + ((size_t)i << PAGE_SHIFT), p, PAGE_SIZE);
+		kunmap_local(p);
+		if (PagePrivate(b->pages[i])) {
+			detach_page_private(b->pages[i]);
+			granted++;
+		}
+	}
+	if (pos < end)
+		err = llc_write(ll_core(inode), pos, b->buf, end - pos, granted);
+	else
+		while (granted--) /* truncated meanwhile */
+			llc_unreserve_page(ll_core(inode), b->pages[0]->index);
+	if (err)
+		mapping_set_error(inode->i_mapping, err);
+	for (i = 0; i < b->count; i++) {
+		end_page_writeback(b->pages[i]);
+		put_page(b->pages[i]);
+	}
+	b->count = 0;
+	return err;
+}
+
+static int add_to_batch(struct page *page, struct batch *b)
+{
+	int err = 0;
+
+	if (b->count && (b->count == BATCH_PAGES || b->pages[b->count - 1]->index + 1 != page->index))
+		err = send_batch(b);
+	get_page(page);
+	set_page_writeback(page);
+	unlock_page(page);
+	b->pages[b->count++] = page;
+	return err;
+}
+
+#if LULL_SINCE(6, 3)
+static int collect(struct folio *folio, struct writeback_control *wbc, void *batch)
+{
+	return add_to_batch(folio_page(folio, 0), batch);
+}
+#else
+static int collect(struct page *page, struct writeback_control *wbc, void *batch)
+{
+	return add_to_batch(page, batch);
+}
+#endif
+
+int ll_write_back(struct address_space *mapping, struct writeback_control *wbc)
+{
+	unsigned int flags = memalloc_nofs_save();
+	struct batch *b = kzalloc(sizeof(*b), GFP_NOFS | __GFP_NOFAIL);
+	int err, sent;
+
+	b->inode = mapping->host;
+	b->buf = kvmalloc(BATCH_PAGES << PAGE_SHIFT, GFP_KERNEL);
+	err = -ENOMEM;
+	if (b->buf) {
+		err = write_cache_pages(mapping, wbc, collect, b);
+		sent = send_batch(b);
+		err = err ?: sent;
+	}
+	kvfree(b->buf);
+	kfree(b);
+	memalloc_nofs_restore(flags);
+	return err;
+}
+
+static void ll_invalidate_folio(struct folio *folio, size_t offset, size_t len)
+{
+	if (offset || len != folio_size(folio) || !folio_test_private(folio))
+		return;
+	folio_detach_private(folio);
+	llc_unreserve_page(ll_core(folio->mapping->host), folio->index);
+}
+
+static bool ll_release_folio(struct folio *folio, gfp_t gfp)
+{
+	if (folio_test_dirty(folio) || folio_test_writeback(folio))
+		return false;
+	if (folio_test_private(folio)) {
+		folio_detach_private(folio);
+		llc_unreserve_page(ll_core(folio->mapping->host), folio->index);
+	}
+	return true;
+}
+
+const struct address_space_operations ll_aops = {
+	.read_folio = ll_read_folio,
+	.readahead = ll_readahead,
+	.writepages = ll_write_back,
+	.dirty_folio = filemap_dirty_folio,
+	.invalidate_folio = ll_invalidate_folio,
+	.release_folio = ll_release_folio,
+};

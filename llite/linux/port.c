@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the core asks of its host: see llite/llite_port.h. */
+#include <linux/mm.h>
+#include <linux/writeback.h>
+
+#include "llite/linux/glue.h"
+
+#define DROP_TRIES 100
+
+bool llp_get(struct llp_inode *host)
+{
+	return igrab(ll_vfs(host)) != NULL;
+}
+
+void llp_put(struct llp_inode *host)
+{
+	iput(ll_vfs(host));
+}
+
+int llp_flush(struct llp_inode *host, uint64_t start, uint64_t end)
+{
+	return filemap_write_and_wait_range(ll_vfs(host)->i_mapping, start, min_t(u64, end, LLONG_MAX));
+}
+
+void llp_drop(struct llp_inode *host, uint64_t start, uint64_t end, bool discard)
+{
+	struct address_space *mapping = ll_vfs(host)->i_mapping;
+	pgoff_t first = start >> PAGE_SHIFT, last = min_t(u64, end, LLONG_MAX) >> PAGE_SHIFT;
+	int tries;
+
+	if (discard) {
+		unmap_mapping_pages(mapping, first, last - first + 1, false);
+		truncate_inode_pages_range(mapping, (loff_t)first << PAGE_SHIFT,
+					   last >= LLONG_MAX >> PAGE_SHIFT ? -1 : ((loff_t)(last + 1) << PAGE_SHIFT) - 1);
+		return;
+	}
+	/* A mapping may dirty a page between write-back and here; the lock is no longer given out, so this ends. */
+	for (tries = 0; tries < DROP_TRIES; tries++) {
+		if (!invalidate_inode_pages2_range(mapping, first, last))
+			return;
+		filemap_write_and_wait_range(mapping, start, min_t(u64, end, LLONG_MAX));
+	}
+	pr_err("Lull: inode %lu: pages %lu-%lu could not be dropped\n", ll_vfs(host)->i_ino, first, last);
+}
+
+void llp_set_size(struct llp_inode *host, uint64_t size)
+{
+	struct inode *inode = ll_vfs(host);
+
+	if (size < i_size_read(inode))
+		truncate_setsize(inode, size);
+	else
+		i_size_write(inode, size);
+}
+
+void llp_invalidate_dentries(struct llp_inode *host)
+{
+	/* Epochs keep them from being believed; unused ones age on the dentry LRU. */
+}
+
+void llp_start_writeback(void *host_sb)
+{
+	struct ll_mount *m = host_sb;
+	struct super_block *sb = READ_ONCE(m->sb);
+
+	if (sb)
+		try_to_writeback_inodes_sb(sb, WB_REASON_SYNC);
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Buffered writes: into the page cache under an I/O scope, each page paid for by grant, so that write-back cannot run out of space. */
+#include <linux/backing-dev.h>
+#include <linux/uio.h>
+#include <linux/writeback.h>
+
+#include "llite/linux/glue.h"
+
+#define WRITE_CHUNK_BYTES (1u << 20)
+
+/* Makes the page's old content valid as far as the write does not replace it. */
+static int prepare_page(struct inode *inode, struct page *page, u64 pos, size_t bytes)
+{
+	u64 start = page_offset(page);
+	int64_t n;
+	void *p;
+
+	if (PageUptodate(page) || bytes == PAGE_SIZE)
+		return 0;
+	if (start >= i_size_read(inode)) {
+		zero_user(page, 0, PAGE_SIZE);
+		SetPageUptodate(page);
+		return 0;
+	}
+	p = kmap_local_page(page);
+	n = llc_read(ll_core(inode), start, p, PAGE_SIZE);
+	kunmap_local(p);
+	if (n < 0)
+		return n;
+	flush_dcache_page(page);
+	SetPageUptodate(page);
+	return 0;
+}
+
+/* PagePrivate: grant is reserved for this page. */
+static int reserve(struct inode *inode, struct page *page)
+{
+	int err;
+
+	if (PagePrivate(page))
+		return 0;
+	err = llc_reserve_page(ll_core(inode), page->index);
+	if (!err)
+		attach_page_private(page, (void *)1UL);
+	return err;
+}
+
+static int write_through(struct inode *inode, struct page *page, u64 pos, size_t bytes)
+{
+	void *p = kmap_local_page(page);
+	int err = llc_write(ll_core(inode), pos, p + offset_in_page(pos), bytes, 0);
+
+	kunmap_local(p);
+	return err;
+}
+
+/* One page's worth. Returns what was written; 0: the user's page is not there, fault it in again. */
+static ssize_t write_page(struct inode *inode, u64 pos, struct iov_iter *from)
+{
+	size_t bytes = min_t(size_t, iov_iter_count(from), PAGE_SIZE - offset_in_page(pos));
+	struct page *page = grab_cache_page_write_begin(inode->i_mapping, pos >> PAGE_SHIFT);
+	bool through = false;
+	size_t copied = 0;
+	int err;
+
+	if (!page)
+		return -ENOMEM;
+	err = prepare_page(inode, page, pos, bytes);
+	if (err)
+		goto out;
+	err = reserve(inode, page);
+	if (err == -EAGAIN) {
+		through = true;
+		err = 0;
+	}
+	if (err)
+		goto out;
+	copied = copy_page_from_iter_atomic(page, offset_in_page(pos), bytes, from);
+	flush_dcache_page(page);
+	if (copied < bytes && !PageUptodate(page)) {
+		/* A page without old content must be written whole. */
+		iov_iter_revert(from, copied);
+		copied = 0;
+		goto out;
+	}
+	if (!copied)
+		goto out;
+	if (through) {
+		err = write_through(inode, page, pos, copied);
+		if (err) {
+			iov_iter_revert(from, copied);
+			/* What the cache shows was not written. */
+			ClearPageUptodate(page);
+			goto out;
+		}
+	}
+	SetPageUptodate(page);
+	if (!through)
+		set_page_dirty(page);
+	if (pos + copied > i_size_read(inode))
+		i_size_write(inode, pos + copied);
+	llc_wrote(ll_core(inode), pos, copied);
+out:
+	unlock_page(page);
+	put_page(page);
+	return err ?: copied;
+}
+
+static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t want)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	bool append = iocb->ki_flags & IOCB_APPEND;
+	struct llc_io io;
+	ssize_t done = 0, n = 0;
+	u64 pos = iocb->ki_pos;
+	int err = llc_io_begin(ll_core(inode), pos & PAGE_MASK, (pos + want - 1) | ~PAGE_MASK,
+			       append ? LLC_IO_APPEND : LLC_IO_WRITE, &io);
+
+	if (err)
+		return err;
+	ll_set_size_seen(inode, io.size);
+	if (append)
+		pos = io.size;
+	if (pos >= inode->i_sb->s_maxbytes)
+		n = -EFBIG;
+	want = min_t(u64, want, inode->i_sb->s_maxbytes - pos);
+	while (n >= 0 && done < want) {
+		size_t all = iov_iter_count(from);
+
+		iov_iter_truncate(from, want - done);
+		n = write_page(inode, pos, from);
+		iov_iter_reexpand(from, all - (n > 0 ? n : 0));
+		if (n <= 0)
+			break;
+		pos += n;
+		done += n;
+	}
+	llc_io_end(ll_core(inode), &io);
+	iocb->ki_pos = pos;
+	return done ?: n;
+}
+
+ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct file *file = iocb->ki_filp;
+	struct inode *inode = file_inode(file);
+	ssize_t done = 0, n;
+
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return -EOPNOTSUPP;
+	if (down_write_killable(&inode->i_rwsem))
+		return -ERESTARTSYS;
+	n = generic_write_checks(iocb, from);
+	if (n > 0) {
+		int err = file_remove_privs(file);
+
+		if (err)
+			n = err;
+	}
+	while (n > 0 && iov_iter_count(from)) {
+		size_t want = min_t(size_t, iov_iter_count(from), WRITE_CHUNK_BYTES);
+		size_t missing = fault_in_iov_iter_readable(from, want);
+
+		if (missing == want) {
+			n = -EFAULT;
+			break;
+		}
+		n = write_chunk(iocb, from, want - missing);
+		if (n < 0)
+			break;
+		done += n;
+		n = 1;
+		balance_dirty_pages_ratelimited(file->f_mapping);
+		if (fatal_signal_pending(current))
+			break;
+	}
+	inode_unlock(inode);
+	if (done <= 0)
+		return n < 0 ? n : 0;
+	return generic_write_sync(iocb, done);
+}

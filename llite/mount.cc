@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "llite/mount.h"
+
+#include "kapi/log.h"
+
+namespace lull {
+
+Mount::Mount(Node& node, void* host_sb)
+    : node_(node), host_sb_(host_sb), config_mutex_(LockRank::kNodeControl), tables_(LockRank::kLliteMount)
+{
+}
+
+Mount::~Mount()
+{
+    close();
+    Tables& tables = tables_.unsafe();
+    LULL_ASSERT(tables.inodes.empty() && tables.objects.empty());
+}
+
+Result<Owned<Mount>> Mount::create(Node& node, Str source, Str options, void* host_sb, WhyText* why)
+{
+    auto mount = make<Mount>(node, host_sb);
+    if (!mount) return -kENOMEM;
+    TRY(mount->init(source, options, why));
+    return mount;
+}
+
+Status Mount::init(Str source, Str options, WhyText* why)
+{
+    TRY(parse_mount_source(source, &source_, why));
+    TRY(parse_mount_options(options, &options_, why));
+    uuid_ = node_.make_uuid();
+    id_ = text_format<16>("%08x", static_cast<unsigned>(kapi_random_u64()));
+    Config config = TRY(fetch_config(why));
+    for (const TargetConfig& target : config->reply.targets) {
+        if (target.kind == static_cast<uint8_t>(TargetKind::kMdt) && target.index == 0) TRY(add_mdt(target));
+        if (target.kind == static_cast<uint8_t>(TargetKind::kOst)) TRY(add_ost(target));
+    }
+    if (!mdc_) {
+        *why = text_format<255>("no MDT of file system %s has registered at the MGS yet", source_.fsname.c_str());
+        return -kENODEV;
+    }
+    uint64_t deadline = deadline_after_ms(options_.timeout_ms);
+    TRY(connect(*mdc_, deadline, why));
+    for (auto& osc : oscs_)
+        if (osc.load()) TRY(connect(*osc.load(), deadline, why));
+    auto device = make<Device>("llite", text_format<64>("%s-%s", source_.fsname.c_str(), id_.c_str()),
+                               std::span<const Param>(kParams, 2), this);
+    if (!device) return -kENOMEM;
+    device->uuid = uuid_;
+    TRY(node_.add_device(*device));
+    device_ = std::move(device);
+    return kOk;
+}
+
+template <class Client>
+Status Mount::connect(Client& client, uint64_t deadline_ns, WhyText* why)
+{
+    Status s = client.connect(deadline_ns, WaitMode::kInterruptible);
+    if (s.ok() || s.is(kERESTARTSYS)) return s;
+    const char* target = client.import().options().target.c_str();
+    if (s.is(kEPROTONOSUPPORT))
+        *why = text_format<255>("%s speaks no protocol version that this client knows", target);
+    else if (s.is(kENODEV))
+        *why = text_format<255>("%s is not running on any of its nodes", target);
+    else
+        *why = text_format<255>("cannot connect to %s (error %d)", target, s.error());
+    return s;
+}
+
+Result<ImportOptions> Mount::import_options(const TargetConfig& target)
+{
+    ImportOptions options;
+    options.target = target.name;
+    options.client_uuid = uuid_;
+    TRY(parse_nids(target.nids, &options.nids));
+    return options;
+}
+
+Status Mount::add_mdt(const TargetConfig& target)
+{
+    mdc_ = TRY(Mdc::create(node_, TRY(import_options(target)), *this, id_));
+    return kOk;
+}
+
+Status Mount::add_ost(const TargetConfig& target)
+{
+    if (target.index >= kOstsMax) {
+        log_err("%s: index %u is above the limit of %u OSTs", target.name.c_str(), target.index, kOstsMax - 1);
+        return -kERANGE;
+    }
+    if (oscs_[target.index].load()) return kOk;
+    auto osc = TRY(Osc::create(node_, TRY(import_options(target)), target.index, *this, id_));
+    oscs_[target.index].store(osc.release());
+    return kOk;
+}
+
+Result<Osc*> Mount::osc(uint32_t index)
+{
+    if (Osc* osc = known_osc(index)) return osc;
+    if (index >= kOstsMax) return -kENODEV;
+    MutexLock lock(config_mutex_);
+    if (Osc* osc = known_osc(index)) return osc;
+    TRY(refresh_config());
+    Osc* osc = known_osc(index);
+    return osc ? Result<Osc*>(osc) : Result<Osc*>(-kENODEV);
+}
+
+// An OST joined since we mounted. Its first use waits at its gate until it is connected.
+Status Mount::refresh_config()
+{
+    if (aborted_.load()) return -kESHUTDOWN;
+    WhyText why;
+    auto fetched = fetch_config(&why);
+    if (!fetched.ok()) {
+        if (!why.empty()) log_warn("%s: %s", source_.fsname.c_str(), why.c_str());
+        return fetched.status();
+    }
+    for (const TargetConfig& target : fetched.value()->reply.targets) {
+        if (target.kind != static_cast<uint8_t>(TargetKind::kOst) || known_osc(target.index)) continue;
+        TRY(add_ost(target));
+        TRY(connect(*known_osc(target.index), deadline_after_ms(kMgsTimeoutMs), &why));
+        log_info("%s: %s has joined", source_.fsname.c_str(), target.name.c_str());
+    }
+    return kOk;
+}
+
+Result<Mount::Config> Mount::fetch_config(WhyText* why)
+{
+    ImportOptions options;
+    options.target = "MGS";
+    options.client_uuid = uuid_;
+    options.connect_flags = kConnectLight;
+    options.gate_closed_for = 0;
+    TRY(options.nids.assign(source_.mgs_nids.data(), source_.mgs_nids.size()));
+    auto call = make_ref<Call<MgsConfigOp>>();
+    if (!call) return -kENOMEM;
+    Ref<Import> mgc = TRY(Import::create(node_, std::move(options), nullptr));
+    Status s = ask_mgs(*mgc, *call, why);
+    mgc->close();
+    if (!s.ok()) return s;
+    return call;
+}
+
+Status Mount::ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why)
+{
+    Text<200> nids;
+    for (Nid nid : source_.mgs_nids) {
+        if (!nids.empty()) (void)nids.append(":");
+        (void)nids.append(to_text(nid));
+    }
+    Status s = mgc.connect(deadline_after_ms(kMgsTimeoutMs), WaitMode::kInterruptible);
+    if (s.is(kERESTARTSYS)) return s;
+    if (!s.ok()) {
+        *why = text_format<255>("no MGS answers at %s (error %d)", nids.c_str(), s.error());
+        return s;
+    }
+    call.op.fsname = source_.fsname;
+    s = mgc.call(call);
+    if (s.is(kENOENT))
+        *why = text_format<255>("the MGS at %s knows no file system '%s'", nids.c_str(), source_.fsname.c_str());
+    else if (!s.ok() && !s.is(kERESTARTSYS))
+        *why = text_format<255>("the MGS at %s did not give the configuration (error %d)", nids.c_str(), s.error());
+    return s;
+}
+
+void Mount::close()
+{
+    if (device_) {
+        node_.remove_device(*device_);
+        device_.reset();
+    }
+    if (mdc_) mdc_->close();
+    for (auto& osc : oscs_)
+        if (osc.load()) osc.load()->close();
+    for (auto& osc : oscs_) Owned<Osc> freed(osc.exchange(nullptr));
+    mdc_.reset();
+}
+
+void Mount::abort()
+{
+    if (aborted_.exchange(true)) return;
+    if (mdc_) mdc_->import().close();
+    for (auto& osc : oscs_)
+        if (osc.load()) osc.load()->import().close();
+}
+
+Status Mount::statfs(struct llc_statfs* out)
+{
+    auto call = make_ref<Call<MdsStatfsOp>>();
+    if (!call) return -kENOMEM;
+    TRY(mdc_->import().call(*call));
+    *out = {};
+    out->files = call->reply.files;
+    out->free_files = call->reply.free_files;
+    out->block_bytes = kPageBytes;
+    out->name_max = kNameMax;
+    for (auto& osc : oscs_) {
+        if (!osc.load()) continue;
+        StatfsReply one;
+        TRY(osc.load()->statfs(&one));
+        out->total_bytes += one.total_bytes;
+        out->free_bytes += one.free_bytes;
+        out->avail_bytes += one.avail_bytes;
+    }
+    return kOk;
+}
+
+Status Mount::sync()
+{
+    auto call = make_ref<Call<MdsSyncOp>>();
+    if (!call) return -kENOMEM;
+    TRY(mdc_->import().call(*call));
+    for (auto& osc : oscs_)
+        if (osc.load()) TRY(osc.load()->sync());
+    return kOk;
+}
+
+// ---- parameters
+
+Status Mount::show_stats(void* object, TextSink& out)
+{
+    Mount& m = *static_cast<Mount*>(object);
+    using ull = unsigned long long;
+    out.printf("lookups: %llu\ncreates: %llu\nopens: %llu\ncloses: %llu\n", static_cast<ull>(m.stats.lookups),
+               static_cast<ull>(m.stats.creates), static_cast<ull>(m.stats.opens), static_cast<ull>(m.stats.closes));
+    out.printf("io_scopes: %llu\nread_bytes: %llu\nwritten_bytes: %llu\n", static_cast<ull>(m.stats.io_scopes),
+               static_cast<ull>(m.stats.read_bytes), static_cast<ull>(m.stats.written_bytes));
+    out.printf("locks_lost: %llu\nevictions: %llu\ninodes: %zu\n", static_cast<ull>(m.stats.locks_lost),
+               static_cast<ull>(m.mdt_generation()), m.tables_.lock()->inodes.size());
+    return out.status();
+}
+
+Status Mount::show_uuid(void* object, TextSink& out)
+{
+    out.append(static_cast<Mount*>(object)->uuid_);
+    return out.status();
+}
+
+const Param Mount::kParams[] = {{"stats", show_stats, nullptr}, {"uuid", show_uuid, nullptr}};
+
+}  // namespace lull

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One mounted client: the connections to all targets of a file system and the table of inodes in use. Behind llc_mount of llite_port.h.
+ *
+ * Locking: tables_ (LliteMount); Inode has its own (LliteInode). No message is sent and the host is not called under either.
+ * Requirements: A5 A7 T9, invariant 9.
+ */
+#pragma once
+#include "include/lull/ops_mgs.h"
+#include "llite/inode.h"
+#include "llite/mount_source.h"
+#include "mdc/mdc.h"
+#include "osc/osc.h"
+
+namespace lull {
+
+struct MountStats {
+    std::atomic<uint64_t> lookups{0}, creates{0}, opens{0}, closes{0}, io_scopes{0}, read_bytes{0}, written_bytes{0};
+    std::atomic<uint64_t> locks_lost{0}, evictions{0};
+};
+
+class Mount final : public MdcOwner, public OscOwner {
+public:
+    static constexpr uint32_t kOstsMax = 256;
+    static constexpr uint64_t kMgsTimeoutMs = 20000;  // an MGS that nobody answers for
+
+    static Result<Owned<Mount>> create(Node& node, Str source, Str options, void* host_sb, WhyText* why);
+    Mount(Node& node, void* host_sb);
+    ~Mount();
+    void abort();  // pending and later operations fail
+
+    Mdc& mdc() { return *mdc_; }
+    // -ENODEV: no such OST in the configuration, even after asking again.
+    Result<Osc*> osc(uint32_t index);
+    Osc* known_osc(uint32_t index) const { return index < kOstsMax ? oscs_[index].load() : nullptr; }
+    void* host_sb() const { return host_sb_; }
+    Status statfs(struct llc_statfs* out);
+    Status sync();
+
+    // The inode of that FID, made when there is none.
+    Result<Ref<Inode>> inode(const Fid& fid);
+    Ref<Inode> find_inode(const Fid& fid);
+    Ref<Inode> find_object(const Fid& object, uint32_t* stripe);
+    void add_objects(Inode::FileLayout& layout);
+    void remove(Inode& inode);
+
+    uint64_t next_epoch() { return epoch_.fetch_add(1) + 1; }
+    uint64_t change_counter() const { return changes_.load(); }
+    uint64_t next_change() { return changes_.fetch_add(1) + 1; }
+    uint64_t mdt_generation() const { return mdt_generation_.load(); }          // grows at each eviction by the MDT
+    uint64_t ost_evictions() const { return stats.evictions.load(); }           // by any OST
+    MountStats stats;
+
+private:
+    using Inodes = bi::set<Inode, bi::member_hook<Inode, SetHook, &Inode::table_hook>, bi::key_of_value<Inode::FidOf>>;
+    using Objects = bi::set<Inode::Stripe, bi::member_hook<Inode::Stripe, SetHook, &Inode::Stripe::hook>,
+                            bi::key_of_value<Inode::Stripe::FidOf>>;
+    struct Tables {
+        Inodes inodes;
+        Objects objects;
+    };
+    using Config = Ref<Call<MgsConfigOp>>;
+
+    Status init(Str source, Str options, WhyText* why);
+    Result<Config> fetch_config(WhyText* why);
+    Status ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why);
+    Result<ImportOptions> import_options(const TargetConfig& target);
+    Status add_mdt(const TargetConfig& target);
+    Status add_ost(const TargetConfig& target);
+    template <class Client> Status connect(Client& client, uint64_t deadline_ns, WhyText* why);
+    Status refresh_config();
+    Ref<Inode> next_inode(const Fid& after);
+    void close();
+
+    void on_inode_lock_lost(const ResourceId& resource, uint32_t bits) override;
+    void on_mdt_evicted() override;
+    void on_extent_lock_lost(uint32_t ost_index, const ResourceId& object, uint64_t start, uint64_t end,
+                             bool discard) override;
+    void on_ost_evicted(uint32_t ost_index) override;
+
+    static Status show_stats(void* object, TextSink& out);
+    static Status show_uuid(void* object, TextSink& out);
+    static const Param kParams[];
+
+    Node& node_;
+    void* const host_sb_;
+    MountSource source_;
+    MountOptions options_;
+    UuidText uuid_;
+    Text<16> id_;
+    Owned<Mdc> mdc_;
+    std::atomic<Osc*> oscs_[kOstsMax] = {};  // owned; only ever added while mounted
+    Mutex config_mutex_;                     // one task adds OSTs
+    Owned<Device> device_;
+    Guarded<Tables> tables_;
+    std::atomic<uint64_t> epoch_{0}, changes_{0}, mdt_generation_{0};
+    std::atomic<bool> aborted_{false};
+};
+
+}  // namespace lull

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The C face of the client core: llite_port.h.
+#include "llite/file.h"
+#include "llite/io.h"
+#include "llite/layout.h"
+#include "llite/namei.h"
+
+using namespace lull;
+
+namespace {
+
+Mount* of(llc_mount* m) { return reinterpret_cast<Mount*>(m); }
+llc_mount* of(Mount* m) { return reinterpret_cast<llc_mount*>(m); }
+Inode* of(llc_inode* i) { return reinterpret_cast<Inode*>(i); }
+llc_inode* of(Inode* i) { return reinterpret_cast<llc_inode*>(i); }
+File* of(llc_file* f) { return reinterpret_cast<File*>(f); }
+
+// What an application may see.
+int to_errno(Status s)
+{
+    int e = s.error();
+    if (e >= 0 || e >= -133 || e == -kERESTARTSYS) return e;
+    return -kEIO;  // Lull's own codes
+}
+int to_errno_or_dead(Status s) { return s.is(kESHUTDOWN) ? -kEIO : to_errno(s); }
+
+// Hands the reference over.
+void give(Ref<Inode> inode, llc_inode** out, llc_attr* attr)
+{
+    inode->fill(attr);
+    *out = of(inode.leak());
+}
+
+Owned<IoScope> scope_of(llc_io* io) { return Owned<IoScope>(static_cast<IoScope*>(io->opaque[0])); }
+
+}  // namespace
+
+extern "C" {
+
+// ---- mount
+
+int llc_mount_create(lull_node* node, const char* source, const char* options, void* host_sb, llc_mount** out, char* why,
+                     size_t why_bytes)
+{
+    WhyText text;
+    auto mount = Mount::create(*reinterpret_cast<Node*>(node), source, options, host_sb, &text);
+    if (why && why_bytes) kapi_snprintf(why, why_bytes, "%s", text.c_str());
+    if (!mount.ok()) return to_errno(mount.status());
+    *out = of(mount.release_value().release());
+    return 0;
+}
+
+void llc_mount_destroy(llc_mount* m) { Owned<Mount> freed(of(m)); }
+void llc_mount_abort(llc_mount* m) { of(m)->abort(); }
+int llc_statfs(llc_mount* m, struct llc_statfs* out) { return to_errno_or_dead(of(m)->statfs(out)); }
+int llc_sync(llc_mount* m) { return to_errno_or_dead(of(m)->sync()); }
+
+// ---- inodes
+
+int llc_root(llc_mount* m, llc_inode** out, llc_attr* attr)
+{
+    auto root = of(m)->inode(kRootFid);
+    if (!root.ok()) return to_errno(root.status());
+    if (Status s = root.value()->revalidate(false); !s.ok()) return to_errno_or_dead(s);
+    give(root.release_value(), out, attr);
+    return 0;
+}
+
+void llc_inode_get(llc_inode* i) { of(i)->ref(); }
+void llc_inode_put(llc_inode* i) { Ref<Inode>::adopt(of(i)).reset(); }
+void llc_inode_bind(llc_inode* i, llp_inode* host) { of(i)->bind(host); }
+uint64_t llc_inode_number(llc_inode* i) { return of(i)->number(); }
+void llc_cached_attr(llc_inode* i, llc_attr* attr) { of(i)->fill(attr); }
+
+int llc_revalidate(llc_inode* i, bool size_too, llc_attr* attr)
+{
+    Status s = of(i)->revalidate(size_too);
+    if (s.ok()) of(i)->fill(attr);
+    return to_errno_or_dead(s);
+}
+
+int llc_dir_epoch(llc_inode* dir, bool acquire, uint64_t* epoch)
+{
+    return to_errno_or_dead(of(dir)->dir_epoch(acquire, epoch));
+}
+
+// ---- names
+
+int llc_lookup(llc_inode* dir, const char* name, size_t len, llc_inode** out, llc_attr* attr, uint64_t* epoch)
+{
+    if (Status s = of(dir)->dir_epoch(true, epoch); !s.ok()) return to_errno_or_dead(s);
+    auto found = lookup(*of(dir), Str(name, len));
+    if (!found.ok()) return to_errno_or_dead(found.status());
+    give(found.release_value(), out, attr);
+    return 0;
+}
+
+int llc_create(llc_inode* dir, const char* name, size_t len, const struct llc_create* how, llc_inode** out, llc_attr* attr,
+               uint64_t* epoch)
+{
+    (void)of(dir)->dir_epoch(false, epoch);
+    auto made = create(*of(dir), Str(name, len), *how);
+    if (!made.ok()) return to_errno_or_dead(made.status());
+    give(made.release_value(), out, attr);
+    return 0;
+}
+
+int llc_unlink(llc_inode* dir, const char* name, size_t len, bool rmdir, llc_inode* victim)
+{
+    return to_errno_or_dead(lull::unlink(*of(dir), Str(name, len), rmdir, of(victim)));
+}
+
+int llc_link(llc_inode* i, llc_inode* dir, const char* name, size_t len, llc_attr* attr)
+{
+    Status s = lull::link(*of(i), *of(dir), Str(name, len));
+    if (s.ok()) of(i)->fill(attr);
+    return to_errno_or_dead(s);
+}
+
+int llc_rename(llc_inode* from_dir, const char* from, size_t from_len, llc_inode* to_dir, const char* to, size_t to_len,
+               bool no_replace, llc_inode* moved, llc_inode* replaced)
+{
+    return to_errno_or_dead(lull::rename(*of(from_dir), Str(from, from_len), *of(to_dir), Str(to, to_len), no_replace,
+                                         of(moved), of(replaced)));
+}
+
+int llc_readlink(llc_inode* i, char* out, size_t bytes)
+{
+    auto n = lull::readlink(*of(i), out, bytes);
+    return n.ok() ? static_cast<int>(n.value()) : to_errno_or_dead(n.status());
+}
+
+int llc_readdir(llc_inode* dir, uint64_t cookie, llc_emit emit, void* arg)
+{
+    return to_errno_or_dead(lull::readdir(*of(dir), cookie, emit, arg));
+}
+
+int llc_setattr(llc_inode* i, const llc_attr* to, uint32_t valid, llc_attr* attr)
+{
+    Status s = of(i)->setattr(*to, valid);
+    if (s.ok()) of(i)->fill(attr);
+    return to_errno_or_dead(s);
+}
+
+// ---- open files
+
+int llc_open(llc_inode* i, uint32_t flags, llc_file** out)
+{
+    auto file = File::open(*of(i), flags);
+    if (!file.ok()) return to_errno_or_dead(file.status());
+    *out = reinterpret_cast<llc_file*>(file.release_value().release());
+    return 0;
+}
+
+int llc_open_create(llc_inode* dir, const char* name, size_t len, uint32_t flags, const struct llc_create* how,
+                    llc_inode** out, llc_attr* attr, uint64_t* epoch, llc_file** file, bool* created)
+{
+    (void)of(dir)->dir_epoch(false, epoch);
+    Ref<Inode> inode;
+    Owned<File> opened;
+    Status s = File::open_name(*of(dir), Str(name, len), *how, flags, &inode, &opened, created);
+    if (!s.ok()) return to_errno_or_dead(s);
+    *file = reinterpret_cast<llc_file*>(opened.release());
+    give(std::move(inode), out, attr);
+    return 0;
+}
+
+int llc_close(llc_file* f)
+{
+    Owned<File> file(of(f));
+    return to_errno_or_dead(file->close());
+}
+
+int llc_fsync(llc_inode* i, bool data_only) { return to_errno_or_dead(of(i)->fsync(data_only)); }
+
+// ---- data
+
+int llc_io_begin(llc_inode* i, uint64_t pos, uint64_t end, unsigned mode, llc_io* io)
+{
+    (void)end;  // locks reach the end of the file: io.h
+    auto scope = make<IoScope>();
+    if (!scope) return -kENOMEM;
+    WaitMode wait = mode & LLC_IO_NOINTR ? WaitMode::kKillable : WaitMode::kInterruptible;
+    mode &= ~LLC_IO_NOINTR;
+    LockMode lock_mode = mode == LLC_IO_READ ? LockMode::kPR : LockMode::kPW;
+    Status s = of(i)->begin_io(mode == LLC_IO_APPEND ? 0 : pos, lock_mode, wait, scope.get());
+    if (!s.ok()) return to_errno_or_dead(s);
+    io->opaque[0] = scope.release();
+    io->size = of(i)->size();
+    return 0;
+}
+
+void llc_io_end(llc_inode* i, llc_io* io)
+{
+    Owned<IoScope> scope = scope_of(io);
+    of(i)->end_io(*scope);
+}
+
+int llc_reserve_page(llc_inode* i, uint64_t page_index) { return of(i)->reserve_page(page_index) ? 0 : -kEAGAIN; }
+void llc_unreserve_page(llc_inode* i, uint64_t page_index) { of(i)->unreserve_page(page_index); }
+void llc_wrote(llc_inode* i, uint64_t pos, uint64_t bytes) { of(i)->wrote(pos, bytes); }
+
+int64_t llc_read(llc_inode* i, uint64_t pos, void* buf, size_t bytes)
+{
+    auto n = of(i)->read(pos, buf, bytes);
+    return n.ok() ? static_cast<int64_t>(n.value()) : to_errno_or_dead(n.status());
+}
+
+int llc_write(llc_inode* i, uint64_t pos, const void* buf, size_t bytes, uint32_t granted_pages)
+{
+    return to_errno_or_dead(of(i)->write(pos, buf, bytes, granted_pages));
+}
+
+// ---- layout
+
+int llc_get_layout_text(llc_inode* i, char* out, size_t bytes)
+{
+    auto n = get_layout_text(*of(i), out, bytes);
+    return n.ok() ? static_cast<int>(n.value()) : to_errno_or_dead(n.status());
+}
+
+int llc_set_layout_text(llc_inode* dir, const char* text, size_t len)
+{
+    return to_errno_or_dead(set_layout_text(*of(dir), Str(text, len)));
+}
+
+}  // extern "C"

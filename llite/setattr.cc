@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// chmod, chown, utimes, truncate. Gates of everything concerned are held from the first message to the last; what may be parked comes first.
+#include "llite/gated.h"
+#include "llite/io.h"
+#include "llite/mount.h"
+
+namespace lull {
+namespace {
+
+constexpr uint32_t kMdtBits = kAttrMode | kAttrUid | kAttrGid | kAttrAtime | kAttrMtime | kAttrCtime;
+
+// Times are the client's, so that MDT and objects get the same.
+Attr explicit_attr(const llc_attr& to, uint32_t valid, uint64_t now)
+{
+    Attr a;
+    a.valid = valid & (kMdtBits | kAttrSize);
+    a.mode = to.mode;
+    a.uid = to.uid;
+    a.gid = to.gid;
+    a.size = to.size;
+    a.atime_ns = valid & LLC_ATIME_NOW ? now : to.atime_ns;
+    a.mtime_ns = valid & LLC_MTIME_NOW ? now : to.mtime_ns;
+    a.ctime_ns = valid & LLC_CTIME ? to.ctime_ns : now;
+    if (valid & LLC_ATIME_NOW) a.valid |= kAttrAtime;
+    if (valid & LLC_MTIME_NOW) a.valid |= kAttrMtime;
+    a.valid |= kAttrCtime;
+    return a;
+}
+
+}  // namespace
+
+Status Inode::setattr(const llc_attr& to, uint32_t valid)
+{
+    Attr attr = explicit_attr(to, valid, kapi_realtime_ns());
+    bool is_file = this->is_file();
+    if ((valid & LLC_SIZE) && !is_file) return -kEINVAL;
+    // A time of "now" is later than any object's and wins by itself; another one must reach the objects.
+    bool old_mtime = (valid & LLC_MTIME) && !(valid & LLC_MTIME_NOW);
+    FileLayout* layout = nullptr;
+    if (is_file && ((valid & LLC_SIZE) || old_mtime)) layout = TRY(this->layout());
+
+    auto list = make<GateList>();
+    if (!list) return -kENOMEM;
+    list->add(mount.mdc().import().gate());
+    if (layout) list->add_stripes(*layout);
+    return run_gated(list->span(), [&] { return setattr_gated(layout, attr); });
+}
+
+Status Inode::setattr_gated(FileLayout* layout, const Attr& to)
+{
+    Attr mdt = to;
+    mdt.valid &= kMdtBits;
+    if (!layout) return setattr_mdt(mdt);
+
+    auto scope = make<IoScope>();  // its gates stay empty: they are held already
+    if (!scope) return -kENOMEM;
+    bool truncating = (to.valid & kAttrSize) != 0;
+    TRY(lock_stripes(*layout, truncating ? to.size : 0, LockMode::kPW, scope.get()));
+    scope->evictions = mount.ost_evictions();
+    if (!truncating) {
+        if (Host host(*this); host) TRY(Status(llp_flush(host.get(), 0, UINT64_MAX)));
+        TRY(setattr_mdt(mdt));
+        return setattr_objects(*layout, to);
+    }
+    if (mdt.valid & (kAttrMode | kAttrUid | kAttrGid | kAttrAtime)) TRY(setattr_mdt(mdt));
+    bool punched = false;
+    TRY(truncate(*layout, to, &punched));
+    // A file that was empty and stays so has no object to carry the time.
+    return punched || !(to.valid & kAttrMtime) ? kOk : setattr_mdt(mdt);
+}
+
+Status Inode::setattr_mdt(const Attr& attr)
+{
+    auto call = make_ref<Call<MdsSetattrOp>>();
+    if (!call) return -kENOMEM;
+    call->op.fid = fid;
+    call->op.attr = attr;
+    call->admitted = true;
+    OwnChange change(this);
+    TRY(mount.mdc().import().call(*call));
+    change.done(call->reply.attr);
+    return kOk;
+}
+
+// Under PW on everything, with nothing dirty.
+Status Inode::setattr_objects(FileLayout& layout, const Attr& to)
+{
+    Attr times;
+    times.valid = to.valid & (kAttrMtime | kAttrCtime);
+    times.mtime_ns = to.mtime_ns;
+    times.ctime_ns = to.ctime_ns;
+    for (Stripe& stripe : layout.stripes) {
+        {
+            auto state = state_.lock();
+            if (state->stripes[stripe.index].mtime_ns == 0) continue;  // never written: not there
+        }
+        TRY(stripe.osc->setattr(stripe.fid, times));
+        state_.lock()->stripes[stripe.index].mtime_ns = to.mtime_ns;
+    }
+    return kOk;
+}
+
+// Under PW from the new size to the end.
+Status Inode::truncate(FileLayout& layout, const Attr& to, bool* punched)
+{
+    if (Host host(*this); host) llp_set_size(host.get(), to.size);
+    uint64_t time_ns = to.valid & kAttrMtime ? to.mtime_ns : kapi_realtime_ns();
+    uint32_t last = to.size ? layout.striping.place(to.size - 1).stripe : UINT32_MAX;
+    for (Stripe& stripe : layout.stripes) {
+        uint64_t fresh = layout.striping.object_size(stripe.index, to.size), known;
+        {
+            auto state = state_.lock();
+            known = state->stripes[stripe.index].size;
+        }
+        if (fresh == known || (fresh > known && stripe.index != last)) continue;
+        TRY(stripe.osc->punch(stripe.fid, fresh, time_ns));
+        *punched = true;
+        auto state = state_.lock();
+        state->stripes[stripe.index].size = fresh;
+        state->stripes[stripe.index].mtime_ns = time_ns;
+        if (to.size > state->page_bound) state->page_bound = to.size;
+    }
+    return kOk;
+}
+
+}  // namespace lull

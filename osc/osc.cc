@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "osc/osc.h"
+
+#include "mdc/target_client.h"
+#include "osc/grant.h"
+
+namespace lull {
+namespace {
+
+constexpr uint64_t kGrantTargetBytes = 32u << 20;        // spare grant a client likes to have
+constexpr uint64_t kReplayLimitDefaultBytes = 64u << 20; // written data kept until the OST has committed it
+constexpr size_t kSmallWriteBytes = 64u << 10;           // without memory for more
+
+Status show_grant(void* object, TextSink& out);
+Status show_dirty(void* object, TextSink& out);
+Status show_kept(void* object, TextSink& out);
+Status show_replay_limit(void* object, TextSink& out);
+Status store_replay_limit(void* object, Str value);
+
+constexpr Param kOscParams[] = {
+    LULL_TARGET_CLIENT_PARAMS,
+    {"cur_grant_bytes", show_grant, nullptr},
+    {"cur_dirty_bytes", show_dirty, nullptr},
+    {"kept_bytes", show_kept, nullptr},
+    {"replay_limit_bytes", show_replay_limit, store_replay_limit},
+};
+constexpr TargetClient::Kind kOscKind{"osc", LockType::kExtent, kOscParams};
+
+class OscImpl final : public Osc, public TargetClientOwner {
+public:
+    OscImpl(uint32_t index, OscOwner& owner) : index_(index), owner_(owner), state_(LockRank::kOsc) {}
+    ~OscImpl() override { close(); }
+    Status init(Node& node, ImportOptions options, Str instance_name)
+    {
+        client_ = TRY(TargetClient::create(node, std::move(options), kOscKind, instance_name, *this, this));
+        return kOk;
+    }
+
+    uint32_t index() const override { return index_; }
+    Import& import() override { return client_->import(); }
+    LdlmClient& locks() override { return client_->locks(); }
+    ActiveLock& active_lock() override { return client_->active_lock(); }
+    Status connect(uint64_t deadline_ns, WaitMode mode) override { return import().connect(deadline_ns, mode); }
+    void close() override
+    {
+        if (client_) client_->close();
+    }
+
+    bool reserve_grant(uint64_t bytes) override { return state_.lock()->grant.reserve(bytes); }
+    void return_grant(uint64_t bytes) override { state_.lock()->grant.release(bytes); }
+    Status write(const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used,
+                 uint64_t mtime_ns, uint64_t* blocks_512) override;
+    Result<uint32_t> read(const Fid& object, uint64_t offset, void* into, size_t bytes) override;
+    Status punch(const Fid& object, uint64_t size, uint64_t time_ns) override;
+    Status setattr(const Fid& object, const Attr& attr) override;
+    Status getattr(const Fid& object, Attr* attr) override;
+    Status statfs(StatfsReply* out) override;
+    Status sync() override;
+
+    GrantAccount grant() { return state_.lock()->grant; }
+    uint64_t replay_limit() const { return replay_limit_bytes_.load(); }
+    void set_replay_limit(uint64_t bytes) { replay_limit_bytes_.store(bytes); }
+
+private:
+    struct State {
+        GrantAccount grant;
+        bool syncing = false;
+    };
+    Status write_one(const Fid& object, uint64_t offset, const uint8_t* data, size_t bytes, uint64_t grant_used,
+                     uint64_t mtime_ns, uint64_t* blocks_512);
+    Result<uint32_t> read_one(const Fid& object, uint64_t offset, uint8_t* into, size_t bytes);
+    Status make_room();
+    void on_lock_lost(ClientLock& lock, bool discard) override
+    {
+        owner_.on_extent_lock_lost(index_, lock.resource, lock.policy.start, lock.policy.end, discard);
+    }
+    void on_evicted() override { owner_.on_ost_evicted(index_); }
+    void on_connected(const ConnectReply& reply, bool first) override
+    {
+        if (first || reply.result == static_cast<uint8_t>(ConnectResult::kNew))
+            state_.lock()->grant.restart(reply.grant_bytes);
+    }
+
+    const uint32_t index_;
+    OscOwner& owner_;
+    Owned<TargetClient> client_;
+    Guarded<State> state_;
+    CondVar synced_;
+    std::atomic<uint64_t> replay_limit_bytes_{kReplayLimitDefaultBytes};
+};
+
+// Everything here runs inside an operation that was admitted by the gate, or is write-back that a drain waits for.
+template <class Op>
+Ref<Call<Op>> new_call(const Fid& object, WaitMode reply_wait)
+{
+    auto call = make_ref<Call<Op>>();
+    if (!call) return call;
+    if constexpr (requires { call->op.object; }) call->op.object.fid = object;
+    call->admitted = true;
+    call->reply_wait = reply_wait;
+    return call;
+}
+
+Status OscImpl::write(const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used,
+                      uint64_t mtime_ns, uint64_t* blocks_512)
+{
+    const uint8_t* from = static_cast<const uint8_t*>(data);
+    size_t piece = kBulkMaxBytes;
+    while (bytes > 0) {
+        Status s = make_room();
+        size_t n = bytes < piece ? bytes : piece;
+        uint64_t grant = grant_used < n ? grant_used : n;
+        if (s.ok()) s = write_one(object, offset, from, n, grant, mtime_ns, blocks_512);
+        if (s.is(kENOMEM) && piece > kSmallWriteBytes) {
+            piece = kSmallWriteBytes;  // what is kept for replay goes by a commit; the rest is asked for in small pieces
+            (void)sync();
+            continue;
+        }
+        if (!s.ok()) {
+            return_grant(grant_used);
+            return s;
+        }
+        grant_used -= grant;
+        from += n;
+        offset += n;
+        bytes -= n;
+    }
+    return_grant(grant_used);  // more than the data was
+    return kOk;
+}
+
+Status OscImpl::write_one(const Fid& object, uint64_t offset, const uint8_t* data, size_t bytes, uint64_t grant_used,
+                          uint64_t mtime_ns, uint64_t* blocks_512)
+{
+    auto call = new_call<OstWriteOp>(object, WaitMode::kUninterruptible);
+    if (!call) return -kENOMEM;
+    TRY(call->bulk.assign(data, bytes));
+    call->op.offset = offset;
+    call->op.bytes = static_cast<uint32_t>(bytes);
+    call->op.mtime_ns = mtime_ns;
+    call->op.grant_used = grant_used;
+    call->op.grant_want = state_.lock()->grant.want(kGrantTargetBytes);
+    TRY(import().call(*call));
+    state_.lock()->grant.used(grant_used, call->reply.grant_bytes);
+    if (blocks_512) *blocks_512 = call->reply.blocks_512;
+    return kOk;
+}
+
+// One writer asks for a commit when too much is kept; the others wait for it.
+Status OscImpl::make_room()
+{
+    auto state = state_.lock();
+    while (import().replay_bulk_bytes() > replay_limit_bytes_.load()) {
+        if (state->syncing) {
+            TRY(state.wait(synced_));
+            continue;
+        }
+        state->syncing = true;
+        state.unlock();
+        Status s = sync();
+        state.relock();
+        state->syncing = false;
+        synced_.wake_all();
+        if (!s.ok()) return s;
+        // A server that says it has committed and gives no number: do not ask it in a circle.
+        if (import().replay_bulk_bytes() > replay_limit_bytes_.load()) break;
+    }
+    return kOk;
+}
+
+Result<uint32_t> OscImpl::read(const Fid& object, uint64_t offset, void* into, size_t bytes)
+{
+    uint8_t* to = static_cast<uint8_t*>(into);
+    uint32_t done = 0;
+    while (done < bytes) {
+        size_t n = bytes - done < kBulkMaxBytes ? bytes - done : kBulkMaxBytes;
+        uint32_t got = TRY(read_one(object, offset + done, to + done, n));
+        done += got;
+        if (got < n) break;
+    }
+    return done;
+}
+
+Result<uint32_t> OscImpl::read_one(const Fid& object, uint64_t offset, uint8_t* into, size_t bytes)
+{
+    auto call = new_call<OstReadOp>(object, WaitMode::kKillable);
+    if (!call) return -kENOMEM;
+    call->op.offset = offset;
+    call->op.bytes = static_cast<uint32_t>(bytes);
+    TRY(import().call(*call));
+    if (call->reply.bytes > bytes || call->reply_bulk.size() != call->reply.bytes) return -kEPROTO;
+    memcpy(into, call->reply_bulk.data(), call->reply.bytes);
+    return call->reply.bytes;
+}
+
+// Not killable: the extent lock must not go while the truncation is still under way.
+Status OscImpl::punch(const Fid& object, uint64_t size, uint64_t time_ns)
+{
+    auto call = new_call<OstPunchOp>(object, WaitMode::kUninterruptible);
+    if (!call) return -kENOMEM;
+    call->op.size = size;
+    call->op.time_ns = time_ns;
+    return import().call(*call);
+}
+
+Status OscImpl::setattr(const Fid& object, const Attr& attr)
+{
+    auto call = new_call<OstSetattrOp>(object, WaitMode::kUninterruptible);
+    if (!call) return -kENOMEM;
+    call->op.attr = attr;
+    return import().call(*call);
+}
+
+Status OscImpl::getattr(const Fid& object, Attr* attr)
+{
+    auto call = new_call<OstGetattrOp>(object, WaitMode::kKillable);
+    if (!call) return -kENOMEM;
+    TRY(import().call(*call));
+    *attr = call->reply.attr;
+    return kOk;
+}
+
+Status OscImpl::statfs(StatfsReply* out)
+{
+    auto call = make_ref<Call<OstStatfsOp>>();
+    if (!call) return -kENOMEM;
+    TRY(import().call(*call));
+    *out = call->reply;
+    return kOk;
+}
+
+Status OscImpl::sync()
+{
+    if (import().replay_count(false) == 0) return kOk;  // all that was answered is committed
+    auto call = new_call<OstSyncOp>(Fid{}, WaitMode::kKillable);
+    if (!call) return -kENOMEM;
+    return import().call(*call);
+}
+
+OscImpl& self(void* object) { return *static_cast<OscImpl*>(static_cast<TargetClient*>(object)->upper()); }
+
+Status show_grant(void* object, TextSink& out)
+{
+    out.printf("%llu", static_cast<unsigned long long>(self(object).grant().granted()));
+    return out.status();
+}
+Status show_dirty(void* object, TextSink& out)
+{
+    out.printf("%llu", static_cast<unsigned long long>(self(object).grant().reserved()));
+    return out.status();
+}
+Status show_kept(void* object, TextSink& out)
+{
+    out.printf("%llu", static_cast<unsigned long long>(self(object).import().replay_bulk_bytes()));
+    return out.status();
+}
+Status show_replay_limit(void* object, TextSink& out)
+{
+    out.printf("%llu", static_cast<unsigned long long>(self(object).replay_limit()));
+    return out.status();
+}
+Status store_replay_limit(void* object, Str value)
+{
+    uint64_t n = TRY(parse_u64(value));
+    if (n < kBulkMaxBytes) return -kERANGE;
+    self(object).set_replay_limit(n);
+    return kOk;
+}
+
+}  // namespace
+
+Result<Owned<Osc>> Osc::create(Node& node, ImportOptions options, uint32_t ost_index, OscOwner& owner,
+                               Str instance_name)
+{
+    auto osc = make<OscImpl>(ost_index, owner);
+    if (!osc) return -kENOMEM;
+    TRY(osc->init(node, std::move(options), instance_name));
+    return Owned<Osc>(std::move(osc));
+}
+
+}  // namespace lull

@@ -9,7 +9,6 @@
 """
 
 import subprocess
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,7 +202,7 @@ class FileSystem:
 
     def wait_param(self, node, name, wanted, deadline_s=60):
         """Until the parameter's value begins with wanted."""
-        command = (f"for i in $(seq {int(deadline_s * 5)}); do v=$(lctl get_param -n '{name}'); case \"$v\" in {wanted}*) exit 0;; esac;"
+        command = (f"for i in $(seq {int(deadline_s * 5)}); do v=$(lctl get_param -n '{name}'); case \"$v\" in '{wanted}'*) exit 0;; esac;"
                    f" sleep 0.2; done; echo \"{name} is $v, not {wanted}\"; lctl get_param '*.*.controlled_shutdown_status'; exit 1")
         node.run(command, timeout=deadline_s * 2 + 30)
 

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "tests/kunit/suites.h"
+
+#define PORT 9988
+#define CLOSED_PORT 9989
+#define LOOPBACK 0x7f000001u
+#define BIG_BYTES (3u << 20)
+#define PARTS 20
+
+struct pair {
+	struct kapi_sock *listener, *client, *server;
+};
+
+static struct kapi_net *net(void)
+{
+	return net_to_kapi(&init_net);
+}
+
+static void connect_pair(struct kunit *test, struct pair *p)
+{
+	u32 peer = 0;
+
+	KUNIT_ASSERT_EQ(test, kapi_sock_listen(net(), PORT, &p->listener), 0);
+	KUNIT_ASSERT_EQ(test, kapi_sock_connect(net(), LOOPBACK, PORT, after_ms(5000), &p->client), 0);
+	KUNIT_ASSERT_EQ(test, kapi_sock_accept(p->listener, &p->server, &peer), 0);
+	KUNIT_EXPECT_EQ(test, peer, LOOPBACK);
+	KUNIT_EXPECT_EQ(test, kapi_sock_local_addr(p->client), LOOPBACK);
+}
+
+static void close_pair(struct pair *p)
+{
+	kapi_sock_close(p->client);
+	kapi_sock_close(p->server);
+	kapi_sock_shutdown(p->listener);
+	kapi_sock_close(p->listener);
+}
+
+struct sender {
+	struct kapi_sock *s;
+	u8 *data;
+	int err;
+};
+
+static void send_in_parts(void *arg)
+{
+	struct sender *sender = arg;
+	struct kapi_iov iov[PARTS];
+	size_t step = BIG_BYTES / PARTS;
+	int i;
+
+	for (i = 0; i < PARTS; i++) {
+		iov[i].base = sender->data + i * step;
+		iov[i].bytes = i + 1 < PARTS ? step : BIG_BYTES - i * step;
+	}
+	sender->err = kapi_sock_send(sender->s, iov, PARTS);
+}
+
+static void big_messages_arrive_whole(struct kunit *test)
+{
+	struct sender sender = {};
+	struct kapi_task *t;
+	struct pair p;
+	u8 *got;
+	u32 i;
+
+	connect_pair(test, &p);
+	sender.s = p.client;
+	sender.data = kapi_alloc(BIG_BYTES);
+	got = kapi_alloc(BIG_BYTES);
+	KUNIT_ASSERT_NOT_NULL(test, sender.data);
+	KUNIT_ASSERT_NOT_NULL(test, got);
+	for (i = 0; i < BIG_BYTES; i++)
+		sender.data[i] = i * 2654435761u >> 24;
+	KUNIT_ASSERT_EQ(test, kapi_task_start(&t, send_in_parts, &sender, "lull_test"), 0);
+	KUNIT_EXPECT_EQ(test, kapi_sock_recv(p.server, got, 7), 0);
+	KUNIT_EXPECT_EQ(test, kapi_sock_recv(p.server, got + 7, BIG_BYTES - 7), 0);
+	kapi_task_join(t);
+	KUNIT_EXPECT_EQ(test, sender.err, 0);
+	KUNIT_EXPECT_EQ(test, memcmp(got, sender.data, BIG_BYTES), 0);
+	kapi_free(sender.data);
+	kapi_free(got);
+	close_pair(&p);
+}
+
+struct receiver {
+	struct kapi_sock *s;
+	int err;
+	bool done;
+};
+
+static void receive_byte(void *arg)
+{
+	struct receiver *r = arg;
+	char byte;
+
+	r->err = kapi_sock_recv(r->s, &byte, 1);
+	WRITE_ONCE(r->done, true);
+}
+
+static void shutdown_wakes_a_receiver(struct kunit *test)
+{
+	struct receiver r = {};
+	struct kapi_task *t;
+	struct pair p;
+
+	connect_pair(test, &p);
+	r.s = p.server;
+	KUNIT_ASSERT_EQ(test, kapi_task_start(&t, receive_byte, &r, "lull_test"), 0);
+	kapi_sleep_ns(50 * NSEC_PER_MSEC);
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(r.done));
+	kapi_sock_shutdown(p.server);
+	kapi_task_join(t);
+	KUNIT_EXPECT_EQ(test, r.err, -ESHUTDOWN);
+	close_pair(&p);
+}
+
+static void end_of_stream_is_a_reset(struct kunit *test)
+{
+	struct kapi_iov iov = { .base = "abc", .bytes = 3 };
+	struct pair p;
+	char got[4];
+
+	connect_pair(test, &p);
+	KUNIT_EXPECT_EQ(test, kapi_sock_send(p.client, &iov, 1), 0);
+	kapi_sock_shutdown(p.client);
+	KUNIT_EXPECT_EQ(test, kapi_sock_recv(p.server, got, 4), -ECONNRESET);
+	KUNIT_EXPECT_EQ(test, kapi_sock_send(p.client, &iov, 1), -ESHUTDOWN);
+	close_pair(&p);
+}
+
+static void accept_one(void *arg)
+{
+	struct receiver *r = arg;
+	struct kapi_sock *s;
+	u32 peer;
+
+	r->err = kapi_sock_accept(r->s, &s, &peer);
+	WRITE_ONCE(r->done, true);
+}
+
+static void shutdown_wakes_an_acceptor(struct kunit *test)
+{
+	struct receiver r = {};
+	struct kapi_task *t;
+
+	KUNIT_ASSERT_EQ(test, kapi_sock_listen(net(), PORT, &r.s), 0);
+	KUNIT_ASSERT_EQ(test, kapi_task_start(&t, accept_one, &r, "lull_test"), 0);
+	kapi_sleep_ns(50 * NSEC_PER_MSEC);
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(r.done));
+	kapi_sock_shutdown(r.s);
+	kapi_task_join(t);
+	KUNIT_EXPECT_EQ(test, r.err, -ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, kapi_sock_accept(r.s, NULL, NULL), -ESHUTDOWN);
+	kapi_sock_close(r.s);
+}
+
+static void connect_says_why(struct kunit *test)
+{
+	struct kapi_sock *s;
+	u64 before = kapi_now_ns();
+
+	KUNIT_EXPECT_EQ(test, kapi_sock_connect(net(), LOOPBACK, CLOSED_PORT, after_ms(5000), &s), -ECONNREFUSED);
+	KUNIT_EXPECT_EQ(test, kapi_sock_connect(net(), LOOPBACK, CLOSED_PORT, 1, &s), -ETIMEDOUT);
+	KUNIT_EXPECT_LT(test, kapi_now_ns(), before + 2 * (u64)NSEC_PER_SEC);
+}
+
+static void two_cannot_listen(struct kunit *test)
+{
+	struct kapi_sock *first, *second;
+
+	KUNIT_ASSERT_EQ(test, kapi_sock_listen(net(), PORT, &first), 0);
+	KUNIT_EXPECT_EQ(test, kapi_sock_listen(net(), PORT, &second), -EADDRINUSE);
+	kapi_sock_close(first);
+}
+
+static struct kunit_case socket_cases[] = {
+	KUNIT_CASE(big_messages_arrive_whole),
+	KUNIT_CASE(shutdown_wakes_a_receiver),
+	KUNIT_CASE(end_of_stream_is_a_reset),
+	KUNIT_CASE(shutdown_wakes_an_acceptor),
+	KUNIT_CASE(connect_says_why),
+	KUNIT_CASE(two_cannot_listen),
+	{}
+};
+struct kunit_suite socket_suite = { .name = "lull_socket", .test_cases = socket_cases };

@@ -1,0 +1,116 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""make test: every stage in turn, a line for each, what a failed one printed, and at the end "N passed, N failed".
+
+    tests/run.py [STAGE …]     only these (see STAGES)
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+LOGS = CHECKOUT / "build" / "test-logs"
+PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5"]
+# A stage that hangs ends here; all together stay below CI's 90 minutes.
+STAGE_LIMIT_S = 40 * 60
+SIM_SEEDS = os.environ.get("LULL_SIM_SEEDS", "300")
+
+
+def kernel_env(name):
+    cache = Path(os.environ.get("LULL_CACHE", Path.home() / ".cache" / "lull"))
+    return dict(line.split("=", 1) for line in (cache / "kernels" / name / "env").read_text().split() if "=" in line)
+
+
+def modules(name):
+    return ["make", "-s", "-j2", "modules", f"KDIR={kernel_env(name)['KDIR']}"]
+
+
+def count_gtest(text):
+    passed = re.findall(r"\[  PASSED  \] (\d+) test", text)
+    failed = re.findall(r"\[  FAILED  \] (\d+) test", text)
+    return sum(map(int, passed)), sum(map(int, failed))
+
+
+def count_pytest(text):
+    tail = text[-2000:]
+    passed = re.findall(r"(\d+) passed", tail)
+    failed = re.findall(r"(\d+) (?:failed|error)", tail)
+    return sum(map(int, passed)), sum(map(int, failed))
+
+
+def count_plain(text):
+    found = re.findall(r"^(?:\w+: )?(\d+) passed, (\d+) failed", text, re.M)
+    return (int(found[-1][0]), int(found[-1][1])) if found else (0, 0)
+
+
+def count_one(_text):
+    return 1, 0
+
+
+# name, commands (a callable is asked when its turn comes), how to count what passed
+STAGES = [
+    ("packages", [["tests/setup/install.sh"]], count_one),
+    ("kernels", [["tests/setup/kernels.sh", "6.1", "6.12"]], count_one),
+    ("build-6.1", [lambda: modules("6.1")], count_one),
+    ("build-6.12", [lambda: modules("6.12")], count_one),
+    ("unit", [["make", "-s", "-j2", "unit"]], count_gtest),
+    ("sim", [["make", "-s", "-j2", "sim", f"SEEDS={SIM_SEEDS}"]], count_plain),
+    ("mutants", [["tests/sim/mutants.sh"]], count_plain),
+    ("fuzz", [["tests/fuzz/smoke.sh"]], count_plain),
+    ("kunit", [["tests/setup/debug-kernel.sh"], lambda: PYTEST + ["tests/kunit"]], count_pytest),
+    ("lab", [PYTEST + ["tests/vm/test_lab.py"]], count_pytest),
+    ("cluster-6.1", [PYTEST + ["tests/vm/test_cluster.py"]], count_pytest),
+    ("cluster-6.12", [PYTEST + ["tests/vm/test_main_6_12.py"]], count_pytest),
+]
+
+
+def run_stage(name, commands, count):
+    """(passed, failed); a stage that fails without counting a failure counts as one."""
+    passed = failed = 0
+    start = time.monotonic()
+    log = LOGS / f"{name}.log"
+    with open(log, "w", encoding="utf-8", errors="replace") as out:
+        for command in commands:
+            command = command() if callable(command) else command
+            try:
+                code = subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                                      timeout=STAGE_LIMIT_S, check=False).returncode
+            except (subprocess.TimeoutExpired, OSError) as e:
+                out.write(f"\n{command[0]}: {e}\n")
+                code = 1
+            if code:
+                break
+    text = log.read_text(encoding="utf-8", errors="replace")
+    passed, failed = count(text)
+    if code == 0 and passed == 0:
+        print(f"      {name} ran no test")
+        code = 1
+    if code and count is count_one:
+        passed = 0
+    if code and not failed:
+        failed = 1
+    print(f"{'ok  ' if not code else 'FAIL'}  {name:14} {passed} passed, {failed} failed, {time.monotonic() - start:.0f} s", flush=True)
+    if code:
+        print("\n".join("      " + line for line in text.splitlines()[-80:]), flush=True)
+    return passed, failed
+
+
+def main():
+    wanted = sys.argv[1:] or [name for name, _, _ in STAGES]
+    unknown = set(wanted) - {name for name, _, _ in STAGES}
+    if unknown:
+        print(f"no such stage: {', '.join(unknown)}; there are {', '.join(n for n, _, _ in STAGES)}", file=sys.stderr)
+        return 2
+    LOGS.mkdir(parents=True, exist_ok=True)
+    results = [run_stage(*stage) for stage in STAGES if stage[0] in wanted]
+    passed, failed = (sum(r[i] for r in results) for i in (0, 1))
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

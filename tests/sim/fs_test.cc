@@ -1,0 +1,607 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The whole file system on the simulated cluster: every operation, coherency of two clients, crashes, controlled shutdowns.
+#include <gtest/gtest.h>
+
+#include "include/lull/fid.h"
+#include "kapi/errno.h"
+#include "kapi/sync.h"
+#include "tests/sim/fs_world.h"
+
+using namespace lull::sim;
+using lull::kSec;
+
+namespace {
+
+constexpr uint64_t kSeeds = 3;
+template <class F>
+void for_seeds(F story, uint64_t seeds = kSeeds)
+{
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        story(seed);
+        if (testing::Test::HasFailure()) return;
+    }
+}
+
+std::string pattern(size_t n, unsigned salt = 0)
+{
+    std::string s(n, 0);
+    for (size_t i = 0; i < n; i++) s[i] = static_cast<char>('a' + (i * 7 + i / 251 + salt * 13) % 26);
+    return s;
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST(Fs, MountsAndUnmounts)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        w.on(0, [&] {
+            llc_attr root;
+            EXPECT_EQ(w.c(0).stat("/", &root), 0);
+            EXPECT_EQ(root.mode & 0170000, 0040000u);
+            struct llc_statfs s;
+            EXPECT_EQ(w.c(0).statfs(&s), 0);
+            EXPECT_GT(s.total_bytes, 100u << 20);
+        });
+        w.finish();
+    });
+}
+
+TEST(Fs, BadMountsSayWhy)
+{
+    FsWorld w(1);
+    w.umount(0);
+    w.on(0, [&] {
+        std::string why;
+        EXPECT_EQ(w.c(0).mount(w.source(), "bogus", &why), -kEINVAL);
+        EXPECT_NE(why.find("bogus"), std::string::npos);
+        EXPECT_EQ(w.c(0).mount("10.0.0.1@tcp:/other", "", &why), -kENOENT);
+        EXPECT_NE(why.find("other"), std::string::npos) << why;
+        uint64_t start = lull::now_ns();
+        EXPECT_LT(w.c(0).mount("10.0.0.99@tcp:/lull", "", &why), 0);
+        EXPECT_NE(why.find("10.0.0.99"), std::string::npos) << why;
+        EXPECT_LT(lull::now_ns() - start, 30 * kSec);
+    });
+    w.finish();
+}
+
+TEST(Fs, Names)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        SimMount& c = w.c(0);
+        w.on(0, [&] {
+            llc_attr a;
+            EXPECT_EQ(c.mkdir("/d"), 0);
+            EXPECT_EQ(c.mkdir("/d"), -kEEXIST);
+            EXPECT_EQ(c.mkdir("/d/e", 0700), 0);
+            EXPECT_EQ(c.stat("/d/e", &a), 0);
+            EXPECT_EQ(a.mode, 0040700u);
+            EXPECT_EQ(c.stat("/d/x", &a), -kENOENT);
+            EXPECT_EQ(c.mknod("/d/f", 0100644), 0);
+            EXPECT_EQ(c.mknod("/d/fifo", 0010600), 0);
+            EXPECT_EQ(c.symlink("f", "/d/l"), 0);
+            std::string target;
+            EXPECT_EQ(c.readlink("/d/l", &target), 0);
+            EXPECT_EQ(target, "f");
+            EXPECT_EQ(c.link("/d/f", "/d/e/g"), 0);
+            EXPECT_EQ(c.stat("/d/f", &a), 0);
+            EXPECT_EQ(a.nlink, 2u);
+            EXPECT_EQ(c.stat("/d/l", &a), 0);
+            EXPECT_EQ(a.nlink, 2u);
+            Names names;
+            EXPECT_EQ(c.readdir("/d", &names), 0);
+            EXPECT_EQ(names, (Names{"e", "f", "fifo", "l"}));
+            EXPECT_EQ(c.rmdir("/d/e"), -kENOTEMPTY);
+            EXPECT_EQ(c.rmdir("/d/f"), -kENOTDIR);
+            EXPECT_EQ(c.unlink("/d/e"), -kEISDIR);
+            EXPECT_EQ(c.unlink("/d/e/g"), 0);
+            EXPECT_EQ(c.stat("/d/f", &a), 0);
+            EXPECT_EQ(a.nlink, 1u);
+            EXPECT_EQ(c.rmdir("/d/e"), 0);
+            EXPECT_EQ(c.stat("/d/e", &a), -kENOENT);
+            EXPECT_EQ(c.chmod("/d/f", 0600), 0);
+            EXPECT_EQ(c.stat("/d/f", &a), 0);
+            EXPECT_EQ(a.mode, 0100600u);
+            for (const char* n : {"/d/f", "/d/l", "/d/fifo", "/d"}) EXPECT_EQ(n == std::string("/d") ? c.rmdir(n) : c.unlink(n), 0) << n;
+            EXPECT_EQ(c.readdir("/", &names), 0);
+            EXPECT_EQ(names, Names{});
+        });
+        w.finish();
+    });
+}
+
+TEST(Fs, Rename)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        SimMount& c = w.c(0);
+        w.on(0, [&] {
+            llc_attr a;
+            EXPECT_EQ(c.mkdir("/x"), 0);
+            EXPECT_EQ(c.mkdir("/y"), 0);
+            EXPECT_EQ(c.put("/x/a", "one"), 0);
+            EXPECT_EQ(c.put("/y/b", "two"), 0);
+            EXPECT_EQ(c.rename("/x/a", "/x/c"), 0);
+            EXPECT_EQ(c.get("/x/c"), "one");
+            EXPECT_EQ(c.stat("/x/a", &a), -kENOENT);
+            EXPECT_EQ(c.rename("/x/c", "/y/b", true), -kEEXIST);
+            EXPECT_EQ(c.rename("/x/c", "/y/b"), 0);
+            EXPECT_EQ(c.get("/y/b"), "one");
+            EXPECT_EQ(c.rename("/y", "/x/y"), 0);
+            EXPECT_EQ(c.get("/x/y/b"), "one");
+            EXPECT_EQ(c.rename("/x", "/x/y/z"), -kEINVAL);
+            EXPECT_EQ(c.mkdir("/e"), 0);
+            EXPECT_EQ(c.rename("/e", "/x"), -kENOTEMPTY);
+            EXPECT_EQ(c.rename("/x/y", "/e"), 0);
+            EXPECT_EQ(c.get("/e/b"), "one");
+            EXPECT_EQ(c.rename("/e/b", "/x"), -kEISDIR);
+            EXPECT_EQ(c.rename("/x", "/e/b"), -kENOTDIR);
+            EXPECT_EQ(c.link("/e/b", "/e/b2"), 0);
+            EXPECT_EQ(c.rename("/e/b", "/e/b2"), 0);
+            EXPECT_EQ(c.get("/e/b"), "one");
+        });
+        w.finish();
+    });
+}
+
+TEST(Fs, ManyEntries)
+{
+    FsWorld w(1);
+    SimMount& c = w.c(0);
+    w.on(0, [&] {
+        Names want, got;
+        EXPECT_EQ(c.mkdir("/many"), 0);
+        for (int i = 0; i < 300; i++) {
+            std::string name = "n" + std::to_string(1000 + i);
+            EXPECT_EQ(c.mknod("/many/" + name, 0100644), 0);
+            want.push_back(name);
+        }
+        EXPECT_EQ(c.readdir("/many", &got), 0);
+        EXPECT_EQ(got, want);
+    });
+    w.finish();
+}
+
+TEST(Fs, DataOfAllShapes)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        SimMount& c = w.c(0);
+        w.on(0, [&] {
+            std::string big = pattern(700000);
+            EXPECT_EQ(c.put("/big", big), 0);
+            EXPECT_TRUE(c.get("/big") == big);
+            c.drop_caches();
+            EXPECT_EQ(c.cached_pages(), 0u);
+            EXPECT_TRUE(c.get("/big") == big);
+            llc_attr a;
+            EXPECT_EQ(c.stat("/big", &a), 0);
+            EXPECT_EQ(a.size, big.size());
+            EXPECT_GE(a.blocks_512 * 512, big.size());
+
+            int fd = c.open("/sparse", SimMount::kRead | SimMount::kWrite | SimMount::kCreate);
+            ASSERT_GE(fd, 0);
+            EXPECT_EQ(c.pwrite(fd, 300000, "end", 3), 3);
+            EXPECT_EQ(c.fstat(fd, &a), 0);
+            EXPECT_EQ(a.size, 300003u);
+            char hole[10];
+            EXPECT_EQ(c.pread(fd, 1000, hole, 10), 10);
+            EXPECT_EQ(std::string(hole, 10), std::string(10, 0));
+            EXPECT_EQ(c.append(fd, "more", 4), 4);
+            char tail[16];
+            EXPECT_EQ(c.pread(fd, 300000, tail, 16), 7);
+            EXPECT_EQ(std::string(tail, 7), "endmore");
+            EXPECT_EQ(c.fsync(fd), 0);
+            EXPECT_EQ(c.close(fd), 0);
+        });
+        w.finish();
+    });
+}
+
+TEST(Fs, TruncateAgainstAModel)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        SimMount& c = w.c(0);
+        w.on(0, [&] {
+            std::string model;
+            int fd = c.open("/t", SimMount::kRead | SimMount::kWrite | SimMount::kCreate);
+            ASSERT_GE(fd, 0);
+            Rng rng(seed);
+            for (int i = 0; i < 60; i++) {
+                uint64_t at = rng.below(400000), n = 1 + rng.below(30000);
+                switch (rng.below(4)) {
+                case 0:
+                    EXPECT_EQ(c.ftruncate(fd, at), 0);
+                    model.resize(at);
+                    break;
+                case 1:
+                    c.drop_caches();
+                    break;
+                default: {
+                    std::string data = pattern(n, i);
+                    EXPECT_EQ(c.pwrite(fd, at, data.data(), n), static_cast<int64_t>(n));
+                    if (model.size() < at + n) model.resize(at + n);
+                    model.replace(at, n, data);
+                }
+                }
+                llc_attr a;
+                EXPECT_EQ(c.fstat(fd, &a), 0);
+                ASSERT_EQ(a.size, model.size()) << i;
+                if (i % 5 == 0) {
+                    ASSERT_TRUE(c.get("/t") == model) << i;
+                }
+            }
+            ASSERT_TRUE(c.get("/t") == model);
+            EXPECT_EQ(c.close(fd), 0);
+        });
+        w.finish();
+    });
+}
+
+TEST(Fs, Times)
+{
+    FsWorld w(1);
+    SimMount& c = w.c(0);
+    w.on(0, [&] {
+        llc_attr a;
+        EXPECT_EQ(c.put("/f", "hello"), 0);
+        EXPECT_EQ(c.utimes("/f", 5 * kSec, 7 * kSec), 0);
+        EXPECT_EQ(c.stat("/f", &a), 0);
+        EXPECT_EQ(a.mtime_ns, 7 * kSec);
+        EXPECT_EQ(a.atime_ns, 5 * kSec);
+        c.drop_caches();
+        EXPECT_EQ(c.stat("/f", &a), 0);
+        EXPECT_EQ(a.mtime_ns, 7 * kSec);
+        EXPECT_EQ(c.chmod("/f", 0600), 0);
+        EXPECT_EQ(c.stat("/f", &a), 0);
+        EXPECT_EQ(a.mtime_ns, 7 * kSec);
+        kapi_sleep_ns(kSec);
+        EXPECT_EQ(c.put("/f", "again"), 0);
+        uint64_t now = kapi_realtime_ns();
+        EXPECT_EQ(c.stat("/f", &a), 0);
+        EXPECT_NEAR(static_cast<double>(a.mtime_ns), static_cast<double>(now), 0.5e9);
+        kapi_sleep_ns(3 * kSec);
+        EXPECT_EQ(c.sync(), 0);
+        EXPECT_EQ(c.stat("/f", &a), 0);
+        EXPECT_NEAR(static_cast<double>(a.mtime_ns), static_cast<double>(now), 0.5e9);
+        EXPECT_NEAR(static_cast<double>(a.ctime_ns), static_cast<double>(now), 0.5e9);
+    });
+    w.finish();
+}
+
+TEST(Fs, Layouts)
+{
+    FsWorld w(1);
+    SimMount& c = w.c(0);
+    w.on(0, [&] {
+        std::string text;
+        EXPECT_EQ(c.mkdir("/one"), 0);
+        EXPECT_EQ(c.set_layout("/one", "stripe_count=1 stripe_size=131072"), 0);
+        EXPECT_EQ(c.get_layout("/one", &text), 0);
+        EXPECT_EQ(text, "stripe_count=1 stripe_size=131072");
+        EXPECT_EQ(c.put("/one/f", pattern(300000)), 0);
+        EXPECT_EQ(c.get_layout("/one/f", &text), 0);
+        EXPECT_EQ(text.find("stripe_count=1 stripe_size=131072 objects="), 0u) << text;
+        EXPECT_EQ(c.put("/two", "x"), 0);
+        EXPECT_EQ(c.get_layout("/two", &text), 0);
+        EXPECT_EQ(text.find("stripe_count=2 stripe_size=65536 objects="), 0u) << text;
+        EXPECT_EQ(c.set_layout("/one", "nonsense"), -kEINVAL);
+        EXPECT_EQ(c.set_layout("/one", "none"), 0);
+        c.drop_caches();
+        EXPECT_TRUE(c.get("/one/f") == pattern(300000));
+    });
+    w.finish();
+}
+
+TEST(Fs, OpenUnlinkedFilesLiveOn)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        SimMount& c = w.c(0);
+        w.on(0, [&] {
+            int fd = c.open("/gone", SimMount::kRead | SimMount::kWrite | SimMount::kCreate);
+            ASSERT_GE(fd, 0);
+            EXPECT_EQ(c.pwrite(fd, 0, "still here", 10), 10);
+            EXPECT_EQ(c.unlink("/gone"), 0);
+            llc_attr a;
+            EXPECT_EQ(c.stat("/gone", &a), -kENOENT);
+            EXPECT_EQ(c.fsync(fd), 0);
+            EXPECT_EQ(c.pwrite(fd, 10, "!", 1), 1);
+            char buf[20];
+            EXPECT_EQ(c.pread(fd, 0, buf, 20), 11);
+            EXPECT_EQ(c.fstat(fd, &a), 0);
+            EXPECT_EQ(a.nlink, 0u);
+            EXPECT_EQ(c.close(fd), 0);
+        });
+        w.finish();
+    });
+}
+
+TEST(Fs, TwoClientsSeeTheSame)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        for (int i = 0; i < 10; i++) {
+            std::string data = pattern(100000 + i * 1000, i);
+            w.on(i % 2, [&] { EXPECT_EQ(w.c(i % 2).put("/shared", data), 0); });
+            w.on(1 - i % 2, [&] {
+                EXPECT_TRUE(w.c(1 - i % 2).get("/shared") == data) << i;
+                llc_attr a;
+                EXPECT_EQ(w.c(1 - i % 2).stat("/shared", &a), 0);
+                EXPECT_EQ(a.size, data.size());
+            });
+        }
+        w.on(0, [&] { EXPECT_EQ(w.c(0).mkdir("/d"), 0); });
+        w.on(1, [&] {
+            llc_attr a;
+            EXPECT_EQ(w.c(1).stat("/d/f", &a), -kENOENT);
+            EXPECT_EQ(w.c(1).stat("/d", &a), 0);
+        });
+        w.on(0, [&] {
+            EXPECT_EQ(w.c(0).put("/d/f", "x"), 0);
+            EXPECT_EQ(w.c(0).chmod("/d", 0711), 0);
+        });
+        w.on(1, [&] {
+            llc_attr a;
+            EXPECT_EQ(w.c(1).stat("/d", &a), 0);
+            EXPECT_EQ(a.mode, 0040711u);
+            EXPECT_EQ(w.c(1).get("/d/f"), "x");
+            EXPECT_EQ(w.c(1).rename("/d/f", "/d/g"), 0);
+        });
+        w.on(0, [&] {
+            llc_attr a;
+            EXPECT_EQ(w.c(0).stat("/d/f", &a), -kENOENT);
+            EXPECT_EQ(w.c(0).get("/d/g"), "x");
+        });
+        w.finish();
+    });
+}
+
+// Appenders on both clients at once: every record whole, none lost.
+TEST(Fs, ConcurrentAppends)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        constexpr int kRecords = 15;
+        for (int t = 0; t < 4; t++)
+            w.spawn(t % 2, "append" + std::to_string(t), [&w, t] {
+                SimMount& c = w.c(t % 2);
+                int fd = c.open("/log", SimMount::kWrite | SimMount::kCreate | SimMount::kAppend);
+                ASSERT_GE(fd, 0);
+                for (int i = 0; i < kRecords; i++) {
+                    std::string record(3000, static_cast<char>('a' + t));
+                    EXPECT_EQ(c.append(fd, record.data(), record.size()), 3000);
+                }
+                EXPECT_EQ(c.close(fd), 0);
+            });
+        w.join();
+        w.on(0, [&] {
+            std::string all = w.c(0).get("/log");
+            ASSERT_EQ(all.size(), 4u * kRecords * 3000);
+            int counts[4] = {};
+            for (size_t at = 0; at < all.size(); at += 3000) {
+                EXPECT_TRUE(all.substr(at, 3000) == std::string(3000, all[at])) << at;
+                counts[all[at] - 'a']++;
+            }
+            for (int n : counts) EXPECT_EQ(n, kRecords);
+        });
+        w.finish();
+    });
+}
+
+namespace {
+
+// What an application does all day, checking that the file system keeps its word; stops when told.
+struct Load {
+    FsWorld& w;
+    bool stop = false;
+    uint64_t operations = 0;
+    explicit Load(FsWorld& w) : w(w) {}
+
+    void start(int tasks_per_client = 2)
+    {
+        for (size_t client = 0; client < w.mounts.size(); client++)
+            for (int t = 0; t < tasks_per_client; t++)
+                w.spawn(client, "load" + std::to_string(t), [this, client, t] { run(client, t); });
+    }
+    void run(size_t client, int task)
+    {
+        SimMount& c = w.c(client);
+        std::string dir = "/load" + std::to_string(client) + "_" + std::to_string(task);
+        ASSERT_EQ(c.mkdir(dir), 0);
+        std::string held_name = dir + "/held";
+        int held = c.open(held_name, SimMount::kRead | SimMount::kWrite | SimMount::kCreate);
+        ASSERT_GE(held, 0);
+        ASSERT_EQ(c.unlink(held_name), 0);
+        std::string held_data;
+        for (unsigned i = 0; !stop; i++) {
+            round(c, dir, i);
+            std::string more = pattern(500, i);
+            ASSERT_EQ(c.pwrite(held, held_data.size(), more.data(), more.size()), 500);
+            held_data += more;
+            operations++;
+        }
+        std::string got(held_data.size(), 0);
+        ASSERT_EQ(c.pread(held, 0, got.data(), got.size()), static_cast<int64_t>(got.size()));
+        ASSERT_TRUE(got == held_data);
+        ASSERT_EQ(c.close(held), 0);
+    }
+    void round(SimMount& c, const std::string& dir, unsigned i)
+    {
+        std::string a = dir + "/a" + std::to_string(i % 5), b = dir + "/b" + std::to_string(i % 3);
+        std::string data = pattern(1000 + i * 997 % 150000, i);
+        ASSERT_EQ(c.put(a, data), 0);
+        if (i % 4 == 0) {
+            int fd = c.open(a, SimMount::kRead | SimMount::kWrite);
+            ASSERT_GE(fd, 0);
+            ASSERT_EQ(c.fsync(fd), 0);
+            ASSERT_EQ(c.close(fd), 0);
+        }
+        ASSERT_EQ(c.rename(a, b), 0);
+        llc_attr attr;
+        ASSERT_EQ(c.stat(a, &attr), -kENOENT);
+        ASSERT_EQ(c.stat(b, &attr), 0);
+        ASSERT_EQ(attr.size, data.size());
+        if (i % 3 == 0) c.drop_pages(b);
+        int err;
+        ASSERT_TRUE(c.get(b, &err) == data) << err;
+        ASSERT_EQ(c.mkdir(dir + "/sub"), 0);
+        ASSERT_EQ(c.rmdir(dir + "/sub"), 0);
+        Names names;
+        ASSERT_EQ(c.readdir(dir, &names), 0);
+    }
+};
+
+struct Counters {
+    uint64_t replays, resends, evictions;
+    static Counters of(FsWorld& w)
+    {
+        return {w.client_counter("replays"), w.client_counter("resends"), w.client_counter("evictions")};
+    }
+};
+
+void controlled_restart_under_load(uint64_t seed, FsWorld& w, FsWorld::Target& target, FsWorld::Node& next)
+{
+    Load load(w);
+    load.start();
+    w.run_for_ms(300 + seed * 37);
+    Counters before = Counters::of(w);
+    ASSERT_TRUE(w.controlled_shutdown(target));
+    std::string why;
+    ASSERT_EQ(w.start(target, next, "", &why), 0) << why;
+    uint64_t done = load.operations;
+    w.world.run_until([&] { return load.operations > done + 8; }, w.world.now_ns() + 60 * kSec);
+    EXPECT_GT(load.operations, done + 8) << w.world.report();
+    load.stop = true;
+    ASSERT_TRUE(w.join());
+    Counters after = Counters::of(w);
+    EXPECT_EQ(after.replays, before.replays);
+    EXPECT_EQ(after.resends, before.resends);
+    EXPECT_EQ(after.evictions, before.evictions);
+}
+
+}  // namespace
+
+TEST(FsShutdown, MdtUnderLoad)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        controlled_restart_under_load(seed, w, w.mdt(), w.mds1);
+        w.finish();
+    });
+}
+
+TEST(FsShutdown, MdtMovesToItsPartner)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        controlled_restart_under_load(seed, w, w.mdt(), w.mds2);
+        w.finish();
+    });
+}
+
+TEST(FsShutdown, OstUnderLoad)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        controlled_restart_under_load(seed, w, w.ost(0), w.oss1);
+        w.finish();
+    });
+}
+
+TEST(FsShutdown, OstMovesToItsPartner)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        controlled_restart_under_load(seed, w, w.ost(1), w.oss1);
+        w.finish();
+    });
+}
+
+TEST(FsShutdown, MdtGoesFromProtocol1To2)
+{
+    for_seeds([](uint64_t seed) {
+        FsOptions o;
+        o.server_protocol = 1;
+        FsWorld w(seed, o);
+        w.mds2.protocol = 2;
+        w.on(w.mds2, [&] { lull_node_destroy(w.mds2.node); });
+        w.mds2.node = nullptr;
+        controlled_restart_under_load(seed, w, w.mdt(), w.mds2);
+        w.finish();
+    });
+}
+
+TEST(FsCrash, MdtReplays)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        Load load(w);
+        load.start();
+        w.run_for_ms(700 + seed * 51);
+        w.crash(w.mdt());
+        w.run_for_ms(1000);
+        ASSERT_EQ(w.start(w.mdt(), seed % 2 ? w.mds1 : w.mds2), 0);
+        w.run_for_ms(60000);
+        uint64_t done = load.operations;
+        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; }, w.world.now_ns() + 300 * kSec)) << w.world.report();
+        load.stop = true;
+        ASSERT_TRUE(w.join());
+        EXPECT_EQ(w.client_counter("evictions"), 0u);
+        w.finish();
+    });
+}
+
+TEST(FsCrash, OstReplaysWrites)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        Load load(w);
+        load.start();
+        w.run_for_ms(700 + seed * 51);
+        w.crash(w.ost(0));
+        w.run_for_ms(1000);
+        ASSERT_EQ(w.start(w.ost(0), seed % 2 ? w.oss1 : w.oss2), 0);
+        w.run_for_ms(60000);
+        uint64_t done = load.operations;
+        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; }, w.world.now_ns() + 300 * kSec)) << w.world.report();
+        load.stop = true;
+        ASSERT_TRUE(w.join());
+        EXPECT_EQ(w.client_counter("evictions"), 0u);
+        w.finish();
+    });
+}
+
+TEST(FsCrash, EvictedClientKnowsIt)
+{
+    FsWorld w(3);
+    w.on(0, [&] {
+        int fd = w.c(0).open("/f", SimMount::kRead | SimMount::kWrite | SimMount::kCreate);
+        ASSERT_GE(fd, 0);
+        ASSERT_EQ(w.c(0).pwrite(fd, 0, "lost", 4), 4);
+    });
+    for (auto& t : w.targets()) {
+        std::string exports = w.get_param(*t->at, t->param + "exports");
+        size_t at = exports.find("nodename=c1");
+        ASSERT_NE(at, std::string::npos) << exports;
+        size_t line = exports.rfind('\n', at) + 1;
+        std::string uuid = exports.substr(line, exports.find(' ', line) - line);
+        if (size_t eq = uuid.rfind('='); eq != std::string::npos) uuid = uuid.substr(eq + 1);
+        ASSERT_EQ(w.set_param(*t->at, t->param + "evict_client", uuid), 0) << uuid;
+    }
+    w.run_for_ms(30000);
+    w.on(0, [&] {
+        int fd = 3;
+        EXPECT_EQ(w.c(0).dirty_pages(), 0u);
+        EXPECT_EQ(w.c(0).pwrite(fd, 0, "x", 1), -kEIO);
+        EXPECT_EQ(w.c(0).close(fd), -kEIO);
+        EXPECT_EQ(w.c(0).put("/g", "new life"), 0);
+    });
+    w.on(1, [&] { EXPECT_EQ(w.c(1).get("/g"), "new life"); });
+    w.finish();
+}

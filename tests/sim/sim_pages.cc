@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The page cache of a SimMount.
+#include <algorithm>
+#include <cstring>
+
+#include "kapi/errno.h"
+#include "tests/sim/sim_host.h"
+
+namespace lull::sim {
+
+namespace {
+constexpr size_t kChunk = 64 << 10;   // of one I/O scope
+constexpr size_t kRunMax = 16;        // pages of one write-back message
+}  // namespace
+
+// The rule of llite_port.h: nobody's older idea of the size may be the last one written.
+void SimMount::copy_size(Inode& i)
+{
+    SimLockGuard lock(i.size_lock);
+    llc_attr attr;
+    llc_cached_attr(i.core, &attr);
+    i.size = attr.size;
+}
+
+std::shared_ptr<Page> SimMount::page(Inode& i, uint64_t index, bool create)
+{
+    for (;;) {
+        auto it = i.pages.find(index);
+        if (it == i.pages.end() && !create) return nullptr;
+        std::shared_ptr<Page> p = it == i.pages.end() ? i.pages[index] = std::make_shared<Page>() : it->second;
+        p->lock.lock();
+        if (!p->gone) return p;
+        p->lock.unlock();
+    }
+}
+
+int SimMount::fill(Inode& i, uint64_t index, Page& p)
+{
+    if (p.uptodate) return 0;
+    int64_t n = llc_read(i.core, index * kPage, p.bytes, kPage);
+    if (n < 0) return static_cast<int>(n);
+    p.uptodate = true;
+    return 0;
+}
+
+int64_t SimMount::read_chunk(Inode& i, uint64_t pos, char* buf, size_t bytes)
+{
+    llc_io io;
+    if (int err = llc_io_begin(i.core, pos, pos + bytes - 1, LLC_IO_READ, &io)) return err;
+    copy_size(i);
+    size_t want = pos >= i.size ? 0 : std::min<uint64_t>(bytes, i.size - pos), done = 0;
+    int err = 0;
+    while (done < want && !err) {
+        uint64_t at = pos + done;
+        size_t n = std::min<size_t>(want - done, kPage - at % kPage);
+        auto p = page(i, at / kPage, true);
+        err = fill(i, at / kPage, *p);
+        if (!err) memcpy(buf + done, p->bytes + at % kPage, n), done += n;
+        p->lock.unlock();
+    }
+    llc_io_end(i.core, &io);
+    return done ? static_cast<int64_t>(done) : err;
+}
+
+int64_t SimMount::pread(int fd, uint64_t pos, void* buf, size_t bytes)
+{
+    File* f = file(fd);
+    if (!f || !(f->flags & kRead)) return -kEBADF;
+    Inode& i = *f->inode;
+    size_t done = 0;
+    while (done < bytes) {
+        size_t n = std::min(bytes - done, kChunk);
+        int64_t got = read_chunk(i, pos + done, static_cast<char*>(buf) + done, n);
+        if (got < 0) return done ? static_cast<int64_t>(done) : got;
+        done += got;
+        if (static_cast<size_t>(got) < n) break;
+    }
+    return done;
+}
+
+int SimMount::write_page(Inode& i, uint64_t pos, const char* buf, size_t bytes)
+{
+    uint64_t index = pos / kPage;
+    auto p = page(i, index, true);
+    int err = bytes == kPage ? 0 : fill(i, index, *p);
+    bool through = false;
+    if (!err && !p->granted) {
+        through = llc_reserve_page(i.core, index) != 0;
+        p->granted = !through;
+    }
+    if (!err && through) err = llc_write(i.core, pos, buf, bytes, 0);
+    if (!err) {
+        memcpy(p->bytes + pos % kPage, buf, bytes);
+        p->uptodate = true;
+        SimLockGuard lock(i.size_lock);
+        llc_wrote(i.core, pos, bytes);
+        llc_attr attr;
+        llc_cached_attr(i.core, &attr);
+        i.size = attr.size;
+        if (!through) p->dirty = true;
+    }
+    p->lock.unlock();
+    return err;
+}
+
+int64_t SimMount::write_chunk(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append)
+{
+    llc_io io;
+    if (int err = llc_io_begin(i.core, pos, pos + bytes - 1, append ? LLC_IO_APPEND : LLC_IO_WRITE, &io)) return err;
+    copy_size(i);
+    if (append) pos = io.size;
+    size_t done = 0;
+    int err = 0;
+    while (done < bytes && !err) {
+        uint64_t at = pos + done;
+        size_t n = std::min<size_t>(bytes - done, kPage - at % kPage);
+        err = write_page(i, at, buf + done, n);
+        if (!err) done += n;
+    }
+    llc_io_end(i.core, &io);
+    return done ? static_cast<int64_t>(done) : err;
+}
+
+int64_t SimMount::pwrite(int fd, uint64_t pos, const void* buf, size_t bytes)
+{
+    File* f = file(fd);
+    if (!f || !(f->flags & kWrite)) return -kEBADF;
+    Inode& i = *f->inode;
+    SimLockGuard lock(i.lock);
+    size_t done = 0;
+    while (done < bytes) {
+        int64_t n = write_chunk(i, pos + done, static_cast<const char*>(buf) + done, std::min(bytes - done, kChunk), false);
+        if (n < 0) return done ? static_cast<int64_t>(done) : n;
+        done += n;
+    }
+    return done;
+}
+
+int64_t SimMount::append(int fd, const void* buf, size_t bytes)
+{
+    File* f = file(fd);
+    if (!f || !(f->flags & kWrite)) return -kEBADF;
+    SimLockGuard lock(f->inode->lock);
+    return write_chunk(*f->inode, 0, static_cast<const char*>(buf), std::min(bytes, kChunk), true);
+}
+
+int SimMount::mapped_read(int fd, uint64_t pos, char* byte)
+{
+    File* f = file(fd);
+    if (!f) return -kEBADF;
+    int64_t n = read_chunk(*f->inode, pos, byte, 1);
+    return n == 1 ? 0 : n < 0 ? static_cast<int>(n) : -kEFAULT;
+}
+
+int SimMount::mapped_write(int fd, uint64_t pos, char byte)
+{
+    File* f = file(fd);
+    if (!f) return -kEBADF;
+    Inode& i = *f->inode;
+    llc_io io;
+    uint64_t start = pos - pos % kPage;
+    if (int err = llc_io_begin(i.core, start, start + kPage - 1, LLC_IO_WRITE, &io)) return err;
+    copy_size(i);
+    int err = pos < i.size ? write_page(i, pos, &byte, 1) : -kEFAULT;
+    llc_io_end(i.core, &io);
+    return err;
+}
+
+// ---- write-back
+
+// Pages of run are locked, dirty, neighbours, and alike in having grant.
+int SimMount::write_run(Inode& i, uint64_t first, std::vector<std::shared_ptr<Page>>& run)
+{
+    uint64_t pos = first * kPage, end = std::min(pos + run.size() * kPage, i.size);
+    bool granted = run[0]->granted;
+    std::string data;
+    for (auto& p : run) {
+        data.append(p->bytes, kPage);
+        p->dirty = p->granted = false;
+    }
+    int err = 0;
+    if (pos < end)
+        err = llc_write(i.core, pos, data.data(), end - pos, granted ? run.size() : 0);
+    else
+        for (size_t n = 0; granted && n < run.size(); n++) llc_unreserve_page(i.core, first + n);
+    if (err) {
+        i.wb_err = err;
+        i.wb_err_seq++;
+    }
+    for (auto& p : run) p->lock.unlock();
+    run.clear();
+    return err;
+}
+
+int SimMount::flush(Inode& i, uint64_t start, uint64_t end)
+{
+    std::vector<std::shared_ptr<Page>> run;
+    uint64_t index = start / kPage, first = 0;
+    int result = 0;
+    auto send = [&] {
+        if (run.empty()) return;
+        if (int err = write_run(i, first, run); err && !result) result = err;
+    };
+    for (;;) {
+        auto it = i.pages.lower_bound(index);
+        if (it == i.pages.end() || it->first > end / kPage) break;
+        index = it->first;
+        auto p = page(i, index, false);  // waits for write-back under way
+        if (p && p->dirty) {
+            bool joins = !run.empty() && first + run.size() == index && run.size() < kRunMax && run[0]->granted == p->granted;
+            if (!joins) {
+                send();
+                first = index;
+            }
+            run.push_back(p);
+        } else if (p) {
+            p->lock.unlock();
+        }
+        index++;
+    }
+    send();
+    return result;
+}
+
+void SimMount::drop(Inode& i, uint64_t start, uint64_t end, bool discard)
+{
+    if (!discard) (void)flush(i, start, end);
+    uint64_t index = start / kPage;
+    for (;;) {
+        auto it = i.pages.lower_bound(index);
+        if (it == i.pages.end() || it->first > end / kPage) break;
+        index = it->first;
+        auto p = page(i, index, false);
+        if (p && p->dirty && !discard) {
+            p->lock.unlock();
+            (void)flush(i, index * kPage, index * kPage);
+            continue;
+        }
+        if (p) {
+            if (p->dirty && !i.freeing) {
+                i.wb_err = -kEIO;
+                i.wb_err_seq++;
+            }
+            if (p->granted) llc_unreserve_page(i.core, index);
+            p->gone = true;
+            i.pages.erase(index);
+            p->lock.unlock();
+        }
+        index++;
+    }
+}
+
+int SimMount::drop_pages(const std::string& path)
+{
+    Inode* i;
+    if (int err = walk(path, &i)) return err;
+    drop(*i, 0, UINT64_MAX, false);
+    return 0;
+}
+
+void SimMount::set_size(Inode& i, uint64_t size)
+{
+    {
+        SimLockGuard lock(i.size_lock);
+        i.size = size;
+    }
+    uint64_t index = size / kPage;
+    if (size % kPage) {
+        if (auto p = page(i, index, false)) {
+            memset(p->bytes + size % kPage, 0, kPage - size % kPage);
+            p->lock.unlock();
+        }
+        index++;
+    }
+    for (auto it = i.pages.lower_bound(index); it != i.pages.end(); it = i.pages.lower_bound(index)) {
+        index = it->first;
+        if (auto p = page(i, index, false)) {
+            if (p->granted) llc_unreserve_page(i.core, index);
+            p->gone = true;
+            i.pages.erase(index);
+            p->lock.unlock();
+        }
+        index++;
+    }
+}
+
+}  // namespace lull::sim
+
+using lull::sim::SimMount;
+
+extern "C" {
+int llp_flush(llp_inode* host, uint64_t start, uint64_t end) { return host->mount->flush(*host, start, end); }
+void llp_drop(llp_inode* host, uint64_t start, uint64_t end, bool discard) { host->mount->drop(*host, start, end, discard); }
+void llp_set_size(llp_inode* host, uint64_t size) { host->mount->set_size(*host, size); }
+bool llp_get(llp_inode* host)
+{
+    if (host->freeing) return false;
+    host->refs++;
+    return true;
+}
+void llp_put(llp_inode* host) { host->refs--; }
+void llp_invalidate_dentries(llp_inode*) {}
+void llp_start_writeback(void*) {}
+}

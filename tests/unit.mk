@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The user-space half of the build: the core and kapi/sim as a library, unit tests, the simulator, the tools.
+#
+#   make unit [FILTER=Gate*] [ROOMS="kapi lnet"]   build and run the unit tests (of these rooms only)
+#   make sim-build                                 build/user/sim
+#   make utils                                     build/utils/{lctl,mkfs.lull,mount.lull}
+#   make build/user/obj/ldlm/lock.o                one file
+#   VARIANT=fast                                   -O2 and no sanitizers, in build/user-fast
+#
+# Every output is written beside its place and then renamed, so several makes may run in the same tree.
+
+rooms_all := kapi lnet ptlrpc ldlm target osd mgs mdt ofd mdc osc llite
+ROOMS ?= $(rooms_all)
+VARIANT ?= san
+CXX ?= g++
+HOSTCXX ?= $(CXX)
+
+ifneq ($(VARIANT),$(filter $(VARIANT),san fast))
+$(error VARIANT is san or fast, not '$(VARIANT)')
+endif
+
+user := build/user$(if $(filter fast,$(VARIANT)),-fast)
+obj := $(user)/obj
+# A subset of the rooms gets a library and a test program of its own.
+subset := $(if $(filter-out $(ROOMS),$(rooms_all)),_$(subst $(eval) ,_,$(strip $(ROOMS))))
+user_lib := $(user)/liblull$(subset).a
+unit_bin := $(user)/unit_tests$(subset)
+sim_bin := $(user)/sim
+
+no_tests = $(filter-out %_test.cc,$(wildcard $(1)))
+core_src := $(foreach r,$(ROOMS),$(call no_tests,$(r)/*.cc))
+port_src := $(call no_tests,kapi/sim/*.cc) $(if $(filter osd,$(ROOMS)),$(call no_tests,osd/sim/*.cc))
+sim_src := $(filter-out tests/sim/main.cc,$(call no_tests,tests/sim/*.cc))
+test_src := $(wildcard $(foreach r,$(ROOMS),$(r)/*_test.cc $(r)/sim/*_test.cc))
+# The codec has its tests beside it, in include/.
+test_src += $(wildcard include/lull/*_test.cc)
+ifeq ($(subset),)
+test_src += $(wildcard tests/sim/*_test.cc)
+endif
+
+warn_flags := -Wall -Wextra -Werror
+inc_flags := -I. -Iinclude
+comma := ,
+san_opts := -O1 -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined
+san_flags := $(if $(filter san,$(VARIANT)),$(san_opts),-O2)
+common_flags := -std=gnu++20 -g $(san_flags) $(warn_flags) $(inc_flags) $(EXTRA_CXXFLAGS)
+core_flags := -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-omit-frame-pointer
+# What the core may not know that it runs in user space, the simulator and the tests may.
+# They may derive from classes of the core, which have no type information: no RTTI either.
+hosted_flags := -fno-rtti -fno-omit-frame-pointer
+unit_libs := -lgtest -lgtest_main -lboost_context -pthread
+
+ccache := $(shell command -v ccache 2>/dev/null)
+compile = @mkdir -p $(@D); \
+	printf '  CXX     %s\n' $<; \
+	t=$(@D)/.$(@F).$$$$; \
+	$(ccache) $(CXX) $(common_flags) $(1) -MMD -MP -MT $@ -MF $$t.d -c $< -o $$t.o \
+	&& mv $$t.d $(@:.o=.d) && mv $$t.o $@ || { rm -f $$t.o $$t.d; exit 1; }
+link = @mkdir -p $(@D); \
+	printf '  LINK    %s\n' $@; \
+	t=$(@D)/.$(@F).$$$$; \
+	$(CXX) $(common_flags) -o $$t $(1) && mv $$t $@ || { rm -f $$t; exit 1; }
+
+objects = $(patsubst %.cc,$(obj)/%.o,$(1))
+core_obj := $(call objects,$(core_src))
+hosted_obj := $(call objects,$(port_src))
+test_obj := $(call objects,$(test_src))
+sim_obj := $(call objects,$(sim_src))
+
+.PHONY: unit unit-build sim-build utils
+unit: $(unit_bin)
+	$(unit_bin) --gtest_brief=1 $(if $(FILTER),--gtest_filter='$(FILTER)')
+unit-build: $(unit_bin)
+sim-build: $(sim_bin)
+
+# The most specific pattern wins: the shortest stem.
+$(obj)/%_test.o: %_test.cc
+	$(call compile,$(hosted_flags))
+$(obj)/kapi/sim/%.o: kapi/sim/%.cc
+	$(call compile,$(hosted_flags))
+$(obj)/osd/sim/%.o: osd/sim/%.cc
+	$(call compile,$(hosted_flags))
+$(obj)/tests/%.o: tests/%.cc
+	$(call compile,$(hosted_flags))
+$(obj)/%.o: %.cc
+	$(call compile,$(core_flags))
+
+$(user_lib): $(core_obj) $(hosted_obj)
+	@printf '  AR      %s\n' $@; t=$(@D)/.$(@F).$$$$; rm -f $$t; ar qcs $$t $^ && mv $$t $@
+$(unit_bin): $(test_obj) $(if $(subset),,$(sim_obj)) $(user_lib)
+	$(call link,$(test_obj) $(if $(subset),,$(sim_obj)) $(user_lib) $(unit_libs))
+$(sim_bin): $(obj)/tests/sim/main.o $(sim_obj) $(user_lib)
+	$(call link,$(obj)/tests/sim/main.o $(sim_obj) $(user_lib) -lboost_context -pthread)
+
+# The tools: utils/lctl.cc, utils/mkfs_lull.cc and utils/mount_lull.cc hold the mains, the rest is shared.
+util_mains := lctl mkfs_lull mount_lull
+util_common := $(filter-out $(util_mains:%=utils/%.cc),$(call no_tests,utils/*.cc))
+util_obj = $(patsubst utils/%.cc,build/utils/obj/%.o,$(1))
+util_flags := -std=gnu++20 -g -O2 $(warn_flags) $(inc_flags)
+utils: build/utils/lctl build/utils/mkfs.lull build/utils/mount.lull
+build/utils/obj/%.o: utils/%.cc
+	@mkdir -p $(@D); printf '  CXX     %s\n' $<; $(ccache) $(CXX) $(util_flags) -MMD -MP -c $< -o $@
+build/utils/lctl: build/utils/obj/lctl.o
+build/utils/mkfs.lull: build/utils/obj/mkfs_lull.o
+build/utils/mount.lull: build/utils/obj/mount_lull.o
+build/utils/lctl build/utils/mkfs.lull build/utils/mount.lull: $(call util_obj,$(util_common))
+	@printf '  LINK    %s\n' $@; $(CXX) $(util_flags) -o $@ $^ -lfmt
+
+-include $(shell find $(obj) build/utils/obj -name '*.d' -not -name '.*' 2>/dev/null)

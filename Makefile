@@ -5,6 +5,8 @@
 #                           installed headers, else the newest in the cache of tests/setup/kernels.sh)
 #   make kunit KDIR=…       build/kunit-KVER/lull_kunit.ko, for a kernel with KUnit
 #   make unit sim-build utils   see tests/unit.mk
+#   make test [STAGES=…]    everything that must pass (tests/run.py lists the stages)
+#   make demo               servers upgraded under load on virtual machines; make shell: a prompt on a client of such a cluster
 #   make clean
 
 all: modules utils
@@ -26,8 +28,11 @@ kunit:
 
 -include tests/vm/Makefile.inc
 
-test demo:
-	@echo "make $@: not there yet" >&2; exit 1
+# The two commands: everything they need they install or unpack themselves.
+test:
+	+@tests/setup/install.sh && tests/run.py $(STAGES)
+demo:
+	+@tests/setup/install.sh && tests/setup/kernels.sh 6.1 >/dev/null && /usr/bin/python3 tests/demo/demo.py $(DEMO_ARGS)
 
 clean:
 	rm -rf build

@@ -11,17 +11,17 @@ namespace {
 using State = ActiveLockState;
 
 enum class Event : uint8_t {
-    kFull,         // connected, to a server with the feature
-    kNoFeature,    // connected, to one without
+    kFull,       // connected, to a server with the feature
+    kNoFeature,  // connected, to one without
     kBlAst,
     kParked,
     kEvicted,
     kShutdown,
-    kStepDone,     // what the state had to do
+    kStepDone,  // what the state had to do
 };
 
-constexpr uint64_t kStepMs = 1000;   // a step looks up at least so often whether it is still wanted
-constexpr uint64_t kRetryMs = 200;   // after a step that failed
+constexpr uint64_t kStepMs = 1000;  // a step looks up at least so often whether it is still wanted
+constexpr uint64_t kRetryMs = 200;  // after a step that failed
 
 // The table of active_lock.h; what happens on entering a state is in ActiveLockImpl.
 constexpr State next_state(State s, Event e)
@@ -62,12 +62,13 @@ public:
 private:
     struct Data {
         State state = State::kIdle;
-        uint64_t epoch = 0;          // grows when a step under way has become void
-        uint64_t handle = 0;         // of the lock held; 0: none, or a server without the feature
-        uint64_t blocked_handle = 0; // of the last BlAst: it may come before the answer to the enqueue
+        uint64_t epoch = 0;   // grows when a step under way has become void
+        uint64_t handle = 0;  // of the lock held; 0: none, or a server without the feature
+        uint64_t blocked_handle =
+            0;  // of the last BlAst: it may come before the answer to the enqueue
         uint64_t grants = 0;
-        bool gate_open = false;      // as we left it
-        bool expect_new = false;     // the instance halts: whatever is granted next, a new one grants
+        bool gate_open = false;   // as we left it
+        bool expect_new = false;  // the instance halts: whatever is granted next, a new one grants
     };
 
     void apply_locked(Data& d, Event e);
@@ -99,21 +100,25 @@ void ActiveLockImpl::sync_gate_locked(Data& d)
     bool open = d.state == State::kHeld;
     if (open == d.gate_open) return;
     d.gate_open = open;
-    if (open) env_.open_gate();
-    else env_.close_gate();
+    if (open)
+        env_.open_gate();
+    else
+        env_.close_gate();
 }
 
 void ActiveLockImpl::on_full(bool first_of_instance, bool server_has_feature)
 {
     auto d = data_.lock();
     if (d->state == State::kStopped) return;
-    if (!first_of_instance && d->state != State::kIdle) return;  // what we have and what we wait for still counts
+    if (!first_of_instance && d->state != State::kIdle)
+        return;  // what we have and what we wait for still counts
     d->handle = 0;
     if (!server_has_feature) {
         d->epoch++;
         apply_locked(*d, Event::kNoFeature);
     } else {
-        // The one enqueue that waits already is answered by the new instance, unless the old one could have done so.
+        // The one enqueue that waits already is answered by the new instance, unless the old one
+        // could have done so.
         bool waits_for_new = d->state == State::kEnqueuing && d->expect_new;
         if (!waits_for_new) d->epoch++;
         apply_locked(*d, Event::kFull);
@@ -177,7 +182,8 @@ bool ActiveLockImpl::next_step(State* step, uint64_t* epoch, uint64_t* handle)
 {
     auto d = data_.lock();
     // Ends with the next event; shutdown() is one.
-    (void)d.wait_until(changed_, [&] { return d->state != State::kIdle && d->state != State::kHeld; });
+    (void)d.wait_until(changed_,
+                       [&] { return d->state != State::kIdle && d->state != State::kHeld; });
     *step = d->state;
     *epoch = d->epoch;
     *handle = d->handle;
@@ -195,7 +201,8 @@ Status ActiveLockImpl::take_step(State step, uint64_t* handle, bool* committed)
     }
 }
 
-void ActiveLockImpl::finish_step(State step, uint64_t epoch, Status status, uint64_t handle, bool committed)
+void ActiveLockImpl::finish_step(State step, uint64_t epoch, Status status, uint64_t handle,
+                                 bool committed)
 {
     bool expect_restart = false;
     {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The client's side of the active server lock, alone: each row of its table, races, and storms of events.
+// The client's side of the active server lock, alone: each row of its table, races, and storms of
+// events.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -15,8 +16,20 @@ namespace {
 // Each blocking call waits until the test ends it, or ends by itself in automatic mode.
 class FakeEnv final : public ActiveLockEnv {
 public:
-    void close_gate() override { MutexLock l(mutex_); EXPECT_TRUE(gate_open); gate_open = false; closes++; }
-    void open_gate() override { MutexLock l(mutex_); EXPECT_FALSE(gate_open); gate_open = true; opens++; }
+    void close_gate() override
+    {
+        MutexLock l(mutex_);
+        EXPECT_TRUE(gate_open);
+        gate_open = false;
+        closes++;
+    }
+    void open_gate() override
+    {
+        MutexLock l(mutex_);
+        EXPECT_FALSE(gate_open);
+        gate_open = true;
+        opens++;
+    }
     Status wait_gate_parked(uint64_t deadline_ns) override { return step("park", deadline_ns); }
     Status flush_all(uint64_t deadline_ns) override { return step("flush", deadline_ns); }
     Status enqueue(uint64_t* handle) override
@@ -43,7 +56,8 @@ public:
     void wait_inside(const std::string& what)
     {
         MutexLock l(mutex_);
-        Status s = cond_.wait_until(l, [&] { return inside == what; }, deadline_after_ms(20000));
+        Status s = cond_.wait_until(
+            l, [&] { return inside == what; }, deadline_after_ms(20000));
         EXPECT_TRUE(s.ok()) << "not in " << what << " but in " << inside;
     }
     void finish(const std::string& what, Status result = kOk)
@@ -53,7 +67,8 @@ public:
         result_ = result;
         done_ = true;
         cond_.wake_all();
-        Status s = cond_.wait_until(l, [&] { return !done_; }, deadline_after_ms(20000));
+        Status s = cond_.wait_until(
+            l, [&] { return !done_; }, deadline_after_ms(20000));
         EXPECT_TRUE(s.ok());
     }
     void set_automatic(bool on)
@@ -62,7 +77,11 @@ public:
         automatic = on;
         cond_.wake_all();
     }
-    bool gate() { MutexLock l(mutex_); return gate_open; }
+    bool gate()
+    {
+        MutexLock l(mutex_);
+        return gate_open;
+    }
 
     bool gate_open = false, automatic = false;
     int opens = 0, closes = 0, restarts_expected = 0;
@@ -78,7 +97,8 @@ private:
         inside = what;
         calls.push_back(what);
         cond_.wake_all();
-        Status s = cond_.wait_until(l, [&] { return done_ || automatic; }, deadline_ns);
+        Status s = cond_.wait_until(
+            l, [&] { return done_ || automatic; }, deadline_ns);
         inside.clear();
         if (!done_) return automatic ? kOk : s;
         done_ = false;
@@ -152,7 +172,8 @@ TEST(ActiveLock, OneWholeRound)
         f.env.finish("enqueue");
         f.wait_state(S::kHeld);
         EXPECT_TRUE(f.env.gate());
-        EXPECT_EQ(f.env.calls, (std::vector<std::string>{"enqueue", "park", "flush", "cancel", "enqueue"}));
+        EXPECT_EQ(f.env.calls,
+                  (std::vector<std::string>{"enqueue", "park", "flush", "cancel", "enqueue"}));
     });
 }
 
@@ -224,26 +245,28 @@ TEST(ActiveLock, NewInstanceInEveryState)
 {
     const char* kSteps[] = {"enqueue", "park", "flush", "cancel"};
     for (int at = 0; at < 4; at++)
-        each_seed([at, &kSteps] {
-            Fixture f;
-            if (at == 0) {
+        each_seed(
+            [at, &kSteps] {
+                Fixture f;
+                if (at == 0) {
+                    f.lock->on_full(true, true);
+                } else {
+                    f.hold(7);
+                    f.lock->on_bl_ast(7);
+                }
+                for (int i = 1; i < at; i++) f.env.finish(kSteps[i]);
+                f.env.wait_inside(kSteps[at]);
                 f.lock->on_full(true, true);
-            } else {
-                f.hold(7);
-                f.lock->on_bl_ast(7);
-            }
-            for (int i = 1; i < at; i++) f.env.finish(kSteps[i]);
-            f.env.wait_inside(kSteps[at]);
-            f.lock->on_full(true, true);
-            EXPECT_EQ(f.lock->state(), S::kEnqueuing);
-            EXPECT_FALSE(f.env.gate());
-            f.env.finish(kSteps[at]);  // void: it was meant for the old instance
-            f.env.wait_inside("enqueue");
-            EXPECT_FALSE(f.env.gate());
-            f.env.grant_handle = 20;
-            f.env.finish("enqueue");
-            f.wait_state(S::kHeld);
-        }, 5);
+                EXPECT_EQ(f.lock->state(), S::kEnqueuing);
+                EXPECT_FALSE(f.env.gate());
+                f.env.finish(kSteps[at]);  // void: it was meant for the old instance
+                f.env.wait_inside("enqueue");
+                EXPECT_FALSE(f.env.gate());
+                f.env.grant_handle = 20;
+                f.env.finish("enqueue");
+                f.wait_state(S::kHeld);
+            },
+            5);
 }
 
 TEST(ActiveLock, HeldLockDiesWithItsInstance)
@@ -266,27 +289,29 @@ TEST(ActiveLock, EvictedInEveryState)
 {
     const char* kSteps[] = {"enqueue", "park", "flush", "cancel"};
     for (int at = 0; at < 4; at++)
-        each_seed([at, &kSteps] {
-            Fixture f;
-            if (at == 0) {
-                f.lock->on_full(true, true);
-            } else {
-                f.hold(7);
-                f.lock->on_bl_ast(7);
-            }
-            for (int i = 1; i < at; i++) f.env.finish(kSteps[i]);
-            f.env.wait_inside(kSteps[at]);
-            f.lock->on_evicted();
-            EXPECT_EQ(f.lock->state(), S::kIdle);
-            EXPECT_FALSE(f.env.gate());
-            f.env.finish(kSteps[at], -kEIO);
-            kapi_sleep_ns(kSec);
-            EXPECT_EQ(f.lock->state(), S::kIdle);
-            f.lock->on_full(false, true);  // idle: any connection will do
-            f.env.grant_handle = 20;
-            f.env.finish("enqueue");
-            f.wait_state(S::kHeld);
-        }, 5);
+        each_seed(
+            [at, &kSteps] {
+                Fixture f;
+                if (at == 0) {
+                    f.lock->on_full(true, true);
+                } else {
+                    f.hold(7);
+                    f.lock->on_bl_ast(7);
+                }
+                for (int i = 1; i < at; i++) f.env.finish(kSteps[i]);
+                f.env.wait_inside(kSteps[at]);
+                f.lock->on_evicted();
+                EXPECT_EQ(f.lock->state(), S::kIdle);
+                EXPECT_FALSE(f.env.gate());
+                f.env.finish(kSteps[at], -kEIO);
+                kapi_sleep_ns(kSec);
+                EXPECT_EQ(f.lock->state(), S::kIdle);
+                f.lock->on_full(false, true);  // idle: any connection will do
+                f.env.grant_handle = 20;
+                f.env.finish("enqueue");
+                f.wait_state(S::kHeld);
+            },
+            5);
 }
 
 TEST(ActiveLock, ServerWithoutTheFeature)
@@ -330,46 +355,51 @@ TEST(ActiveLock, FailedStepsAreTriedAgain)
 TEST(ActiveLock, ShutdownInEveryState)
 {
     for (int at = 0; at < 6; at++)
-        each_seed([at] {
-            Fixture f;
-            if (at == 1) f.lock->on_full(true, true);
-            if (at >= 2) f.hold(7);
-            if (at >= 3) f.lock->on_bl_ast(7);
-            if (at >= 4) f.env.finish("park");
-            if (at >= 5) f.env.finish("flush");
-            f.env.set_automatic(true);
-            f.lock->shutdown();
-            EXPECT_EQ(f.lock->state(), S::kStopped);
-            f.lock->on_full(true, true);
-            f.lock->on_bl_ast(7);
-            f.lock->on_evicted();
-            f.lock->on_parked();
-            EXPECT_EQ(f.lock->state(), S::kStopped);
-            EXPECT_FALSE(f.env.gate());
-        }, 5);
+        each_seed(
+            [at] {
+                Fixture f;
+                if (at == 1) f.lock->on_full(true, true);
+                if (at >= 2) f.hold(7);
+                if (at >= 3) f.lock->on_bl_ast(7);
+                if (at >= 4) f.env.finish("park");
+                if (at >= 5) f.env.finish("flush");
+                f.env.set_automatic(true);
+                f.lock->shutdown();
+                EXPECT_EQ(f.lock->state(), S::kStopped);
+                f.lock->on_full(true, true);
+                f.lock->on_bl_ast(7);
+                f.lock->on_evicted();
+                f.lock->on_parked();
+                EXPECT_EQ(f.lock->state(), S::kStopped);
+                EXPECT_FALSE(f.env.gate());
+            },
+            5);
 }
 
-// Whatever happens in whatever order: in the end it holds the lock, and the gate was never open without it.
+// Whatever happens in whatever order: in the end it holds the lock, and the gate was never open
+// without it.
 TEST(ActiveLock, StormOfEvents)
 {
-    each_seed([] {
-        Fixture f;
-        f.env.set_automatic(true);
-        auto& rng = sim::world().user_rng();
-        for (int i = 0; i < 200; i++) {
-            switch (rng.below(6)) {
-            case 0: f.lock->on_full(true, true); break;
-            case 1: f.lock->on_full(false, true); break;
-            case 2: f.lock->on_bl_ast(f.env.grant_handle); break;
-            case 3: f.lock->on_parked(); break;
-            case 4: f.lock->on_evicted(); break;
-            case 5: f.env.reply_committed = rng.chance(500); break;
+    each_seed(
+        [] {
+            Fixture f;
+            f.env.set_automatic(true);
+            auto& rng = sim::world().user_rng();
+            for (int i = 0; i < 200; i++) {
+                switch (rng.below(6)) {
+                case 0: f.lock->on_full(true, true); break;
+                case 1: f.lock->on_full(false, true); break;
+                case 2: f.lock->on_bl_ast(f.env.grant_handle); break;
+                case 3: f.lock->on_parked(); break;
+                case 4: f.lock->on_evicted(); break;
+                case 5: f.env.reply_committed = rng.chance(500); break;
+                }
+                if (rng.chance(500)) kapi_sleep_ns(rng.below(3 * kMsec));
             }
-            if (rng.chance(500)) kapi_sleep_ns(rng.below(3 * kMsec));
-        }
-        f.lock->on_evicted();
-        f.lock->on_full(false, true);
-        f.wait_state(S::kHeld);
-        EXPECT_TRUE(f.env.gate());
-    }, 60);
+            f.lock->on_evicted();
+            f.lock->on_full(false, true);
+            f.wait_state(S::kHeld);
+            EXPECT_TRUE(f.env.gate());
+        },
+        60);
 }

@@ -17,14 +17,16 @@ LdlmClientImpl::~LdlmClientImpl()
     auto s = state.lock();
     auto idle = [&] { return s->by_handle.empty() && s->busy_workers == 0 && s->late == 0; };
     while (!s.wait_until(changed, idle, deadline_after_ms(10000)).ok())
-        log_warn("%s: still %zu locks in use", import.options().target.c_str(), s->by_handle.size());
+        log_warn("%s: still %zu locks in use", import.options().target.c_str(),
+                 s->by_handle.size());
 }
 
 void LdlmClientImpl::shutdown()
 {
     if (!state.lock()->closing && import.state() == ImportState::kFull)
         if (Status s = flush_all(deadline_after_ms(kUnmountFlushMs)); !s.ok())
-            log_warn("%s: locks could not be given back (%d)", import.options().target.c_str(), s.error());
+            log_warn("%s: locks could not be given back (%d)", import.options().target.c_str(),
+                     s.error());
     state.lock()->closing = true;
     drop_all();
 }

@@ -99,7 +99,8 @@ public:
     virtual size_t lock_count() const = 0;
     virtual uint32_t lru_size() const = 0;
     virtual void set_lru_size(uint32_t n) = 0;
-    virtual void shutdown() = 0;           // at unmount: cancels politely what the connection allows, then forgets
+    // At unmount: cancels politely what the connection allows, then forgets. Then close the import, then destroy this.
+    virtual void shutdown() = 0;
 
 private:
     friend class LockUse;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// How a client gives locks back: when asked to, when it has too many, when told to, or by losing them.
+// How a client gives locks back: when asked to, when it has too many, when told to, or by losing
+// them.
 #include "ldlm/client_impl.h"
 
 namespace lull {
@@ -133,7 +134,8 @@ void LdlmClientImpl::send_cancels()
     }
     if (sending.empty()) return;
     call->reply_wait = WaitMode::kUninterruptible;
-    // Any other failure means that the locks are gone with the export, or the export with the import.
+    // Any other failure means that the locks are gone with the export, or the export with the
+    // import.
     while (import.call(*call).is(kENOMEM)) kapi_sleep_ns(kCancelRetryMs * kMsec);
     auto s = state.lock();
     while (!sending.empty()) {
@@ -148,11 +150,13 @@ void LdlmClientImpl::handle_bl_ast(const LdlmBlAst& ast)
     auto s = state.lock();
     auto found = s->by_handle.find(ast.client_handle);
     if (found != s->by_handle.end()) {
-        if (found->state_ == State::kEnqueuing || found->server_handle == ast.server_handle) return block_locked(*s, *found);
+        if (found->state_ == State::kEnqueuing || found->server_handle == ast.server_handle)
+            return block_locked(*s, *found);
         return;
     }
     s.unlock();
-    // Not known here: it may be a lock whose grant never reached us. Or its cancel is on its way, then another does no harm.
+    // Not known here: it may be a lock whose grant never reached us. Or its cancel is on its way,
+    // then another does no harm.
     (void)return_unknown(ast.server_handle);
 }
 
@@ -225,8 +229,10 @@ bool LdlmClientImpl::drop_next(uint64_t* after)
         *after = next->client_handle;
         lock = Ref<ClientLock>(&*next);
         bool idle = lock->state_ == State::kGranted && lock->users_ == 0;
-        if (lock->state_ == State::kEnqueuing) void_pending_locked(*s, *lock);
-        else if (lock->state_ != State::kCancelling) lock->state_ = State::kDead;
+        if (lock->state_ == State::kEnqueuing)
+            void_pending_locked(*s, *lock);
+        else if (lock->state_ != State::kCancelling)
+            lock->state_ = State::kDead;
         changed.wake_all();
         if (!idle) return true;  // ends with its user, its flush, its enqueue or its cancel
         if (lock->lru_hook_.is_linked()) s->lru.erase(s->lru.iterator_to(*lock));
@@ -241,7 +247,8 @@ bool LdlmClientImpl::drop_next(uint64_t* after)
 void LdlmClientImpl::drop_all()
 {
     uint64_t after = 0;
-    while (drop_next(&after)) {}
+    while (drop_next(&after)) {
+    }
 }
 
 }  // namespace lull

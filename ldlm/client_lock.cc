@@ -57,8 +57,10 @@ void LdlmClientImpl::late_end(ClientLock& lock)
 {
     auto s = state.lock();
     s->late--;
-    if (lock.server_handle) send_back_locked(*s, lock);
-    else remove_locked(*s, lock);
+    if (lock.server_handle)
+        send_back_locked(*s, lock);
+    else
+        remove_locked(*s, lock);
     changed.wake_all();
 }
 
@@ -72,18 +74,21 @@ void LdlmClientImpl::use_locked(S& s, ClientLock& lock, LockUse* out)
     *out = std::move(use);
 }
 
-bool LdlmClientImpl::match_locked(S& s, const ResourceId& resource, const LockTerms& want, LockUse* out)
+bool LdlmClientImpl::match_locked(S& s, const ResourceId& resource, const LockTerms& want,
+                                  LockUse* out)
 {
     auto [i, end] = s.by_resource.equal_range(resource);
     for (; i != end; ++i) {
-        if (i->state_ != State::kGranted || i->blocking_ || !terms_cover(terms_of(*i), want)) continue;
+        if (i->state_ != State::kGranted || i->blocking_ || !terms_cover(terms_of(*i), want))
+            continue;
         use_locked(s, *i, out);
         return true;
     }
     return false;
 }
 
-// Evicted while in use: until the last user is gone and what it cached is dropped, nothing new is cached of this resource.
+// Evicted while in use: until the last user is gone and what it cached is dropped, nothing new is
+// cached of this resource.
 bool LdlmClientImpl::has_dead_locked(S& s, const ResourceId& resource)
 {
     auto [i, end] = s.by_resource.equal_range(resource);
@@ -92,25 +97,28 @@ bool LdlmClientImpl::has_dead_locked(S& s, const ResourceId& resource)
     return false;
 }
 
-// An enqueue under way that will serve as well. One that waits at the gate must not be waited for by those inside.
-ClientLock* LdlmClientImpl::find_pending_locked(S& s, const ResourceId& resource, const LockTerms& want, bool admitted)
+// An enqueue under way that will serve as well. One that waits at the gate must not be waited for
+// by those inside.
+ClientLock* LdlmClientImpl::find_pending_locked(S& s, const ResourceId& resource,
+                                                const LockTerms& want, bool admitted)
 {
     auto [i, end] = s.by_resource.equal_range(resource);
     for (; i != end; ++i)
-        if (i->state_ == State::kEnqueuing && !i->abandoned_ && !i->blocking_ && i->admitted_ == admitted &&
-            terms_cover(terms_of(*i), want))
+        if (i->state_ == State::kEnqueuing && !i->abandoned_ && !i->blocking_ &&
+            i->admitted_ == admitted && terms_cover(terms_of(*i), want))
             return &*i;
     return nullptr;
 }
 
-bool LdlmClientImpl::match(const ResourceId& resource, LockType type, LockMode mode, const LockPolicy& policy, LockUse* out)
+bool LdlmClientImpl::match(const ResourceId& resource, LockType type, LockMode mode,
+                           const LockPolicy& policy, LockUse* out)
 {
     LockUse found;
     {
         auto s = state.lock();
         if (!match_locked(*s, resource, {type, mode, policy}, &found)) return false;
     }
-    *out = std::move(found);  // what out held before is released in found's destructor, without the namespace's lock
+    std::swap(*out, found);  // what out held before is released without the namespace's lock
     return true;
 }
 
@@ -128,14 +136,15 @@ Result<bool> LdlmClientImpl::match_or_add(EnqueueRequest& request, ClientLock& l
         // Ends with the other's enqueue, which ends at the latest when the import is closed.
         Ref<ClientLock> pending(found);
         while (pending->state_ == State::kEnqueuing && !pending->abandoned_ && !pending->void_)
-            TRY(s.wait(changed, kForever, lock.admitted_ ? WaitMode::kKillable : WaitMode::kInterruptible));
+            TRY(s.wait(changed, kForever,
+                       lock.admitted_ ? WaitMode::kKillable : WaitMode::kInterruptible));
     }
     add_locked(*s, request, lock);
     return false;
 }
 
-Status LdlmClientImpl::lock(const ResourceId& resource, LockType type, LockMode mode, const LockPolicy& policy, bool admitted,
-                            LockUse* out)
+Status LdlmClientImpl::lock(const ResourceId& resource, LockType type, LockMode mode,
+                            const LockPolicy& policy, bool admitted, LockUse* out)
 {
     out->release();
     TRY(check_terms(static_cast<uint8_t>(type), static_cast<uint8_t>(mode), policy));
@@ -193,11 +202,14 @@ void LdlmClientImpl::add_locked(S& s, EnqueueRequest& request, ClientLock& lock)
     if (static_cast<Intent>(request.op.intent) != Intent::kLookup) s.by_resource.insert(lock);
 }
 
-Status LdlmClientImpl::enqueue(Ref<EnqueueRequest> request, Ref<ClientLock> lock, LockUse* out, LdlmEnqueueReply* reply)
+Status LdlmClientImpl::enqueue(Ref<EnqueueRequest> request, Ref<ClientLock> lock, LockUse* out,
+                               LdlmEnqueueReply* reply)
 {
     Status status = import.call(*request);
-    if (status.ok()) status = take_grant(*request, *lock, out);
-    else give_up(*request, *lock, status);
+    if (status.ok())
+        status = take_grant(*request, *lock, out);
+    else
+        give_up(*request, *lock, status);
     if (status.ok() && reply) *reply = std::move(request->reply);
     return status;
 }
@@ -224,7 +236,8 @@ bool LdlmClientImpl::grant_makes_sense(const EnqueueRequest& r)
     auto type = static_cast<LockType>(r.op.type);
     LockTerms have{type, static_cast<LockMode>(reply.mode), reply.policy};
     LockTerms want{type, static_cast<LockMode>(r.op.mode), r.op.policy};
-    if (!check_terms(r.op.type, reply.mode, reply.policy).ok() || !terms_cover(have, want)) return false;
+    if (!check_terms(r.op.type, reply.mode, reply.policy).ok() || !terms_cover(have, want))
+        return false;
     return static_cast<Intent>(r.op.intent) == Intent::kLookup || reply.resource == r.op.resource;
 }
 
@@ -239,8 +252,10 @@ Status LdlmClientImpl::take_grant(EnqueueRequest& request, ClientLock& lock, Loc
     lock.server_handle = reply.server_handle;
     if (died || !sense || reply.server_handle == 0) {
         lock.state_ = State::kDead;
-        if (reply.server_handle) send_back_locked(*s, lock);
-        else remove_locked(*s, lock);
+        if (reply.server_handle)
+            send_back_locked(*s, lock);
+        else
+            remove_locked(*s, lock);
         if (died) return -kEIO;
         if (!sense) return -kEPROTO;
         return request.op.intent ? kOk : Status(-kEPROTO);

@@ -17,7 +17,9 @@ Status LdlmClientImpl::replay_locks()
             // A lock whose cancel may have been executed is not replayed: others may hold it since.
             auto s = state.lock();
             auto next = s->by_handle.upper_bound(after);
-            while (next != s->by_handle.end() && next->state_ != State::kGranted && next->state_ != State::kFlushing) ++next;
+            while (next != s->by_handle.end() && next->state_ != State::kGranted &&
+                   next->state_ != State::kFlushing)
+                ++next;
             if (next == s->by_handle.end()) return kOk;
             after = next->client_handle;
             lock = Ref<ClientLock>(&*next);
@@ -58,7 +60,8 @@ Status LdlmClientImpl::replay_one(ClientLock& lock)
 
 Status LdlmClientImpl::lose(ClientLock& lock)
 {
-    log_warn("%s: a lock could not be re-established, what was cached under it is lost", import.options().target.c_str());
+    log_warn("%s: a lock could not be re-established, what was cached under it is lost",
+             import.options().target.c_str());
     auto s = state.lock();
     if (lock.state_ != State::kGranted && lock.state_ != State::kFlushing) return kOk;
     bool idle = lock.state_ == State::kGranted && lock.users_ == 0;

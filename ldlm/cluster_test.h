@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For the tests of ldlm: a target that has nothing but a lock namespace and one number per resource, and clients that cache
+ * For the tests of ldlm: a target that has nothing but a lock namespace and one number per
+ * resource, and clients that cache
  * these numbers under locks, on simulated hosts with real nodes, imports and connections.
  */
 #pragma once
@@ -48,7 +49,9 @@ public:
         std::string uuid = str(op.client_uuid);
         ConnectReply reply;
         bool known = exports.count(uuid) || (recovery && op.last_instance);
-        auto result = !known ? ConnectResult::kNew : op.last_instance == instance ? ConnectResult::kReconnect : ConnectResult::kRecover;
+        auto result = !known                         ? ConnectResult::kNew
+                      : op.last_instance == instance ? ConnectResult::kReconnect
+                                                     : ConnectResult::kRecover;
         reply.result = static_cast<uint8_t>(result);
         if (result == ConnectResult::kNew && exports.count(uuid)) drop(*exports[uuid]);
         Ref<Export>& exp = exports[uuid];
@@ -61,7 +64,8 @@ public:
             }
         }
         reply.protocol = static_cast<uint16_t>(op.protocol_max);
-        exp->attach(Ref<Connection>(&request->connection()), op.import_cookie, reply.protocol, op.flags, op.nodename);
+        exp->attach(Ref<Connection>(&request->connection()), op.import_cookie, reply.protocol,
+                    op.flags, op.nodename);
         reply.flags = op.flags;
         reply.export_cookie = exp->cookie();
         reply.instance = instance;
@@ -114,7 +118,8 @@ public:
         *resource = found->second;
         return kOk;
     }
-    Status intent_execute(const LdlmEnqueueOp& op, Export&, const ResourceId& resource, LdlmEnqueueReply* reply, bool* gone) override
+    Status intent_execute(const LdlmEnqueueOp& op, Export&, const ResourceId& resource,
+                          LdlmEnqueueReply* reply, bool* gone) override
     {
         intents++;
         kapi_sleep_ns(intent_ns);
@@ -149,7 +154,10 @@ public:
             r->reply(empty);
         }
     }
-    Ref<Export> only_export() { return exports.size() == 1 ? exports.begin()->second : Ref<Export>(); }
+    Ref<Export> only_export()
+    {
+        return exports.size() == 1 ? exports.begin()->second : Ref<Export>();
+    }
 
     const uint64_t instance;
     size_t recovery = 0;  // so many clients are waited for
@@ -170,8 +178,8 @@ private:
 
 class LockPeer final : public ImportClient, public LdlmClientOwner, public ActiveLockEnv {
 public:
-    LockPeer(Node& node, sim::Host& host, sim::Host& server, LockTarget*& target, bool with_active)
-        : target_(target), host_(host), with_active_(with_active)
+    LockPeer(Node& node, sim::Host& server, LockTarget*& target, bool with_active)
+        : target_(target), with_active_(with_active)
     {
         ImportOptions o;
         o.target = "lull-OST0000";
@@ -195,13 +203,15 @@ public:
     }
 
     // ---- what an application does
-    Result<int> read(const ResourceId& id, bool admitted = false) { return use(id, LockMode::kPR, admitted, [](int& v) { return v; }); }
+    Result<int> read(const ResourceId& id, bool admitted = false)
+    {
+        return use(id, LockMode::kPR, admitted, [](int& v) { return v; });
+    }
     Result<int> add(const ResourceId& id, int n, bool admitted = false)
     {
         return use(id, LockMode::kPW, admitted, [&](int& v) { return v += n; });
     }
-    template <class F>
-    Result<int> use(const ResourceId& id, LockMode mode, bool admitted, F f)
+    template <class F> Result<int> use(const ResourceId& id, LockMode mode, bool admitted, F f)
     {
         LockUse lock;
         TRY(locks->lock(id, LockType::kExtent, mode, LockPolicy(), admitted, &lock));
@@ -237,8 +247,10 @@ public:
         if (opcode != Opcode::kLdlmBlAst || !body.finish().ok()) return;
         asts++;
         if (deaf) return;
-        if (ast.client_handle == kActiveHandle) active->on_bl_ast(ast.server_handle);
-        else locks->handle_bl_ast(ast);
+        if (ast.client_handle == kActiveHandle)
+            active->on_bl_ast(ast.server_handle);
+        else
+            locks->handle_bl_ast(ast);
     }
 
     // ---- LdlmClientOwner
@@ -246,8 +258,10 @@ public:
     {
         flushes++;
         if (!discard && dirty.count(lock.resource)) {
-            if (flush_ns) kapi_sleep_ns(flush_ns);
-            else kapi_yield();
+            if (flush_ns)
+                kapi_sleep_ns(flush_ns);
+            else
+                kapi_yield();
             target_->values[lock.resource] = cache[lock.resource];
         }
         dirty.erase(lock.resource);
@@ -257,7 +271,10 @@ public:
     // ---- ActiveLockEnv
     void close_gate() override { import->gate().close(Gate::kActiveLock); }
     void open_gate() override { import->gate().reopen(Gate::kActiveLock); }
-    Status wait_gate_parked(uint64_t deadline_ns) override { return import->gate().wait_parked(deadline_ns); }
+    Status wait_gate_parked(uint64_t deadline_ns) override
+    {
+        return import->gate().wait_parked(deadline_ns);
+    }
     Status flush_all(uint64_t deadline_ns) override { return locks->flush_all(deadline_ns); }
     Status enqueue(uint64_t* handle) override
     {
@@ -296,12 +313,15 @@ public:
 
 private:
     LockTarget*& target_;
-    sim::Host& host_;
     bool with_active_;
 };
 
 struct LockCluster {
-    explicit LockCluster(uint64_t seed, LdlmServerOptions o = {}) : world(seed), server(world.host("server")), options(o) { start_server(); }
+    explicit LockCluster(uint64_t seed, LdlmServerOptions o = {})
+        : world(seed), server(world.host("server")), options(o)
+    {
+        start_server();
+    }
     ~LockCluster()
     {
         for (size_t i = 0; i < peers.size(); i++) unmount(i);
@@ -364,7 +384,7 @@ struct LockCluster {
         hosts.push_back(&host);
         on(host, [&, i] {
             nodes[i] = Node::create(host.net(), node_options(name)).release_value();
-            peers[i] = std::make_unique<LockPeer>(*nodes[i], host, server, target, with_active);
+            peers[i] = std::make_unique<LockPeer>(*nodes[i], server, target, with_active);
         });
         return i;
     }
@@ -378,8 +398,14 @@ struct LockCluster {
         peers[i].reset();
         hosts[i]->shutdown_clean();
     }
-    sim::TaskHandle spawn(size_t i, std::function<void()> fn) { return hosts[i]->spawn("app", std::move(fn)); }
-    bool until(const std::function<bool()>& p, uint64_t ms = 120000) { return world.run_until(p, world.now_ns() + ms * kMsec); }
+    sim::TaskHandle spawn(size_t i, std::function<void()> fn)
+    {
+        return hosts[i]->spawn("app", std::move(fn));
+    }
+    bool until(const std::function<bool()>& p, uint64_t ms = 120000)
+    {
+        return world.run_until(p, world.now_ns() + ms * kMsec);
+    }
     LockPeer& peer(size_t i) { return *peers[i]; }
     LdlmServer& ldlm() { return *target->ldlm; }
 

@@ -29,7 +29,8 @@ bool terms_conflict(const LockTerms& a, const LockTerms& b)
 
 bool terms_cover(const LockTerms& have, const LockTerms& want)
 {
-    return have.type == want.type && mode_covers(have.mode, want.mode) && policy_covers(have.type, have.policy, want.policy);
+    return have.type == want.type && mode_covers(have.mode, want.mode) &&
+           policy_covers(have.type, have.policy, want.policy);
 }
 
 bool terms_exclude_all(const LockTerms& t)
@@ -44,7 +45,8 @@ bool terms_exclude_all(const LockTerms& t)
 
 Status check_terms(uint8_t type, uint8_t mode, const LockPolicy& policy)
 {
-    if (mode <= static_cast<uint8_t>(LockMode::kNL) || mode > static_cast<uint8_t>(LockMode::kEX)) return -kEINVAL;
+    if (mode <= static_cast<uint8_t>(LockMode::kNL) || mode > static_cast<uint8_t>(LockMode::kEX))
+        return -kEINVAL;
     switch (static_cast<LockType>(type)) {
     case LockType::kPlain: return kOk;
     case LockType::kExtent: return policy.start <= policy.end ? kOk : Status(-kEINVAL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * When two locks of one resource are in each other's way: incompatible modes on intersecting parts of the resource. Plain locks
+ * When two locks of one resource are in each other's way: incompatible modes on intersecting parts
+ * of the resource. Plain locks
  * and locks of different types cover the whole resource.
  */
 #pragma once

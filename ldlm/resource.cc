@@ -12,7 +12,8 @@ bool any_incompatible(const uint32_t (&modes)[kLockModes], LockMode mode)
     return false;
 }
 
-// A granted lock in the way of a request. A client's own lock is not in the way of what the server does for that client,
+// A granted lock in the way of a request. A client's own lock is not in the way of what the server
+// does for that client,
 // once the client knows of the lock; until then it may still be reading what is about to change.
 bool blocks(const ServerLock& holder, const ServerLock& request)
 {
@@ -79,7 +80,8 @@ bool Resource::replay_conflicts(const ServerLock& lock)
 {
     if (!any_incompatible(granted_modes, lock.terms.mode)) return false;
     for (const ServerLock& other : granted)
-        if (!other.is_local() && other.exp != lock.exp && terms_conflict(other.terms, lock.terms)) return true;
+        if (!other.is_local() && other.exp != lock.exp && terms_conflict(other.terms, lock.terms))
+            return true;
     return false;
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A resource: who holds it, who waits for it, first come first served. A request waits while a granted lock is in its way, or one
- * that waits already. Counters per mode spare most walks over the lists (S15: the active lock has as many
+ * A resource: who holds it, who waits for it, first come first served. A request waits while a
+ * granted lock is in its way, or one
+ * that waits already. Counters per mode spare most walks over the lists (S15: the active lock has
+ * as many
  * holders as there are clients). Protected by the namespace's lock.
  */
 #pragma once
@@ -38,6 +40,7 @@ struct ResourceIdOf {
     using type = ResourceId;
     const type& operator()(const Resource& r) const { return r.id; }
 };
-using Resources = bi::set<Resource, bi::member_hook<Resource, SetHook, &Resource::hook>, bi::key_of_value<ResourceIdOf>>;
+using Resources = bi::set<Resource, bi::member_hook<Resource, SetHook, &Resource::hook>,
+                          bi::key_of_value<ResourceIdOf>>;
 
 }  // namespace lull

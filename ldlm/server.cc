@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The namespace's tables: resources, locks by handle and by client, and how locks move between them.
+// The namespace's tables: resources, locks by handle and by client, and how locks move between
+// them.
 #include "ldlm/server_impl.h"
 
 namespace lull {
@@ -22,7 +23,8 @@ void LocalLock::release()
     server_ = nullptr;
 }
 
-Result<Owned<LdlmServer>> LdlmServer::create(Node& node, LdlmServerOwner& owner, LdlmServerOptions options)
+Result<Owned<LdlmServer>> LdlmServer::create(Node& node, LdlmServerOwner& owner,
+                                             LdlmServerOptions options)
 {
     auto server = make<LdlmServerImpl>(node, owner, options);
     if (!server) return -kENOMEM;
@@ -79,6 +81,7 @@ Status LdlmServerImpl::attach_client_lock_locked(S& s, ServerLock& lock)
 void LdlmServerImpl::wait_locked(S& s, Resource& r, Ref<ServerLock> lock)
 {
     lock->resource = &r;
+    lock->id = r.id;
     s.waiting.push_back(*lock);
     r.add_waiting(*lock.leak());
 }
@@ -87,6 +90,7 @@ void LdlmServerImpl::grant_locked(S& s, Resource& r, Ref<ServerLock> lock)
 {
     constexpr uint32_t kAsAsked = kLdlmNoExpand | kLdlmReplay;
     lock->resource = &r;
+    lock->id = r.id;
     if (lock->terms.type == LockType::kExtent && !lock->is_local() && !(lock->flags & kAsAsked))
         lock->terms.policy = r.grown_extent(*lock);
     s.granted++;
@@ -121,7 +125,8 @@ void LdlmServerImpl::erase_if_empty_locked(S& s, Resource& r)
     Owned<Resource> gone(&r);
 }
 
-// The lock goes; who waited for it (an own one) or with it (a request) learns refuse_with. The answer to a granted request
+// The lock goes; who waited for it (an own one) or with it (a request) learns refuse_with. The
+// answer to a granted request
 // is left to the task that is making it.
 void LdlmServerImpl::drop_locked(S& s, ServerLock& lock, Status refuse_with, Outbox& out)
 {
@@ -135,7 +140,8 @@ void LdlmServerImpl::drop_locked(S& s, ServerLock& lock, Status refuse_with, Out
 void LdlmServerImpl::block_locked(S& s, ServerLock& lock)
 {
     lock.blocking = true;
-    if (!lock.answered || lock.ast_hook.is_linked()) return;  // told as soon as it knows of the lock
+    if (!lock.answered || lock.ast_hook.is_linked())
+        return;  // told as soon as it knows of the lock
     s.asts.push_back(lock);
     callback_cond.wake_all();
 }
@@ -191,10 +197,7 @@ void LdlmServerImpl::process_waiters_locked(S& s, const ResourceId& id, Outbox& 
     }
 }
 
-void LdlmServerImpl::set_recovering(bool on)
-{
-    state.lock()->recovering = on;
-}
+void LdlmServerImpl::set_recovering(bool on) { state.lock()->recovering = on; }
 
 void LdlmServerImpl::park_waiters(bool on)
 {

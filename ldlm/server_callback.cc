@@ -16,7 +16,8 @@ void LdlmServerImpl::callback_task()
             lock = next_ast_locked(*s);
         }
         if (lock) tell(std::move(lock));
-        while (evict_late()) {}
+        while (evict_late()) {
+        }
     }
 }
 
@@ -61,7 +62,8 @@ bool LdlmServerImpl::evict_late()
     {
         auto s = state.lock();
         uint64_t now = now_ns();
-        if (s->stop || s->deadlines.empty() || s->deadlines.begin()->deadline_ns > now) return false;
+        if (s->stop || s->deadlines.empty() || s->deadlines.begin()->deadline_ns > now)
+            return false;
         ServerLock& lock = *s->deadlines.begin();
         uint64_t since = locks_of(*lock.exp)->progress_ns;
         if (since < lock.told_ns) since = lock.told_ns;

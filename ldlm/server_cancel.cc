@@ -12,7 +12,8 @@ void LdlmServerImpl::handle_cancel(Ref<ServerRequest> request)
     {
         Outbox out;
         auto s = state.lock();
-        for (uint64_t handle : op.server_handles) active |= cancel_locked(*s, *request->exp, handle, out);
+        for (uint64_t handle : op.server_handles)
+            active |= cancel_locked(*s, *request->exp, handle, out);
         if (ExportLocks* mine = locks_of(*request->exp)) mine->progress_ns = now_ns();
     }
     if (active && owner.withhold_active_cancel(request)) return;

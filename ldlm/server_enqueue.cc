@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A client's enqueue: resolve the name (intent), find a place among the locks, and, now or later, answer.
+// A client's enqueue: resolve the name (intent), find a place among the locks, and, now or later,
+// answer.
 #include "ldlm/server_impl.h"
 
 namespace lull {
@@ -13,11 +14,13 @@ Status check_op(const ServerRequest& request, LdlmEnqueueOp& op)
     if (op.client_handle == 0 || op.intent > static_cast<uint8_t>(Intent::kLookup)) return -kEINVAL;
     if (request.opcode() == Opcode::kActiveEnqueue) {
         auto mode = static_cast<LockMode>(op.mode);
-        if (!active || op.intent || (mode != LockMode::kPR && mode != LockMode::kCR)) return -kEINVAL;
+        if (!active || op.intent || (mode != LockMode::kPR && mode != LockMode::kCR))
+            return -kEINVAL;
         op.flags = kLdlmNoLru | kLdlmNoExpand;
         return kOk;
     }
-    if (static_cast<Intent>(op.intent) == Intent::kLookup) return op.name.empty() ? Status(-kEINVAL) : kOk;
+    if (static_cast<Intent>(op.intent) == Intent::kLookup)
+        return op.name.empty() ? Status(-kEINVAL) : kOk;
     if (active || (op.intent && (op.flags & kLdlmReplay))) return -kEINVAL;
     return kOk;
 }
@@ -80,7 +83,8 @@ LdlmServerImpl::Placed LdlmServerImpl::place(Owned<EnqueueJob>& job, Ref<ServerL
     lock->server = this;
     lock->exp = job->request->exp;
     lock->client_handle = job->op.client_handle;
-    lock->terms = {static_cast<LockType>(job->op.type), static_cast<LockMode>(job->op.mode), job->op.policy};
+    lock->terms = {static_cast<LockType>(job->op.type), static_cast<LockMode>(job->op.mode),
+                   job->op.policy};
     lock->flags = job->op.flags;
 
     Result<Placed> placed = find_place(job, std::move(lock), granted);
@@ -89,7 +93,9 @@ LdlmServerImpl::Placed LdlmServerImpl::place(Owned<EnqueueJob>& job, Ref<ServerL
     return Placed::kAnswered;
 }
 
-Result<LdlmServerImpl::Placed> LdlmServerImpl::find_place(Owned<EnqueueJob>& job, Ref<ServerLock> lock, Ref<ServerLock>* granted)
+Result<LdlmServerImpl::Placed> LdlmServerImpl::find_place(Owned<EnqueueJob>& job,
+                                                          Ref<ServerLock> lock,
+                                                          Ref<ServerLock>* granted)
 {
     Outbox out;
     auto s = state.lock();
@@ -116,7 +122,9 @@ void LdlmServerImpl::forget_known(EnqueueJob& job)
     ExportLocks* mine = locks_of(*job.request->exp);
     if (!mine) return;
     auto found = mine->locks.find(job.op.client_handle);
-    if (found == mine->locks.end() || found->is_being_answered() || found->resource->is_active_lock()) return;
+    if (found == mine->locks.end() || found->is_being_answered() ||
+        found->resource->is_active_lock())
+        return;
     drop_known_locked(*s, *found, out);
 }
 
@@ -130,10 +138,14 @@ ServerLock* LdlmServerImpl::find_known_locked(EnqueueJob& job)
     return found == mine->locks.end() ? nullptr : &*found;
 }
 
-// job is taken, swapped for the one it replaces (to be freed without the lock), or left to be refused.
-Result<LdlmServerImpl::Placed> LdlmServerImpl::place_known_locked(ServerLock& known, Owned<EnqueueJob>& job, Ref<ServerLock>* granted)
+// job is taken, swapped for the one it replaces (to be freed without the lock), or left to be
+// refused.
+Result<LdlmServerImpl::Placed> LdlmServerImpl::place_known_locked(ServerLock& known,
+                                                                  Owned<EnqueueJob>& job,
+                                                                  Ref<ServerLock>* granted)
 {
-    // While it is being answered, only the end of the former request lets the same xid in: its answer may be lost.
+    // While it is being answered, only the end of the former request lets the same xid in: its
+    // answer may be lost.
     if (known.is_being_answered() && known.xid != job->request->xid()) return -kEALREADY;
     known.xid = job->request->xid();
     std::swap(known.job, job);
@@ -143,7 +155,8 @@ Result<LdlmServerImpl::Placed> LdlmServerImpl::place_known_locked(ServerLock& kn
     return Placed::kGranted;
 }
 
-Result<LdlmServerImpl::Placed> LdlmServerImpl::place_locked(S& s, Owned<EnqueueJob>& job, Ref<ServerLock> lock,
+Result<LdlmServerImpl::Placed> LdlmServerImpl::place_locked(S& s, Owned<EnqueueJob>& job,
+                                                            Ref<ServerLock> lock,
                                                             Ref<ServerLock>* granted)
 {
     if (s.closed) return -kERetryLater;
@@ -152,9 +165,12 @@ Result<LdlmServerImpl::Placed> LdlmServerImpl::place_locked(S& s, Owned<EnqueueJ
     bool replay = lock->flags & kLdlmReplay;
     bool free = replay || (!r->find_blocker(*lock) && !r->waits_behind(*lock));
     Status status;
-    if (replay && r->replay_conflicts(*lock)) status = -kEBUSY;
-    else if (!free && s.parked && !r->is_active_lock()) status = -kEPark;
-    else status = attach_client_lock_locked(s, *lock);
+    if (replay && r->replay_conflicts(*lock))
+        status = -kEBUSY;
+    else if (!free && s.parked && !r->is_active_lock())
+        status = -kEPark;
+    else
+        status = attach_client_lock_locked(s, *lock);
     if (!status.ok()) {
         erase_if_empty_locked(s, *r);
         return status;
@@ -176,6 +192,10 @@ Result<LdlmServerImpl::Placed> LdlmServerImpl::place_locked(S& s, Owned<EnqueueJ
 Owned<EnqueueJob> LdlmServerImpl::answer(Ref<ServerLock> lock)
 {
     for (Owned<EnqueueJob> job = take_job(*lock); job; job = mark_answered(*lock)) {
+        if (!(job->op.resource == lock->id)) {  // asked again, and the name leads elsewhere by now
+            forget_lock(*lock);
+            return job;
+        }
         Result<Outcome> outcome = fill_reply(*lock, *job);
         if (outcome.ok() && outcome.value() == Outcome::kLocked) {
             job->request->reply(job->reply);  // first: a blocking AST follows it
@@ -183,9 +203,13 @@ Owned<EnqueueJob> LdlmServerImpl::answer(Ref<ServerLock> lock)
         }
         forget_lock(*lock);
         bool gone = outcome.ok() && outcome.value() == Outcome::kGone;
-        if (gone && static_cast<Intent>(job->op.intent) == Intent::kLookup && ++job->tries < kIntentTriesMax) return job;
-        if (!outcome.ok()) job->request->reply_error(outcome.status());
-        else answer_without_lock(*job, gone ? Status(-kESTALE) : Status(job->reply.intent_status));
+        if (gone && static_cast<Intent>(job->op.intent) == Intent::kLookup &&
+            ++job->tries < kIntentTriesMax)
+            return job;
+        if (!outcome.ok())
+            job->request->reply_error(outcome.status());
+        else
+            answer_without_lock(*job, gone ? Status(-kESTALE) : Status(job->reply.intent_status));
         return nullptr;
     }
     return nullptr;
@@ -240,7 +264,8 @@ Owned<EnqueueJob> LdlmServerImpl::mark_answered(ServerLock& lock)
     if (again) return again;
     lock.answered = true;
     if (lock.blocking) block_locked(*s, lock);
-    process_waiters_locked(*s, lock.resource->id, out);  // what the server does for this very client
+    process_waiters_locked(*s, lock.resource->id,
+                           out);  // what the server does for this very client
     return nullptr;
 }
 

@@ -18,8 +18,8 @@ Status LdlmServerImpl::place_local_locked(S& s, Ref<ServerLock> lock, const Reso
     return kOk;
 }
 
-Status LdlmServerImpl::lock_local(LocalLock* out, const ResourceId& resource, LockType type, LockMode mode,
-                                  const LockPolicy& policy, Export* on_behalf_of)
+Status LdlmServerImpl::lock_local(LocalLock* out, const ResourceId& resource, LockType type,
+                                  LockMode mode, const LockPolicy& policy, Export* on_behalf_of)
 {
     TRY(check_terms(static_cast<uint8_t>(type), static_cast<uint8_t>(mode), policy));
     auto lock = make_ref<ServerLock>();
@@ -33,7 +33,8 @@ Status LdlmServerImpl::lock_local(LocalLock* out, const ResourceId& resource, Lo
         TRY(place_local_locked(*s, lock, resource));
         s->busy++;
     }
-    if (Status status = wait_local(*lock, deadline_after_ms(kLocalWaitMs)); !status.ok()) return status;
+    if (Status status = wait_local(*lock, deadline_after_ms(kLocalWaitMs)); !status.ok())
+        return status;
     LocalLock held;
     held.server_ = this;
     held.lock_ = lock.leak();
@@ -48,7 +49,8 @@ Status LdlmServerImpl::wait_local(ServerLock& lock, uint64_t deadline_ns)
     Outbox out;
     auto s = state.lock();
     lock.waiter = &cond;
-    Status waited = s.wait_until(cond, [&] { return lock.state != State::kWaiting; }, deadline_ns);
+    Status waited = s.wait_until(
+        cond, [&] { return lock.state != State::kWaiting; }, deadline_ns);
     lock.waiter = nullptr;
     if (lock.state == State::kGranted) return kOk;
     Status why = lock.status;
@@ -99,8 +101,8 @@ Status LdlmServerImpl::wait_exclusive(uint64_t deadline_ns)
     auto s = state.lock();
     Ref<ServerLock> lock = s->exclusive;
     if (!lock) return -kECANCELED;
-    Status waited =
-        s.wait_until(exclusive_cond, [&] { return lock->state != ServerLock::State::kWaiting; }, deadline_ns);
+    Status waited = s.wait_until(
+        exclusive_cond, [&] { return lock->state != ServerLock::State::kWaiting; }, deadline_ns);
     if (lock->state == ServerLock::State::kGranted) return kOk;
     return lock->state == ServerLock::State::kDropped ? Status(-kECANCELED) : waited;
 }

@@ -96,11 +96,8 @@ Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t grant
 Status Inode::fsync(bool data_only)
 {
     if (FileLayout* layout = layout_.load())
-        for (Stripe& stripe : layout->stripes) TRY(stripe.osc->sync());
-    if (data_only) return kOk;
-    auto call = make_ref<Call<MdsSyncOp>>();
-    if (!call) return -kENOMEM;
-    return mount.mdc().import().call(*call);
+        for (Stripe& stripe : layout->stripes) TRY(mount.sync_ost(*stripe.osc));
+    return data_only ? kOk : mount.sync_mdt();
 }
 
 }  // namespace lull

@@ -35,30 +35,38 @@ Ref<Call<MdsOpenOp>> new_open_name(Inode& dir, Str name, const struct llc_create
     return call;
 }
 
-// Tells the MDT that an open is over. Not waited for longer than the caller lives.
-Status send_close(Mount& mount, Call<MdsOpenOp>& open)
+// Tells the MDT that an open is over. -ERESTARTSYS: killed; *sent tells whether it goes on without us.
+Status close_at_mdt(Mount& mount, Call<MdsOpenOp>& open, WaitMode wait, bool* sent)
 {
-    Import& import = mount.mdc().import();
     auto call = make_ref<Call<MdsCloseOp>>();
+    *sent = true;
     Status s = -kENOMEM;
     if (call) {
         call->op.handle = open.reply.handle;
         call->op.fid = open.reply.object.fid;
-        s = import.call(*call);
+        call->admitted = true;
+        call->reply_wait = wait;
+        s = mount.mdc().import().call(*call);
+        *sent = !s.is(kERESTARTSYS) || call->track.state != Request::Track::State::kNew;
     }
-    import.forget(open);
+    if (*sent) mount.mdc().import().forget(open);
     return s;
+}
+
+// An open that nobody will use.
+void undo_open(Mount& mount, Call<MdsOpenOp>& open)
+{
+    bool sent;
+    (void)close_at_mdt(mount, open, WaitMode::kUninterruptible, &sent);
 }
 
 }  // namespace
 
 File::File(Inode& inode, Ref<Call<MdsOpenOp>> open)
-    : inode_(&inode), open_(std::move(open)), generation_(inode.mount.mdt_generation())
+    : mount_(inode.mount), inode_(&inode), open_(std::move(open)), generation_(inode.mount.mdt_generation())
 {
     inode.file_opened();
 }
-
-File::~File() { LULL_ASSERT(!open_); }
 
 Result<Owned<File>> File::open(Inode& inode, uint32_t flags)
 {
@@ -71,7 +79,7 @@ Result<Owned<File>> File::open(Inode& inode, uint32_t flags)
     (void)inode.adopt_layout(call->reply.object.layout);
     auto file = make<File>(inode, call);
     if (!file) {
-        (void)send_close(inode.mount, *call);
+        undo_open(inode.mount, *call);
         return -kENOMEM;
     }
     inode.mount.stats.opens++;
@@ -109,23 +117,51 @@ Status File::open_name(Inode& dir, Str name, const struct llc_create& how, uint3
             return kOk;
         }
         if (type != kTypeFile && type != kTypeDir) {
-            if (reply.handle) (void)send_close(mount, *call);
+            if (reply.handle) undo_open(mount, *call);
             return kOk;
         }
     }
-    (void)send_close(mount, *call);
+    undo_open(mount, *call);
     return found.ok() ? Status(-kENOMEM) : found.status();
 }
 
-Status File::close()
+// Not sent (killed while the MDT was away): -EAGAIN, and the open is still there.
+Status File::send_close(WaitMode wait)
+{
+    if (is_dead()) {
+        abandon();
+        return kOk;
+    }
+    bool sent;
+    Status s = close_at_mdt(mount_, *open_, wait, &sent);
+    if (!sent) return -kEAGAIN;
+    open_.reset();
+    return s;
+}
+
+void File::abandon()
 {
     Ref<Call<MdsOpenOp>> open = std::move(open_);
-    Mount& mount = inode_->mount;
-    bool dead = generation_ != mount.mdt_generation();
-    inode_->file_closed(dead);
+    mount_.mdc().import().forget(*open);
+}
+
+Status File::close(Owned<File> file)
+{
+    Mount& mount = file->mount_;
+    file->inode_->file_closed(file->is_dead());
+    file->inode_.reset();
     mount.stats.closes++;
-    if (!dead) return send_close(mount, *open);
-    mount.mdc().import().forget(*open);
+    Gate& gate = mount.mdc().import().gate();
+    Status s = gate.try_enter();
+    if (s.ok()) {
+        s = file->send_close(WaitMode::kKillable);
+        gate.leave();
+        if (!s.is(kEAGAIN)) return s;
+    } else if (!s.is(kEPark)) {
+        file->abandon();  // unmounting
+        return kOk;
+    }
+    mount.closer().add(std::move(file));
     return kOk;
 }
 

@@ -13,16 +13,24 @@ public:
     // A file that exists.
     static Result<Owned<File>> open(Inode& inode, uint32_t flags);
     // Lookup, create and open. *file stays empty when the name is of something that is not opened this way (a symbolic link, a device).
-    static Status open_name(Inode& dir, Str name, const struct llc_create& how, uint32_t flags, Ref<Inode>* inode, Owned<File>* file,
-                            bool* created);
+    static Status open_name(Inode& dir, Str name, const struct llc_create& how, uint32_t flags, Ref<Inode>* inode,
+                            Owned<File>* file, bool* created);
+    // Never waits at a gate: left to the Closer if that is not open.
+    static Status close(Owned<File> file);
     File(Inode& inode, Ref<Call<MdsOpenOp>> open);
-    ~File();
-    Status close();  // then destroy it
+    ~File() { LULL_ASSERT(!open_); }
 
 private:
+    friend class Closer;
+    Status send_close(WaitMode wait);  // with the gate held
+    void abandon();       // the open is void, or the connection will end it
+    bool is_dead() const { return generation_ != mount_.mdt_generation(); }
+
+    Mount& mount_;
     Ref<Inode> inode_;
     Ref<Call<MdsOpenOp>> open_;
     const uint64_t generation_;
+    File* next_ = nullptr;  // Closer's queue
 };
 
 }  // namespace lull

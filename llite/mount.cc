@@ -2,6 +2,7 @@
 #include "llite/mount.h"
 
 #include "kapi/log.h"
+#include "llite/gated.h"
 
 namespace lull {
 
@@ -80,7 +81,8 @@ Result<ImportOptions> Mount::import_options(const TargetConfig& target)
 Status Mount::add_mdt(const TargetConfig& target)
 {
     mdc_ = TRY(Mdc::create(node_, TRY(import_options(target)), *this, id_));
-    return kOk;
+    closer_ = make<Closer>(mdc_->import());
+    return closer_ ? closer_->start() : Status(-kENOMEM);
 }
 
 Status Mount::add_ost(const TargetConfig& target)
@@ -171,6 +173,7 @@ void Mount::close()
         device_.reset();
     }
     if (mdc_) mdc_->close();
+    closer_.reset();  // what it was waiting for has failed
     for (auto& osc : oscs_)
         if (osc.load()) osc.load()->close();
     for (auto& osc : oscs_) Owned<Osc> freed(osc.exchange(nullptr));
@@ -206,13 +209,28 @@ Status Mount::statfs(struct llc_statfs* out)
     return kOk;
 }
 
+Status Mount::sync_mdt()
+{
+    Gate* gate = &mdc_->import().gate();
+    return run_gated({&gate, 1}, [this]() -> Status {
+        auto call = make_ref<Call<MdsSyncOp>>();
+        if (!call) return -kENOMEM;
+        call->admitted = true;
+        return mdc_->import().call(*call);
+    });
+}
+
+Status Mount::sync_ost(Osc& osc)
+{
+    Gate* gate = &osc.import().gate();
+    return run_gated({&gate, 1}, [&] { return osc.sync(); });
+}
+
 Status Mount::sync()
 {
-    auto call = make_ref<Call<MdsSyncOp>>();
-    if (!call) return -kENOMEM;
-    TRY(mdc_->import().call(*call));
+    TRY(sync_mdt());
     for (auto& osc : oscs_)
-        if (osc.load()) TRY(osc.load()->sync());
+        if (osc.load()) TRY(sync_ost(*osc.load()));
     return kOk;
 }
 

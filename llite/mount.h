@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "include/lull/ops_mgs.h"
+#include "llite/closer.h"
 #include "llite/inode.h"
 #include "llite/mount_source.h"
 #include "mdc/mdc.h"
@@ -26,16 +27,22 @@ public:
 
     static Result<Owned<Mount>> create(Node& node, Str source, Str options, void* host_sb, WhyText* why);
     Mount(Node& node, void* host_sb);
+    Node& node() { return node_; }
     ~Mount();
     void abort();  // pending and later operations fail
 
     Mdc& mdc() { return *mdc_; }
+    Closer& closer() { return *closer_; }
     // -ENODEV: no such OST in the configuration, even after asking again.
     Result<Osc*> osc(uint32_t index);
     Osc* known_osc(uint32_t index) const { return index < kOstsMax ? oscs_[index].load() : nullptr; }
     void* host_sb() const { return host_sb_; }
     Status statfs(struct llc_statfs* out);
     Status sync();
+    // Until everything answered is committed. At the gate like any operation: what is in flight when a target halts would have to be
+    // sent again.
+    Status sync_mdt();
+    Status sync_ost(Osc& osc);
 
     // The inode of that FID, made when there is none.
     Result<Ref<Inode>> inode(const Fid& fid);
@@ -89,6 +96,7 @@ private:
     UuidText uuid_;
     Text<16> id_;
     Owned<Mdc> mdc_;
+    Owned<Closer> closer_;
     std::atomic<Osc*> oscs_[kOstsMax] = {};  // owned; only ever added while mounted
     Mutex config_mutex_;                     // one task adds OSTs
     Owned<Device> device_;

@@ -167,8 +167,7 @@ int llc_open_create(llc_inode* dir, const char* name, size_t len, uint32_t flags
 
 int llc_close(llc_file* f)
 {
-    Owned<File> file(of(f));
-    return to_errno_or_dead(file->close());
+    return to_errno_or_dead(File::close(Owned<File>(of(f))));
 }
 
 int llc_fsync(llc_inode* i, bool data_only) { return to_errno_or_dead(of(i)->fsync(data_only)); }

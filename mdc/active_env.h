@@ -26,9 +26,17 @@ public:
     static bool is_active(const LdlmBlAst& ast) { return (ast.client_handle & kHandleBit) != 0; }
 
     void close_gate() override { import_->gate().close(Gate::kActiveLock); }
-    void open_gate() override { import_->gate().reopen(Gate::kActiveLock); }
+    void open_gate() override
+    {
+        import_->resume();
+        import_->gate().reopen(Gate::kActiveLock);
+    }
     Status wait_gate_parked(uint64_t deadline_ns) override { return import_->gate().wait_parked(deadline_ns); }
-    Status flush_all(uint64_t deadline_ns) override { return locks_ ? locks_->flush_all(deadline_ns) : kOk; }
+    Status flush_all(uint64_t deadline_ns) override
+    {
+        if (locks_) TRY(locks_->flush_all(deadline_ns));
+        return import_->quiesce(deadline_ns);
+    }
     Status enqueue(uint64_t* handle) override
     {
         auto call = make_ref<Call<ActiveEnqueueOp>>();
@@ -50,6 +58,7 @@ public:
         auto call = make_ref<Call<LdlmCancelOp>>();
         if (!call) return -kENOMEM;
         TRY(call->op.server_handles.push_back(handle));
+        call->in_recovery = true;  // passes while the import is quiet
         call->reply_wait = WaitMode::kUninterruptible;
         TRY(import_->call(*call));
         *committed = (call->reply_flags & kRpcCommitted) != 0;

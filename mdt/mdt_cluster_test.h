@@ -60,7 +60,7 @@ struct TestServer {
     Owned<Node> node;
     Owned<ServerMount> mount;
 
-    TestServer(sim::World& w, const std::string& name) : world(w), host(w.host(name)), disk(sim::make_disk(w, name, 256 << 20))
+    TestServer(sim::World& w, const std::string& name) : world(w), host(w.host(name)), disk(sim::make_disk(w, name, 128 << 20))
     {
         disk.attach(host, "/dev/vdb");
     }

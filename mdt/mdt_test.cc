@@ -94,7 +94,7 @@ TEST_P(MdtProtocol, Renames)
         ASSERT_TRUE(c.touch(b, "g", &g).ok());
         EXPECT_TRUE(c.rename(kRootFid, "a", sub, "x").is(kEINVAL));
         EXPECT_TRUE(c.rename(kRootFid, "a", a, "x").is(kEINVAL));
-        EXPECT_TRUE(c.rename(a, "f", kRootFid, "a").is(kEISDIR));
+        EXPECT_TRUE(c.rename(a, "f", kRootFid, "a").is(kENOTEMPTY));
         EXPECT_TRUE(c.rename(sub, "none", kRootFid, "x").is(kENOENT));
         EXPECT_TRUE(c.rename(a, "f", kRootFid, "b").is(kEISDIR));
         EXPECT_TRUE(c.rename(a, "sub", b, "g").is(kENOTDIR));

@@ -15,7 +15,7 @@ uint64_t Grants::available(const State& s, uint64_t free_bytes, uint64_t total_b
     return free_bytes > taken ? free_bytes - taken : 0;
 }
 
-uint64_t Grants::give(State& s, GrantAccount& account, uint64_t want, uint64_t free_bytes, uint64_t total_bytes)
+uint64_t Grants::give(State& s, ClientGrant& account, uint64_t want, uint64_t free_bytes, uint64_t total_bytes)
 {
     if (!account.open || account.promised >= kClientMaxBytes) return 0;
     uint64_t n = kClientMaxBytes - account.promised;
@@ -30,14 +30,14 @@ uint64_t Grants::give(State& s, GrantAccount& account, uint64_t want, uint64_t f
     return n;
 }
 
-uint64_t Grants::initial(GrantAccount& account, uint64_t free_bytes, uint64_t total_bytes)
+uint64_t Grants::initial(ClientGrant& account, uint64_t free_bytes, uint64_t total_bytes)
 {
     auto s = state_.lock();
     if (account.promised == 0) give(*s, account, kClientMaxBytes, free_bytes, total_bytes);
     return account.promised;
 }
 
-Status Grants::admit(GrantAccount* account, uint64_t used, uint64_t bytes, uint64_t free_bytes, uint64_t total_bytes)
+Status Grants::admit(ClientGrant* account, uint64_t used, uint64_t bytes, uint64_t free_bytes, uint64_t total_bytes)
 {
     auto s = state_.lock();
     if (account && used) {
@@ -49,13 +49,13 @@ Status Grants::admit(GrantAccount* account, uint64_t used, uint64_t bytes, uint6
     return available(*s, free_bytes, total_bytes) >= bytes ? kOk : Status(-kENOSPC);
 }
 
-uint64_t Grants::further(GrantAccount& account, uint64_t want, uint64_t free_bytes, uint64_t total_bytes)
+uint64_t Grants::further(ClientGrant& account, uint64_t want, uint64_t free_bytes, uint64_t total_bytes)
 {
     auto s = state_.lock();
     return want ? give(*s, account, want, free_bytes, total_bytes) : 0;
 }
 
-void Grants::close(GrantAccount& account)
+void Grants::close(ClientGrant& account)
 {
     auto s = state_.lock();
     s->promised -= account.promised;

@@ -15,7 +15,7 @@
 
 namespace lull {
 
-struct GrantAccount {
+struct ClientGrant {
     uint64_t promised = 0;  // under the lock of its Grants
     bool open = true;       // false: its client is gone
 };
@@ -31,12 +31,12 @@ public:
 
     // The first promise of a connection: the same again when the client only reconnects. Also settles what it may count on after
     // a restart, its dirty pages included.
-    uint64_t initial(GrantAccount& account, uint64_t free_bytes, uint64_t total_bytes);
+    uint64_t initial(ClientGrant& account, uint64_t free_bytes, uint64_t total_bytes);
     // A write that arrives: -ENOSPC only without grant. Takes used from the account.
-    Status admit(GrantAccount* account, uint64_t used, uint64_t bytes, uint64_t free_bytes, uint64_t total_bytes);
+    Status admit(ClientGrant* account, uint64_t used, uint64_t bytes, uint64_t free_bytes, uint64_t total_bytes);
     // More, as far as there is. Added to the account.
-    uint64_t further(GrantAccount& account, uint64_t want, uint64_t free_bytes, uint64_t total_bytes);
-    void close(GrantAccount& account);
+    uint64_t further(ClientGrant& account, uint64_t want, uint64_t free_bytes, uint64_t total_bytes);
+    void close(ClientGrant& account);
     uint64_t promised() const;
 
 private:
@@ -44,7 +44,7 @@ private:
         uint64_t promised = 0;
     };
     static uint64_t available(const State& s, uint64_t free_bytes, uint64_t total_bytes);
-    static uint64_t give(State& s, GrantAccount& account, uint64_t want, uint64_t free_bytes, uint64_t total_bytes);
+    static uint64_t give(State& s, ClientGrant& account, uint64_t want, uint64_t free_bytes, uint64_t total_bytes);
     mutable Guarded<State> state_{LockRank::kOfd};
 };
 

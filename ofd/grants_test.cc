@@ -13,7 +13,7 @@ constexpr uint64_t kTotal = 1024 * kMiB;
 TEST(Grants, InitialIsGivenOncePerConnection)
 {
     Grants g;
-    GrantAccount a;
+    ClientGrant a;
     EXPECT_EQ(Grants::kClientMaxBytes, g.initial(a, kTotal, kTotal));
     EXPECT_EQ(Grants::kClientMaxBytes, g.initial(a, kTotal, kTotal));
     EXPECT_EQ(Grants::kClientMaxBytes, g.promised());
@@ -25,7 +25,7 @@ TEST(Grants, InitialIsGivenOncePerConnection)
 TEST(Grants, WriteUsesAndGetsMore)
 {
     Grants g;
-    GrantAccount a;
+    ClientGrant a;
     g.initial(a, kTotal, kTotal);
     ASSERT_TRUE(g.admit(&a, 4 * kMiB, 4 * kMiB, kTotal, kTotal).ok());
     EXPECT_EQ(28 * kMiB, g.promised());
@@ -37,7 +37,7 @@ TEST(Grants, WriteUsesAndGetsMore)
 TEST(Grants, MoreThanPromisedIsStillTaken)
 {
     Grants g;
-    GrantAccount a;
+    ClientGrant a;
     EXPECT_TRUE(g.admit(&a, kMiB, kMiB, 0, kTotal).ok());
     EXPECT_EQ(0u, g.promised());
 }
@@ -45,7 +45,7 @@ TEST(Grants, MoreThanPromisedIsStillTaken)
 TEST(Grants, WithoutGrantOnlyWhatIsLeft)
 {
     Grants g;
-    GrantAccount a, none;
+    ClientGrant a, none;
     uint64_t reserve = Grants::reserve_of(kTotal);
     g.initial(a, kTotal, kTotal);
     uint64_t free = reserve + Grants::kClientMaxBytes + kMiB;
@@ -59,7 +59,7 @@ TEST(Grants, ShrinksAsSpaceGetsShort)
 {
     Grants g;
     uint64_t reserve = Grants::reserve_of(kTotal);
-    GrantAccount a, b, c;
+    ClientGrant a, b, c;
     EXPECT_EQ(8 * kMiB, g.initial(a, reserve + 64 * kMiB, kTotal));
     EXPECT_EQ(7 * kMiB, g.initial(b, reserve + 64 * kMiB, kTotal));
     EXPECT_EQ(0u, g.initial(c, reserve + 16 * kMiB, kTotal));  // less than a chunk is left over
@@ -70,11 +70,11 @@ TEST(Grants, ShrinksAsSpaceGetsShort)
 TEST(Grants, SumOfPromisesFits)
 {
     Grants g;
-    GrantAccount a[8];
+    ClientGrant a[8];
     uint64_t free = kTotal, r = 1;
     for (int i = 0; i < 20000; i++) {
         r = r * 6364136223846793005ull + 1442695040888963407ull;
-        GrantAccount& x = a[(r >> 33) % 8];
+        ClientGrant& x = a[(r >> 33) % 8];
         uint64_t bytes = (r >> 40) % kMiB + 1;
         uint64_t used = x.promised >= bytes ? bytes : 0;
         if (g.admit(&x, used, bytes, free, kTotal).ok()) {

@@ -8,10 +8,10 @@ namespace {
 
 class OfdExportData final : public ExportData {
 public:
-    GrantAccount account;
+    ClientGrant account;
 };
 
-GrantAccount* account_of(Export& exp)
+ClientGrant* account_of(Export& exp)
 {
     auto* data = static_cast<OfdExportData*>(exp.data[Export::kServiceData].get());
     return data ? &data->account : nullptr;
@@ -68,12 +68,12 @@ void OfdService::on_export_created(Export& exp)
 
 void OfdService::on_export_gone(Export& exp)
 {
-    if (GrantAccount* account = account_of(exp)) grants_.close(*account);
+    if (ClientGrant* account = account_of(exp)) grants_.close(*account);
 }
 
 uint64_t OfdService::initial_grant(Export& exp)
 {
-    GrantAccount* account = account_of(exp);
+    ClientGrant* account = account_of(exp);
     struct kbfs_statfs space;
     if (!account || (exp.connect_flags() & kConnectMds) || !target_.store().statfs(&space).ok()) return 0;
     return grants_.initial(*account, space.avail_bytes, space.total_bytes);
@@ -123,7 +123,7 @@ Status OfdService::do_write(Ref<ServerRequest>& request)
         tx.fail(s);
         return kOk;
     }
-    GrantAccount* account = account_of(*request->exp);
+    ClientGrant* account = account_of(*request->exp);
     if (account && !request->is_replay())
         reply.grant_bytes = grants_.further(*account, op.grant_want, space.avail_bytes, space.total_bytes);
     tx.reply(reply);

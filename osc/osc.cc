@@ -189,7 +189,7 @@ Result<uint32_t> OscImpl::read_one(const Fid& object, uint64_t offset, uint8_t* 
     call->op.bytes = static_cast<uint32_t>(bytes);
     TRY(import().call(*call));
     if (call->reply.bytes > bytes || call->reply_bulk.size() != call->reply.bytes) return -kEPROTO;
-    memcpy(into, call->reply_bulk.data(), call->reply.bytes);
+    if (call->reply.bytes) memcpy(into, call->reply_bulk.data(), call->reply.bytes);
     return call->reply.bytes;
 }
 

@@ -85,6 +85,10 @@ public:
     virtual ImportStats stats() const = 0;
     virtual size_t replay_count(bool opens) const = 0;  // kept for replay: opens, or everything else
     virtual uint64_t replay_bulk_bytes() const = 0;      // written data kept until it is committed
+    // Holds back whatever is not yet sent, exempt requests too (only in_recovery ones pass), and waits until nothing is
+    // outstanding: what the client gives the active lock back with is complete (A11). -ETIMEDOUT: still held back.
+    virtual Status quiesce(uint64_t deadline_ns) = 0;
+    virtual void resume() = 0;
     // After the withheld reply of the active lock's cancel: the server halts; drop the connection attempts' back-off and expect a new instance.
     virtual void expect_restart() = 0;
     // Connect now, to nid first when it is not zero; returns when FULL again (R1).

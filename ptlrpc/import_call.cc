@@ -92,7 +92,8 @@ Status ImportImpl::wait_turn(MutexLock& lock, Request& r, bool own)
         if (epoch != eviction_epoch_ || being_evicted) return -kEIO;
         bool ready =
             own ? connection_ && !lost_
-                : state_ == ImportState::kFull || (r.in_recovery && may_send_in_recovery(state_));
+                : r.in_recovery ? may_send_in_recovery(state_)
+                                : state_ == ImportState::kFull && !quiesced_;
         if (ready && (!needs_slot || take_slot_locked(r))) return kOk;
         if (own) return ready ? Status(-kEBUSY) : Status(-kENOTCONN);
         CondVar& event = ready ? slot_free_ : changed_;
@@ -275,6 +276,28 @@ void ImportImpl::complete_locked(Request& r, Status status)
         keep_locked(r);
     else
         drop_list_reference(r);
+    if (quiesced_) changed_.wake_all();
+}
+
+bool ImportImpl::outstanding_locked() const
+{
+    for (const Request& r : sent_)
+        if (!r.track.own && !r.in_recovery) return true;
+    return false;
+}
+
+Status ImportImpl::quiesce(uint64_t deadline_ns)
+{
+    MutexLock lock(lock_);
+    quiesced_ = true;
+    return changed_.wait_until(lock, [&] { return !outstanding_locked() || closing_; }, deadline_ns);
+}
+
+void ImportImpl::resume()
+{
+    MutexLock lock(lock_);
+    quiesced_ = false;
+    wake_all_locked();
 }
 
 Request* ImportImpl::find_sent_locked(uint64_t xid)

@@ -81,6 +81,8 @@ struct ImportImpl final : Import, ConnectionSink {
     ImportStats stats() const override;
     size_t replay_count(bool opens) const override;
     uint64_t replay_bulk_bytes() const override;
+    Status quiesce(uint64_t deadline_ns) override;
+    void resume() override;
     void expect_restart() override;
     Status recover_now(Nid nid, uint64_t deadline_ns) override;
     Status wait_full(uint64_t deadline_ns, WaitMode mode) override;
@@ -111,6 +113,7 @@ struct ImportImpl final : Import, ConnectionSink {
     Status send_first(MutexLock& lock, Request& r);
     Status wait_reply(MutexLock& lock, Request& r, CondVar& done);
     Status pause(uint64_t ms, WaitMode mode);
+    bool outstanding_locked() const;
     Status encode_locked(Request& r, uint32_t flags, Encoder& out);
     void send_bytes(MutexLock& lock, Encoder& message, Request& r);
     uint16_t wire_protocol_locked(const Request& r) const;
@@ -177,6 +180,7 @@ struct ImportImpl final : Import, ConnectionSink {
     bool starting_ = false;  // connect() was called
     bool closing_ = false, closed_ = false;
     bool reconnect_wanted_ = false;
+    bool quiesced_ = false;  // only in_recovery requests may be sent
     uint64_t full_count_ = 0;
     bool was_full_ = false;  // over connection_
     Status last_error_;

@@ -661,6 +661,83 @@ TEST(Import, StormsOfFaults)
         60);
 }
 
+// A11: nothing but what the active lock itself needs is on its way when it is given back.
+TEST(Import, Quiesce)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.target->withhold = true;
+        int a, b;
+        c.create_async("a", &a);
+        EXPECT_TRUE(c.until([&] { return c.target->withheld.size() == 1; }));
+        c.on(c.client_host,
+             [&] { EXPECT_TRUE(c.import->quiesce(deadline_after_ms(500)).is(kETIMEDOUT)); });
+        c.create_async("b", &b);
+        c.world.run_for(kSec);
+        EXPECT_EQ(c.target->withheld.size(), 1u);
+        c.on(c.server, [&] { c.target->release(); });
+        c.on(c.client_host, [&] {
+            EXPECT_TRUE(c.import->quiesce(deadline_after_ms(5000)).ok());
+            auto call = make_ref<Call<MdsGetattrOp>>();
+            call->in_recovery = true;
+            EXPECT_TRUE(c.import->call(*call).ok());
+        });
+        EXPECT_EQ(a, 0);
+        EXPECT_EQ(b, kEINPROGRESS);
+        if (seed % 2) c.world.network().reset_connections(c.server, c.client_host);
+        c.world.run_for(kSec);
+        EXPECT_EQ(b, kEINPROGRESS);
+        c.import->resume();
+        EXPECT_TRUE(c.until([&] { return b == 0; }));
+    });
+}
+
+// Files held open over crashes, clean restarts and takeovers: whoever closes finds a handle that
+// the server knows.
+TEST(Import, StormsWithOpenFiles)
+{
+    for_seeds(
+        [](uint64_t seed) {
+            Cluster c(seed);
+            c.mount();
+            int done = 0;
+            for (int i = 0; i < 5; i++)
+                c.client_host.spawn("caller", [&, i] {
+                    for (int j = 0; j < 10; j++) {
+                        auto file = c.open(std::to_string(i) + "/" + std::to_string(j));
+                        kapi_sleep_ns(kapi_random_u64() % (1500 * kMsec));
+                        c.close(file);
+                    }
+                    done++;
+                });
+            sim::Rng& rng = c.world.user_rng();
+            for (int round = 0; round < 8; round++) {
+                c.world.run_for(rng.below(2000) * kMsec);
+                switch (rng.below(5)) {
+                case 0:
+                    c.crash_server();
+                    c.start_server(rng.below(2) ? c.server : c.server2);
+                    break;
+                case 1: c.restart_clean(rng.below(2) ? &c.server : &c.server2); break;
+                case 2: c.world.network().reset_connections(*c.active, c.client_host); break;
+                default: c.disk.commit(); break;
+                }
+            }
+            EXPECT_TRUE(c.until([&] {
+                return done == 5 && c.full() && c.import->instance() == c.disk.instance;
+            })) << c.world.report();
+            std::map<std::string, int> times;
+            for (auto& [transno, what] : c.disk.log) times[what]++;
+            EXPECT_EQ(times["close"], 50);
+            EXPECT_EQ(times.size(), 51u);
+            c.disk.commit();
+            EXPECT_TRUE(c.until(
+                [&] { return c.import->replay_count(true) + c.import->replay_count(false) == 0; }));
+        },
+        40);
+}
+
 // No memory now and then, on both sides: errors, but no hang, leak or crash.
 TEST(Import, LittleMemory)
 {

@@ -124,7 +124,7 @@ struct TargetParams {
     static Status abort_recov(void* o, Str)
     {
         if (!of(o).recovering()) return -kEALREADY;
-        of(o).recovery_.close("the administrator closed it (abort_recov)");
+        of(o).recovery_.close();
         return kOk;
     }
 

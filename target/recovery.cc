@@ -29,11 +29,10 @@ void Recovery::stop()
     task_.join();
 }
 
-void Recovery::close(const char* why)
+void Recovery::close()
 {
     auto s = state_.lock();
     s->close = true;
-    s->close_why = why;
     changed_.wake_all();
 }
 
@@ -112,7 +111,7 @@ void Recovery::requests_replayed(const UuidText& client)
 uint64_t Recovery::deadline_locked(const State& s) const
 {
     uint64_t soft = s.began_ns + soft_ms.load() * kMsec, hard = s.began_ns + hard_ms.load() * kMsec;
-    return now_ns() < soft && soft < hard ? soft : hard;
+    return !s.close && now_ns() < soft && soft < hard ? soft : hard;
 }
 
 bool Recovery::over_locked(const State& s, const char** why) const
@@ -121,10 +120,9 @@ bool Recovery::over_locked(const State& s, const char** why) const
     uint64_t passed = now_ns() - s.began_ns;
     auto counts = s.queue.counts();
     if (s.queue.all_done()) *why = "every client is done";
-    else if (s.close) *why = s.close_why.c_str();
     else if (passed >= hard_ms.load() * kMsec) *why = "its time is over (recovery_time_hard)";
-    else if (passed >= soft_ms.load() * kMsec && counts.connected == counts.done && s.queue.held() == 0)
-        *why = "nobody else came (recovery_time_soft)";
+    else if (soft_passed_locked(s) && counts.connected == counts.done && s.queue.held() == 0)
+        *why = s.close ? "the administrator closed it (abort_recov)" : "nobody else came (recovery_time_soft)";
     else return false;
     return true;
 }
@@ -136,7 +134,7 @@ void Recovery::run()
     // After the soft limit the missing ones are not waited for any more: they would hold up the replays of the others.
     bool missing_evicted = false;
     while (!over_locked(*s, &why)) {
-        if (!missing_evicted && now_ns() - s->began_ns >= soft_ms.load() * kMsec) {
+        if (!missing_evicted && soft_passed_locked(*s)) {
             missing_evicted = true;
             Vec<UuidText> missing;
             for (auto& c : s->queue.clients())

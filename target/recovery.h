@@ -4,8 +4,9 @@
  *
  *   state      ends with
  *   inactive   begin() with clients
- *   open       every expected client sent ReplayDone; or soft_ms passed and nobody who has connected is still replaying;
- *              or hard_ms passed; or close() (abort_recov). Who is not done then is evicted and named.
+ *   open       every expected client sent ReplayDone; or soft_ms passed and nobody who has connected is still
+ *              replaying; or hard_ms passed. close() (abort_recov, R2) is soft_ms passing now: who is missing is not waited for, who
+ *              has connected may finish. Who is not done at the end is evicted and named.
  *   complete   -
  *
  * The replies to ReplayDone are withheld until the end.
@@ -35,7 +36,7 @@ public:
 
     Status begin(const Vec<UuidText>& clients);  // starts the task
     void stop();                                 // the target stops; what is held is dropped
-    void close(const char* why);                 // R2: do not wait any longer
+    void close();                                // R2: do not wait for the missing any longer
 
     bool active() const { return active_.load(); }
     bool expects(const UuidText& client) const;
@@ -57,11 +58,14 @@ private:
         ReplayQueue queue;
         Vec<Ref<ServerRequest>> done_requests;
         bool stop = false, close = false;
-        Text<60> close_why;
         uint64_t began_ns = 0, ended_ns = 0;
         size_t evicted = 0, total = 0, completed = 0, executed = 0;
     };
     void run();
+    bool soft_passed_locked(const State& s) const
+    {
+        return s.close || now_ns() - s.began_ns >= soft_ms.load() * kMsec;
+    }
     bool over_locked(const State& s, const char** why) const;
     uint64_t deadline_locked(const State& s) const;
     void evict_incomplete();

@@ -105,8 +105,9 @@ bool TargetImpl::answer_from_slot(ServerRequest& request, TargetExport& client)
     case Slots::Seen::kNever:
         return false;
     case Slots::Seen::kPassed:
-        // A replay: executed, and durable, as the slot on disk says. Otherwise a duplicate nobody waits for.
-        request.reply_error(request.is_replay() ? kOk : Status(-kEPROTO));
+        // A replay: the service sees by the objects' versions that it was done, and makes a reply.
+        if (request.is_replay()) return false;
+        request.reply_error(-kEPROTO);  // a duplicate nobody waits for
         return true;
     case Slots::Seen::kAnswered:
         break;
@@ -128,9 +129,9 @@ void TargetImpl::execute_replay(Ref<ServerRequest> request)
     TargetExport* client = TargetExport::of(*request->exp);
     if (!client || request->exp->is_dead()) return request->reply_error(-kEEvicted);
     request->set_last_committed(last_committed());
-    // An open has to be opened again even if it was executed before.
-    bool slot = request->info().slot && request->opcode() != Opcode::kMdsOpen;
-    if (slot && answer_from_slot(*request, *client)) return;
+    // Opens and closes change what is in memory only: they are executed again even if their effect on disk is there.
+    bool in_memory = request->opcode() == Opcode::kMdsOpen || request->opcode() == Opcode::kMdsClose;
+    if (request->info().slot && !in_memory && answer_from_slot(*request, *client)) return;
     service_->execute(std::move(request));
 }
 

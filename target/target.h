@@ -4,9 +4,10 @@
  * commit, recovery window, eviction, the start-up check (A4) and the controlled shutdown. The services (mgs, mdt, ofd) are below
  * this interface's TargetService and execute operations.
  *
- * Life of a request: handle() → connected and alive? → shutting down and gated: "park" (S14) → no active lock held: "park"
- * (invariant 3; not for resends and replays) → recovering: replays go through the recovery queue in transno order, new requests
- * are told -kERetryLater/"park" … → resend of something executed: answered from its slot → service.execute().
+ * Life of a request: handle() → connected and alive? → a shutdown commits: it waits, for the cancel or the next instance (T4) →
+ * recovering: replays go through the recovery queue in transno order, new gated requests wait for the end of the window → resend of
+ * something executed: answered from its slot → shutting down and gated: "park" (S14) → no active lock held: "park"
+ * (invariant 3; not for resends and replays) → service.execute().
  *
  * Transaction numbers: instance << 40 | counter, so that they grow over crashes without knowing the last one. Every modifying
  * operation runs inside a Transaction. last_committed is what was complete when the sync that made it durable began.

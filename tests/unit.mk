@@ -90,7 +90,7 @@ $(user_lib): $(core_obj) $(hosted_obj)
 $(unit_bin): $(test_obj) $(if $(subset),,$(sim_obj)) $(user_lib)
 	$(call link,$(test_obj) $(if $(subset),,$(sim_obj)) $(user_lib) $(unit_libs))
 $(sim_bin): $(obj)/tests/sim/main.o $(sim_obj) $(user_lib)
-	$(call link,$(obj)/tests/sim/main.o $(sim_obj) $(user_lib) -lboost_context -pthread)
+	$(call link,$(obj)/tests/sim/main.o $(sim_obj) $(user_lib) -lgtest -lboost_context -pthread)
 
 # The tools: utils/lctl.cc, utils/mkfs_lull.cc and utils/mount_lull.cc hold the mains, the rest is shared.
 util_mains := lctl mkfs_lull mount_lull

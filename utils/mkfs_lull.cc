@@ -163,8 +163,8 @@ int format(const Options& o)
     Scratch scratch;
     std::filesystem::create_directory(scratch.path() + "/CONFIGS");
     std::ofstream(scratch.path() + "/CONFIGS/mountdata") << data;
-    // Inodes of 512 bytes hold our attributes; mmp keeps two nodes from mounting one disk (A2).
-    return run({"mke2fs", "-q", "-F", "-F", "-t", "ext4", "-I", "512", "-O", "mmp", "-d", scratch.path(), "-L", label(o), "-E",
+    // Inodes of 512 bytes hold our attributes, blocks of 4096 the larger ones; mmp keeps two nodes from mounting one disk (A2).
+    return run({"mke2fs", "-q", "-F", "-F", "-t", "ext4", "-b", "4096", "-I", "512", "-O", "mmp", "-d", scratch.path(), "-L", label(o), "-E",
                 "mmp_update_interval=1,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0", o.device});
 }
 

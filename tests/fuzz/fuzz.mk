@@ -8,7 +8,7 @@ CLANGXX ?= clang++
 SECONDS ?= 60
 fuzz_dir := build/fuzz
 fuzz_targets := message_fuzz params_fuzz
-fuzz_flags := -std=gnu++20 -g -O1 -Wall -Wextra -Werror -I. -Iinclude -fsanitize=address,undefined
+fuzz_flags := -std=gnu++20 -g -O1 -Wall -Wextra -Werror -I. -Iinclude -fsanitize=address,undefined -fno-sanitize-recover=undefined
 fuzz_core := ptlrpc/message.cc ptlrpc/params.cc lnet/nid.cc
 fuzz_port := $(filter-out %_test.cc,$(wildcard kapi/sim/*.cc))
 fuzz_headers := $(wildcard include/lull/*.h kapi/*.h ptlrpc/*.h lnet/*.h tests/fuzz/*.h)

@@ -49,17 +49,16 @@ int SimMount::mount(const std::string& source, const std::string& options, std::
 
 void SimMount::umount()
 {
-    for (auto& [core, i] : inodes_) (void)flush(*i, 0, UINT64_MAX);
+    for (Inode* i : in_order()) (void)flush(*i, 0, UINT64_MAX);
     root_ = nullptr;
-    while (!inodes_.empty()) evict(inodes_.begin()->second.get());
+    for (Inode* i : in_order()) evict(i);
     llc_mount_destroy(core_);
     core_ = nullptr;
 }
 
 void SimMount::drop_caches()
 {
-    std::vector<Inode*> all;
-    for (auto& [core, i] : inodes_) all.push_back(i.get());
+    std::vector<Inode*> all = in_order();
     for (Inode* i : all) {
         (void)flush(*i, 0, UINT64_MAX);
         i->dentries.clear();
@@ -69,6 +68,15 @@ void SimMount::drop_caches()
 }
 
 // ---- inodes
+
+// Not by address: the same seed must do the same.
+std::vector<llp_inode*> SimMount::in_order() const
+{
+    std::vector<Inode*> all;
+    for (auto& [core, i] : inodes_) all.push_back(i.get());
+    std::sort(all.begin(), all.end(), [](Inode* a, Inode* b) { return a->number < b->number; });
+    return all;
+}
 
 llp_inode* SimMount::iget(llc_inode* core, const llc_attr& attr)
 {
@@ -80,6 +88,7 @@ llp_inode* SimMount::iget(llc_inode* core, const llc_attr& attr)
     auto fresh = std::make_unique<Inode>();
     fresh->mount = this;
     fresh->core = core;
+    fresh->number = next_number_++;
     fresh->mode = attr.mode;
     fresh->size = attr.size;
     Inode* i = fresh.get();
@@ -367,8 +376,7 @@ int SimMount::statfs(struct llc_statfs* out) { return llc_statfs(core_, out); }
 
 int SimMount::sync()
 {
-    std::vector<Inode*> all;
-    for (auto& [core, i] : inodes_) all.push_back(i.get());
+    std::vector<Inode*> all = in_order();
     int first = 0;
     for (Inode* i : all)
         if (int err = flush(*i, 0, UINT64_MAX); err && !first) first = err;

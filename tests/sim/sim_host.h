@@ -54,6 +54,7 @@ struct Page {
 struct llp_inode {
     lull::sim::SimMount* mount;
     llc_inode* core;
+    uint64_t number = 0;              // in the order they came to be known
     uint32_t mode = 0;
     unsigned refs = 0, opens = 0;
     bool freeing = false, unlinked = false;
@@ -137,6 +138,7 @@ private:
         unsigned flags;
         uint64_t seen_err;
     };
+    std::vector<Inode*> in_order() const;
     Inode* iget(llc_inode* core, const llc_attr& attr);  // takes over the reference
     void unuse(Inode* i);                                // after an open or a name is gone
     void evict(Inode* i);
@@ -164,6 +166,7 @@ private:
     std::map<llc_inode*, std::unique_ptr<Inode>> inodes_;
     std::map<int, File> files_;
     int next_fd_ = 3;
+    uint64_t next_number_ = 1;
 };
 
 }  // namespace lull::sim

@@ -8,7 +8,9 @@
         fs.move("MDT0000", "mds2")
 """
 
+import shutil
 import subprocess
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from lab import CHECKOUT, Cluster, LabError, NodeSpec, SETUP, cache_dir
 
 FSNAME = "lull"
 MOUNT = "/mnt/lull"
+TOOLS = ("lctl", "mkfs.lull", "mount.lull")
 MODULES = ("lull", "lull_server", "lull_client")
 SHUTDOWN_DEADLINE_S = 180
 START_DEADLINE_S = 120
@@ -63,6 +66,14 @@ def build(kernel):
     return CHECKOUT / "build" / env["KVER"].strip("'")
 
 
+def provide(kernel, outdir):
+    """Modules and tools where the guests see them. A copy: a build that goes on beside a test changes nothing under it."""
+    modules, to = build(kernel), outdir / f"lull-{kernel}"
+    to.mkdir(parents=True, exist_ok=True)
+    for path in [modules / f"{m}.ko" for m in MODULES] + [CHECKOUT / "build/utils" / t for t in TOOLS]:
+        shutil.copy2(path, to)
+
+
 class FileSystem:
     """One Lull file system. Methods raise LabError with what the guest said."""
 
@@ -86,13 +97,13 @@ class FileSystem:
 
     def install(self, node, protocol_max=2, server=None):
         """Loads the modules and puts the tools where mount(8) looks."""
-        modules = build(self._kernel_of(node))
+        lab = f"/lab/lull-{self._kernel_of(node)}"
         server = node not in self.clients if server is None else server
         node.run(f"""set -e
-            for tool in lctl mkfs.lull mount.lull; do cp {CHECKOUT}/build/utils/$tool /sbin/; done
+            for tool in lctl mkfs.lull mount.lull; do cp {lab}/$tool /sbin/; done
             modprobe libcrc32c 2>/dev/null || true; modprobe crc32c_intel 2>/dev/null || true; modprobe ext4 2>/dev/null || true
-            insmod {modules}/lull.ko protocol_max={protocol_max}
-            insmod {modules}/{'lull_server' if server else 'lull_client'}.ko
+            insmod {lab}/lull.ko protocol_max={protocol_max}
+            insmod {lab}/{'lull_server' if server else 'lull_client'}.ko
             mkdir -p {MOUNT}""")
 
     def unload(self, node):
@@ -234,7 +245,8 @@ def cluster(outdir=None, kernel="6.1", osts=2, clients=2, kernels=None, memory=N
     specs += [NodeSpec(name) for name in client_names]
     for spec in specs:
         spec.kernel = kernels.get(spec.name, kernel)
-    for name in {spec.kernel for spec in specs}:
-        build(name)  # before anything boots: a build shares no core with a guest
-    with Cluster(specs, disks=disks, kernel=kernel, mem=memory, outdir=Path(outdir) if outdir else None) as c:
+    outdir = Path(outdir or tempfile.mkdtemp(prefix="lull-"))
+    for name in sorted({spec.kernel for spec in specs}):
+        provide(name, outdir)  # before anything boots: a build shares no core with a guest
+    with Cluster(specs, disks=disks, kernel=kernel, mem=memory, outdir=outdir) as c:
         yield FileSystem(c, osts=osts, clients=client_names)

@@ -8,7 +8,12 @@ allowed='atomic|type_traits|concepts|span|bit|optional|utility|cstdint|cstddef|n
 
 deps=$(find "$build" -name '.*.o.cmd' | while read -r cmd; do
     source=$(sed -n 's/^source_.* := //p' "$cmd")
-    case $source in *.cc) sed -n 's/^  \(\/[^ ]*\).*/\1/p' "$cmd" ;; esac
+    case $source in
+    *.cc)
+        echo "$source"
+        sed -n 's/^  \(\/[^ ]*\).*/\1/p' "$cmd"
+        ;;
+    esac
 done | sort -u)
 bad=$(printf '%s\n' "$deps" | grep -vE "^($root|$build|/usr/include/c\+\+|/usr/include/[^/]*/c\+\+|/usr/lib/gcc)/" || true)
 bad=$bad$(printf '%s\n' "$deps" | grep -E "^$root/([a-z]+/)*(linux|sim)/" || true)

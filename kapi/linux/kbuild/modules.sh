@@ -42,7 +42,8 @@ for room in $sources; do
     done
 done
 find "$build" -xtype l -name '*.c*' | while read -r link; do
-    rm -f "$link" "${link%.c*}.o"
+    name=${link##*/}
+    rm -f "$link" "${link%.c*}.o" "${link%/*}/.${name%.c*}.o.cmd"
 done
 
 # Writes standard input to $1, unless it is there already.

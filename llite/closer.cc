@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "llite/closer.h"
+
+#include "llite/file.h"
+
+namespace lull {
+
+Closer::~Closer() { stop(); }
+
+void Closer::add(Owned<File> file)
+{
+    auto state = state_.lock();
+    File* f = file.release();
+    (state->last ? state->last->next_ : state->first) = f;
+    state->last = f;
+    state->count++;
+    changed_.wake_all();
+}
+
+// Null: stopped, and nothing is left.
+Owned<File> Closer::next()
+{
+    auto state = state_.lock();
+    (void)state.wait_until(changed_, [&] { return state->first || state->stopping; });
+    File* f = state->first;
+    if (!f) return {};
+    state->first = std::exchange(f->next_, nullptr);
+    if (!state->first) state->last = nullptr;
+    state->count--;
+    return Owned<File>(f);
+}
+
+void Closer::run()
+{
+    while (Owned<File> file = next()) {
+        Status s = import_.gate().enter(WaitMode::kUninterruptible);  // ends when the gate opens or is shut
+        if (s.ok()) {
+            (void)file->send_close(WaitMode::kUninterruptible);
+            import_.gate().leave();
+        } else {
+            file->abandon();
+        }
+    }
+}
+
+void Closer::stop()
+{
+    {
+        auto state = state_.lock();
+        state->stopping = true;
+        changed_.wake_all();
+    }
+    task_.join();
+}
+
+}  // namespace lull

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * sim --seeds=N [--first=S] [--jobs=N] [--stop] [--kind=clean|cut|crash]    seeds S … S+N-1, each in a process of its own
+ * sim --seed=S [--trace | --trace=full] [--kind=…]                          one seed, in this process, telling its story
+ */
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+
+#include "tests/sim/scenario.h"
+
+using namespace lull::sim;
+
+namespace {
+
+constexpr unsigned kSeedLimitSeconds = 300;  // of real time
+constexpr size_t kShownBytes = 12000;        // of a failure's report
+
+struct Options {
+    uint64_t seeds = 0, first = 1, seed = 0;
+    unsigned jobs = 2;
+    bool stop = false, trace = false, full = false;
+    std::string kind_text;
+    ScenarioKind kind = ScenarioKind::kAny;
+};
+
+// The first failure ends the process: what comes after it means little.
+class EndAtFailure : public testing::EmptyTestEventListener {
+    void OnTestPartResult(const testing::TestPartResult& result) override
+    {
+        if (!result.failed()) return;
+        fprintf(stderr, "FAILURE: %s\n  (%s:%d)\nstory:\n%s%s", result.message(), result.file_name() ? result.file_name() : "?",
+                result.line_number(), scenario_story().c_str(), scenario_state().c_str());
+        fflush(stderr);
+        _exit(1);
+    }
+};
+
+void on_abort(int)
+{
+    fprintf(stderr, "story:\n%s", scenario_story().c_str());
+    fflush(stderr);
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
+void run_one(uint64_t seed, const Options& o, int answer)
+{
+    alarm(kSeedLimitSeconds);
+    signal(SIGABRT, on_abort);
+    ScenarioResult r = run_scenario(seed, o.kind);
+    if (answer >= 0 && write(answer, &r, sizeof r) != sizeof r) _exit(2);
+    if (answer < 0)
+        printf("seed %llu passed: %llu operations, %llu ms of virtual time, %llu steps, trace %016llx\n", (unsigned long long)seed,
+               (unsigned long long)r.operations, (unsigned long long)r.virtual_ms, (unsigned long long)r.steps,
+               (unsigned long long)r.trace_hash);
+    fflush(stdout);
+    _exit(0);
+}
+
+struct Child {
+    uint64_t seed;
+    int answer;
+    FILE* output;
+};
+
+class Batch {
+public:
+    explicit Batch(const Options& o) : o_(o) {}
+    int run();
+
+private:
+    void start(uint64_t seed);
+    void reap();
+    void failed(const Child& child, int status);
+
+    const Options& o_;
+    std::map<pid_t, Child> children_;
+    std::map<uint64_t, uint64_t> hashes_;
+    uint64_t passed_ = 0, failed_ = 0, operations_ = 0;
+};
+
+void Batch::start(uint64_t seed)
+{
+    int fds[2];
+    FILE* output = tmpfile();
+    if (pipe(fds) || !output) abort();
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid < 0) abort();
+    if (pid == 0) {
+        close(fds[0]);
+        dup2(fileno(output), 1);
+        dup2(fileno(output), 2);
+        run_one(seed, o_, fds[1]);
+    }
+    close(fds[1]);
+    children_[pid] = {seed, fds[0], output};
+}
+
+void Batch::failed(const Child& child, int status)
+{
+    failed_++;
+    std::string text(kShownBytes, 0);
+    rewind(child.output);
+    text.resize(fread(text.data(), 1, text.size(), child.output));
+    std::string why = "it ended with status " + std::to_string(WEXITSTATUS(status));
+    if (WIFSIGNALED(status)) why = std::string("signal: ") + strsignal(WTERMSIG(status));
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) why = "no end within " + std::to_string(kSeedLimitSeconds) + " s";
+    printf("seed %llu FAILED (%s)\n%s\nrepeat: build/user-fast/sim --seed=%llu%s --trace\n", (unsigned long long)child.seed, why.c_str(),
+           text.c_str(), (unsigned long long)child.seed, o_.kind_text.c_str());
+}
+
+void Batch::reap()
+{
+    int status;
+    pid_t pid = wait(&status);
+    auto it = children_.find(pid);
+    if (it == children_.end()) return;
+    Child child = it->second;
+    children_.erase(it);
+    ScenarioResult r;
+    bool answered = read(child.answer, &r, sizeof r) == sizeof r;
+    if (status == 0 && answered) {
+        auto [known, fresh] = hashes_.try_emplace(child.seed, r.trace_hash);
+        if (fresh) {
+            passed_++;
+            operations_ += r.operations;
+        } else if (known->second != r.trace_hash) {
+            failed_++;
+            printf("seed %llu FAILED: not the same trace when it was run again\n", (unsigned long long)child.seed);
+        }
+    } else {
+        failed(child, status);
+    }
+    close(child.answer);
+    fclose(child.output);
+    fflush(stdout);
+}
+
+int Batch::run()
+{
+    auto began = std::chrono::steady_clock::now();
+    start(o_.first);  // twice: the same seed, the same trace
+    uint64_t seed = o_.first;
+    while (seed < o_.first + o_.seeds && !(o_.stop && failed_)) {
+        while (children_.size() >= o_.jobs) reap();
+        start(seed++);
+    }
+    while (!children_.empty()) reap();
+    double minutes = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count() / 60;
+    uint64_t run = seed - o_.first;
+    printf("%llu seeds, %llu operations of applications, %.1f seeds per minute\n", (unsigned long long)run, (unsigned long long)operations_,
+           static_cast<double>(run) / minutes);
+    printf("%llu passed, %llu failed\n", (unsigned long long)passed_, (unsigned long long)failed_);
+    return failed_ ? 1 : 0;
+}
+
+bool number(const char* arg, const char* name, uint64_t* out)
+{
+    size_t n = strlen(name);
+    if (strncmp(arg, name, n)) return false;
+    char* end;
+    *out = strtoull(arg + n, &end, 10);
+    return end != arg + n && !*end;
+}
+
+bool parse(const char* arg, Options& o)
+{
+    uint64_t v;
+    if (number(arg, "--seeds=", &v)) o.seeds = v;
+    else if (number(arg, "--first=", &v)) o.first = v;
+    else if (number(arg, "--seed=", &v)) o.seed = v, o.seeds = 0;
+    else if (number(arg, "--jobs=", &v) && v > 0) o.jobs = static_cast<unsigned>(v);
+    else if (!strcmp(arg, "--stop")) o.stop = true;
+    else if (!strcmp(arg, "--trace")) o.trace = true;
+    else if (!strcmp(arg, "--trace=full")) o.full = true;
+    else if (!strcmp(arg, "--kind=clean")) o.kind = ScenarioKind::kClean;
+    else if (!strcmp(arg, "--kind=cut")) o.kind = ScenarioKind::kCut;
+    else if (!strcmp(arg, "--kind=crash")) o.kind = ScenarioKind::kCrash;
+    else return false;
+    if (!strncmp(arg, "--kind=", 7)) o.kind_text = std::string(" ") + arg;
+    return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    Options o;
+    bool ok = argc > 1;
+    for (int i = 1; i < argc; i++) ok &= parse(argv[i], o);
+    if (!ok || (o.seeds == 0) == (o.seed == 0)) {
+        fprintf(stderr, "usage: %s --seeds=N [--first=S] [--jobs=N] [--stop] [--kind=clean|cut|crash]\n"
+                        "       %s --seed=S [--trace | --trace=full] [--kind=…]\n", argv[0], argv[0]);
+        return 2;
+    }
+    int none = 1;
+    testing::InitGoogleTest(&none, argv);
+    auto& listeners = testing::UnitTest::GetInstance()->listeners();
+    delete listeners.Release(listeners.default_result_printer());
+    listeners.Append(new EndAtFailure);
+    if (o.seeds) return Batch(o).run();
+    if (o.trace || o.full) setenv("LULL_SIM_STORY", "1", 1);
+    if (o.trace) setenv("LULL_SIM_LOG", "1", 1);
+    if (o.full) setenv("LULL_SIM_TRACE", "-", 1);
+    run_one(o.seed, o, -1);
+}

@@ -143,6 +143,7 @@ private:
     Status setattr_objects(FileLayout& layout, const Attr& to);
     Status setattr_gated(FileLayout* layout, const Attr& to);
     Status truncate(FileLayout& layout, const Attr& to, bool* punched);
+    void resize_known(FileLayout& layout, uint64_t size, Vec<uint8_t>& changes);
     uint64_t cover_start(Stripe& stripe, LockMode mode);
     template <class Fn> void for_each_range(FileLayout& layout, uint32_t stripe, uint64_t start, uint64_t end, Fn fn);
 

@@ -100,27 +100,41 @@ Status Inode::setattr_objects(FileLayout& layout, const Attr& to)
     return kOk;
 }
 
-// Under PW from the new size to the end.
+// Under PW from the new size to the end. What is known of the size changes first: a reader that comes between the host's dropping of
+// pages and the punch must not bring old bytes back.
 Status Inode::truncate(FileLayout& layout, const Attr& to, bool* punched)
 {
-    if (Host host(*this); host) llp_set_size(host.get(), to.size);
     uint64_t time_ns = to.valid & kAttrMtime ? to.mtime_ns : kapi_realtime_ns();
-    uint32_t last = to.size ? layout.striping.place(to.size - 1).stripe : UINT32_MAX;
+    Vec<uint8_t> changes;
+    TRY(changes.resize(layout.stripes.size()));
+    resize_known(layout, to.size, changes);
+    if (Host host(*this); host) llp_set_size(host.get(), to.size);
+    Status result;
     for (Stripe& stripe : layout.stripes) {
-        uint64_t fresh = layout.striping.object_size(stripe.index, to.size), known;
-        {
-            auto state = state_.lock();
-            known = state->stripes[stripe.index].size;
-        }
-        if (fresh == known || (fresh > known && stripe.index != last)) continue;
-        TRY(stripe.osc->punch(stripe.fid, fresh, time_ns));
+        if (!changes[stripe.index]) continue;
+        Status s = stripe.osc->punch(stripe.fid, layout.striping.object_size(stripe.index, to.size), time_ns);
         *punched = true;
         auto state = state_.lock();
-        state->stripes[stripe.index].size = fresh;
-        state->stripes[stripe.index].mtime_ns = time_ns;
-        if (to.size > state->page_bound) state->page_bound = to.size;
+        if (s.ok())
+            state->stripes[stripe.index].mtime_ns = time_ns;
+        else
+            state->stripes[stripe.index].valid = false;  // asked for again
+        if (result.ok()) result = s;
     }
-    return kOk;
+    return result;
+}
+
+// Which objects change: those that get shorter, and the one with the new end if it gets longer.
+void Inode::resize_known(FileLayout& layout, uint64_t size, Vec<uint8_t>& changes)
+{
+    uint32_t last = size ? layout.striping.place(size - 1).stripe : UINT32_MAX;
+    auto state = state_.lock();
+    for (uint32_t i = 0; i < state->stripes.size(); i++) {
+        uint64_t fresh = layout.striping.object_size(i, size), &known = state->stripes[i].size;
+        changes[i] = fresh < known || (fresh > known && i == last);
+        if (changes[i]) known = fresh;
+    }
+    if (size > state->page_bound) state->page_bound = size;
 }
 
 }  // namespace lull

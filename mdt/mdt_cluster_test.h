@@ -6,6 +6,8 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,6 +25,13 @@
 namespace lull::mdt_test {
 
 inline std::string str(Str s) { return std::string(s.data(), s.size()); }
+
+// LULL_TEST_SEEDS=n: n times as many.
+inline uint64_t seed_factor()
+{
+    const char* text = getenv("LULL_TEST_SEEDS");
+    return text ? strtoull(text, nullptr, 10) : 1;
+}
 
 inline lull_node_options node_options(const std::string& name, uint32_t protocol)
 {
@@ -86,6 +95,7 @@ struct TestServer {
     }
     void stop()
     {
+        if (!mount) return;
         on([&] {
             mount->stop(false);
             mount.reset();

@@ -87,16 +87,18 @@ void run_crash_story(uint64_t seed, uint32_t protocol, uint64_t steps, bool* cra
 // After a crash behind every single step of the disk: replays and resends bring about what the client was told, exactly once.
 TEST(Mdt, CrashAfterEveryStep)
 {
-    for (uint32_t protocol : {1u, 2u}) {
-        bool crashed = true;
-        for (uint64_t n = 1; crashed && !testing::Test::HasFailure(); n++) run_crash_story(100 + n, protocol, n, &crashed);
-    }
+    for (uint64_t round = 0; round < seed_factor(); round++)
+        for (uint32_t protocol : {1u, 2u}) {
+            bool crashed = true;
+            for (uint64_t n = 1; crashed && !testing::Test::HasFailure(); n++)
+                run_crash_story(1000 * round + 100 + n, protocol, n, &crashed);
+        }
 }
 
 // Everything executed survived, though nothing was committed: all of it is replayed over itself.
 TEST(Mdt, ReplayOverWhatSurvived)
 {
-    for (uint64_t seed = 1; seed <= 10 && !testing::Test::HasFailure(); seed++)
+    for (uint64_t seed = 1; seed <= 10 * seed_factor() && !testing::Test::HasFailure(); seed++)
         for (auto cut : {sim::Disk::Cut::kAll, sim::Disk::Cut::kNone, sim::Disk::Cut::kBySeed}) {
             MdtCluster cluster(seed, 1);
             TestClient& c = cluster.client();
@@ -215,7 +217,8 @@ TEST(Mdt, OpensSurviveACleanHalt)
 // Two clients rename to and fro between directories, remove and create: nobody gets stuck, nothing is lost or doubled.
 TEST(Mdt, RenamesDoNotDeadlock)
 {
-    for (uint64_t seed = 1; seed <= 5; seed++) {
+    for (uint64_t seed = 1; seed <= 5 * seed_factor(); seed++) {
+        SCOPED_TRACE(seed);
         MdtCluster cluster(seed, 1);
         std::vector<TestClient*> cs{&cluster.client(), &cluster.client(), &cluster.client()};
         Fid dirs[4];
@@ -292,10 +295,31 @@ TEST(Mdt, DestroysAcrossHalts)
     });
 }
 
+// The list of OSTs is kept: no restart of an MDT needs the MGS for it.
+TEST(Mdt, KnowsItsOstsWithoutTheMgs)
+{
+    MdtCluster cluster(14, 1);
+    TestClient& c = cluster.client();
+    cluster.mds.on([&] {
+        auto targets = cluster.mds.target().store().read_config("lull-MDT0000-osts");
+        ASSERT_TRUE(targets.ok());
+        auto registration = cluster.mds.target().store().write_config("lull-OST0000", {});
+        ASSERT_TRUE(registration.ok());  // the MGS forgets it
+    });
+    cluster.oss[0]->stop();
+    cluster.mds.halt_clean();
+    cluster.mds.start();
+    c.on([&] {
+        uint64_t before = now_ns();
+        EXPECT_TRUE(c.touch(kRootFid, "f").ok());
+        EXPECT_LT(now_ns() - before, 5 * kSec);
+    });
+}
+
 // A server that crashes while it destroys, or whose OST does, leaves nothing behind.
 TEST(Mdt, DestroysAcrossCrashes)
 {
-    for (uint64_t seed = 1; seed <= 12; seed++) {
+    for (uint64_t seed = 1; seed <= 12 * seed_factor(); seed++) {
         SCOPED_TRACE(seed);
         MdtCluster cluster(seed, 2, 2, "stripecount=2\n");
         TestClient& c = cluster.client();
@@ -347,7 +371,7 @@ TEST(Mdt, DestroysAcrossCrashes)
 // Without memory an operation fails; the server stays whole.
 TEST(Mdt, NoMemory)
 {
-    for (uint64_t seed = 1; seed <= 10; seed++) {
+    for (uint64_t seed = 1; seed <= 10 * seed_factor(); seed++) {
         SCOPED_TRACE(seed);
         MdtCluster cluster(seed, 1);
         TestClient& c = cluster.client();

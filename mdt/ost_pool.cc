@@ -7,7 +7,44 @@ namespace lull {
 
 OstPool::~OstPool() { LULL_ASSERT(!task_.started()); }
 
-Status OstPool::start() { return task_.start<&OstPool::task>(this, "mdt_osts"); }
+Status OstPool::start()
+{
+    TRY(load());
+    return task_.start<&OstPool::task>(this, "mdt_osts");
+}
+
+NameText OstPool::file_name() const { return text_format<kNameMax>("%s-osts", target_.target_name().c_str()); }
+
+Status OstPool::load()
+{
+    Result<Bytes> stored = target_.store().read_config(file_name());
+    if (stored.is(kENOENT)) return kOk;
+    if (!stored.ok()) return stored.status();
+    MgsConfigReply known;
+    Decoder in(kProtocol2, stored.value());
+    known.io(in);
+    TRY(in.finish());
+    bool fresh;
+    for (const TargetConfig& ost : known.targets) TRY(add(ost, &fresh));
+    return kOk;
+}
+
+Status OstPool::save(MgsConfigReply& known)
+{
+    Encoder out(kProtocol2);
+    known.io(out);
+    TRY(out.status());
+    {
+        auto s = state_.lock();
+        if (s->parked || s->stop) return -kEPark;
+        s->saving = true;
+    }
+    Status status = target_.store().write_config(file_name(), out.output());
+    auto s = state_.lock();
+    s->saving = false;
+    changed_.wake_all();
+    return status;
+}
 
 void OstPool::close()
 {
@@ -30,6 +67,7 @@ void OstPool::park(bool on)
     auto s = state_.lock();
     s->parked = on;
     changed_.wake_all();
+    while (on && s->saving) (void)s.wait(changed_);
 }
 
 void OstPool::task()
@@ -61,9 +99,16 @@ Status OstPool::fetch()
         drop_mgc();
         return status;
     }
-    for (const TargetConfig& t : call->reply.targets)
-        if (t.kind == static_cast<uint8_t>(TargetKind::kOst)) TRY(add(t));
-    return kOk;
+    MgsConfigReply known;
+    bool any_fresh = false;
+    for (const TargetConfig& t : call->reply.targets) {
+        if (t.kind != static_cast<uint8_t>(TargetKind::kOst)) continue;
+        bool fresh = false;
+        TRY(add(t, &fresh));
+        any_fresh |= fresh;
+        TRY(known.targets.push_back(t));
+    }
+    return any_fresh ? save(known) : kOk;
 }
 
 Result<Ref<Import>> OstPool::connect_mgc()
@@ -76,7 +121,11 @@ Result<Ref<Import>> OstPool::connect_mgc()
     options.connect_flags = kConnectLight;
     options.gate_closed_for = 0;
     TRY(options.nids.assign(target_.identity().mgs_nids.data(), target_.identity().mgs_nids.size()));
-    if (options.nids.empty()) TRY(options.nids.push_back(target_.node().transport().own_nid()));
+    if (options.nids.empty()) {  // the MGS is on this device
+        Nid own = target_.node().transport().own_nid();
+        if (own.is_zero()) return -kENETUNREACH;
+        TRY(options.nids.push_back(own));
+    }
     mgc = TRY(Import::create(target_.node(), std::move(options), nullptr));
     bool stop;
     {
@@ -100,8 +149,9 @@ void OstPool::drop_mgc()
     if (mgc) mgc->close();
 }
 
-Status OstPool::add(const TargetConfig& ost)
+Status OstPool::add(const TargetConfig& ost, bool* fresh)
 {
+    *fresh = false;
     if (find(ost.index)) return kOk;
     if (ost.index >= kOstsMax) return -kEINVAL;
     Ref<Osp> osp = TRY(Osp::create(target_.node(), ost, target_.target_name()));
@@ -115,6 +165,7 @@ Status OstPool::add(const TargetConfig& ost)
             changed_.wake_all();
         }
     }
+    *fresh = status.ok();
     if (!status.ok()) osp->close();
     else log_info("%s: uses %s at %s", target_.target_name().c_str(), ost.name.c_str(), ost.nids.c_str());
     return status;

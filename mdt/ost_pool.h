@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The OSTs of the file system as the MDT knows them: asked from the MGS at the start and every refresh_ms, so that a new OST is used
- * without a restart. One Osp for each, for good.
+ * without a restart. One Osp for each, for good. What the MGS said is kept in CONFIGS/<target>-osts, so that an MDT that is restarted
+ * while the MGS is down can create files at once.
  *
- * park(true), for a drain, lets nobody wait here.
+ * park(true), for a drain, lets nobody wait here and nothing be written.
  */
 #pragma once
 #include "mdt/osp.h"
@@ -21,7 +22,7 @@ public:
 
     explicit OstPool(Target& target) : target_(target) {}
     ~OstPool();
-    Status start();
+    Status start();  // -EPROTO: what was kept is not understood
     void close();  // ends everything, calls of Osp::destroy() included
     void park(bool on);
 
@@ -35,13 +36,16 @@ private:
     struct State {
         Vec<Ref<Osp>> osts;  // by index
         Ref<Import> mgc;
-        bool stop = false, parked = false, kicked = false;
+        bool stop = false, parked = false, kicked = false, saving = false;
     };
     void task();
     Status fetch();
     Result<Ref<Import>> connect_mgc();
     void drop_mgc();
-    Status add(const TargetConfig& ost);
+    Status add(const TargetConfig& ost, bool* fresh);
+    NameText file_name() const;
+    Status load();
+    Status save(MgsConfigReply& known);
 
     Target& target_;
     Guarded<State> state_{LockRank::kLeaf};

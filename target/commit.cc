@@ -67,10 +67,12 @@ Status Commit::sync_locked(Guarded<State>::Access& s)
     bool advances = floor > last_committed_.load();
     s.unlock();
     Status status = env_.sync();
+    // Nobody is told before the number itself is durable: else, after a crash, one client would replay what is committed, while
+    // another knows better and does not replay what came after it.
+    if (status.ok() && advances) status = env_.persist(floor);
+    if (status.ok() && advances) status = env_.sync();
     if (status.ok() && advances) {
         last_committed_.store(floor);
-        if (Status p = env_.persist(floor); !p.ok())  // the next one repeats it
-            log_warn("%s: last_committed was not recorded (error %d)", name_, p.error());
         env_.on_committed(floor);
     }
     s.relock();

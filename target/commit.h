@@ -5,7 +5,7 @@
  *
  * The task syncs every interval_ms while something is uncommitted. commit() returns when a sync that began after the call is done;
  * calls that come together share it. last_committed is persisted *after* the sync that made it true (written data may be lost
- * even though later steps survived a crash), so what the disk says may be one sync old: never too much.
+ * even though later steps survived a crash: the disk must never say too much), and is itself synced before anybody is told.
  */
 #pragma once
 #include "kapi/containers.h"

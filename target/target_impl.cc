@@ -233,7 +233,7 @@ void TargetImpl::halt_along()
 void TargetImpl::stop(bool force)
 {
     if (std::exchange(stopped_, true)) return;
-    shutdown_->stop();
+    if (shutdown_) shutdown_->stop();
     if (!halted()) leave_service(force);
     if (device_ && added_) node_.remove_device(*device_);
     log_notice("%s: stopped", name());

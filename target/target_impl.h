@@ -70,6 +70,7 @@ public:
     // Closed also when it returns -ETIMEDOUT. One caller at a time.
     Status close(uint64_t deadline_ns)
     {
+        if (!live_) return kOk;
         if (open_) kapi_drainref_kill(&ref_);
         open_ = false;
         return Status(kapi_drainref_wait(&ref_, deadline_ns));

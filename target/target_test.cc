@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // LULL_SEEDS=n runs n times as many seeds.
 // A target with real connections, locks and a simulated disk: recovery, exactly once, controlled shutdown, start-up check.
+#include "target/server_mount.h"
 #include "target/tiny_target_test.h"
 
 using namespace lull;
@@ -66,7 +67,7 @@ TEST(Target, ConnectWorkDisconnect)
         TinyLab l(seed);
         ASSERT_TRUE(l.start(l.a).ok());
         TinyClient& c = l.mount();
-        EXPECT_EQ(c.last_result, static_cast<uint8_t>(ConnectResult::kNew));
+        l.until([&] { return c.last_result == static_cast<uint8_t>(ConnectResult::kNew); });
         l.on(l.host_of(c), [&] {
             EXPECT_TRUE(c.create("x", 1).ok());
             EXPECT_TRUE(c.create("x", 2).is(kEEXIST));
@@ -462,4 +463,80 @@ TEST(Target, CommitErrorGoesBackToService)
     l.stop_server();
     ASSERT_TRUE(l.start(l.a).ok());
     l.finish();
+}
+
+// Each allocation of a start fails once: an error and nothing left, or it goes on without.
+TEST(Target, StartWithoutMemory)
+{
+    TinyLab l(1);
+    unsigned failed = 0, n = 1;
+    for (;; n++) {
+        SCOPED_TRACE(n);
+        l.a.fail_allocation_nth(n);
+        Text<200> why;
+        bool ok = l.start(l.a, 2, {}, &why).ok();
+        l.a.fail_allocation_nth(0);
+        failed += !ok;
+        l.stop_server();
+        l.a.shutdown_clean();
+        l.a.boot();
+        if (ok && n > 200) break;
+        ASSERT_LT(n, 1000u);
+    }
+    EXPECT_GT(failed, 20u);
+}
+
+// The same for a shutdown: it goes through, or service goes on and the next attempt goes through.
+TEST(Target, ShutdownWithoutMemory)
+{
+    unsigned failed = 0;
+    for (unsigned n = 1; n <= 120; n++) {
+        SCOPED_TRACE(n);
+        TinyLab l(n);
+        ASSERT_TRUE(l.start(l.a).ok());
+        TinyClient& c = l.mount();
+        Ref<Call<MdsOpenOp>> open;
+        l.on(l.host_of(c), [&] {
+            EXPECT_TRUE(c.create("x", 1).ok());
+            open = c.open("x");
+        });
+        l.on(l.a, [&] {
+            l.a.fail_allocation_nth(n);
+            (void)l.server->target->begin_shutdown();
+        });
+        Shutdown& machine = l.server->target->shutdown();
+        l.until([&] { return machine.state() == ShutdownState::kHalted || machine.state() == ShutdownState::kRunning; });
+        l.a.fail_allocation_nth(0);
+        if (machine.state() == ShutdownState::kRunning) {
+            failed++;
+            ASSERT_TRUE(l.halt());
+        }
+        l.stop_server();
+        ASSERT_TRUE(l.start(l.a).ok());
+        l.on(l.host_of(c), [&] {
+            EXPECT_TRUE(c.stat("x").ok());
+            EXPECT_TRUE(c.close(open).ok());
+            open.reset();
+        });
+        EXPECT_EQ(c.evicted, 0u);
+        l.finish();
+        if (testing::Test::HasFailure()) return;
+    }
+    EXPECT_GT(failed, 5u);
+}
+
+TEST(Target, MountErrors)
+{
+    TinyLab l(1);
+    Text<200> why;
+    ASSERT_TRUE(l.start(l.a).ok());
+    std::unique_ptr<TinyServer> running = std::move(l.server);
+    EXPECT_TRUE(l.start(l.b, 2, {}, &why).is(kEBUSY));
+    EXPECT_NE(std::string(why.c_str()).find("in use"), std::string::npos) << why.c_str();
+    l.on(l.a, [&] { running->stop(); });
+    StartOptions options;
+    EXPECT_TRUE(parse_start_options("force,abort_recov,rw", &options, &why).ok());
+    EXPECT_TRUE(options.force && options.abort_recov);
+    EXPECT_TRUE(parse_start_options("nonsense", &options, &why).is(kEINVAL));
+    EXPECT_NE(std::string(why.c_str()).find("nonsense"), std::string::npos);
 }

@@ -3,6 +3,8 @@
 #
 #   make unit [FILTER=Gate*] [ROOMS="kapi lnet"]   build and run the unit tests (of these rooms only)
 #   make sim-build                                 build/user/sim
+#   make sim SEEDS=N [FIRST=S]                     the simulation, VARIANT=fast unless told otherwise
+#   make mutants                                   does the simulation notice when a rule of the protocol is taken out?
 #   make utils                                     build/utils/{lctl,mkfs.lull,mount.lull}
 #   make build/user/obj/ldlm/lock.o                one file
 #   VARIANT=fast                                   -O2 and no sanitizers, in build/user-fast
@@ -67,11 +69,17 @@ hosted_obj := $(call objects,$(port_src))
 test_obj := $(call objects,$(test_src))
 sim_obj := $(call objects,$(sim_src))
 
-.PHONY: unit unit-build sim-build utils
+.PHONY: unit unit-build sim sim-run sim-build mutants utils
 unit: $(unit_bin)
 	$(unit_bin) --gtest_brief=1 $(if $(FILTER),--gtest_filter='$(FILTER)')
 unit-build: $(unit_bin)
 sim-build: $(sim_bin)
+sim:
+	+@$(MAKE) --no-print-directory VARIANT=$(if $(filter command environment,$(firstword $(origin VARIANT))),$(VARIANT),fast) sim-run
+sim-run: $(sim_bin)
+	$(sim_bin) --seeds=$(or $(SEEDS),200) $(if $(FIRST),--first=$(FIRST))
+mutants:
+	tests/sim/mutants.sh
 
 # The most specific pattern wins: the shortest stem.
 $(obj)/%_test.o: %_test.cc

@@ -38,7 +38,8 @@ void print_values_only(const std::string& text)
         std::string line = text.substr(at, end - at);
         size_t equals = line.find('=');
         bool names_parameter = equals != std::string::npos && line.find('.') < equals && line.find(' ') > equals;
-        printf("%s\n", names_parameter ? line.c_str() + equals + 1 : line.c_str());
+        bool value_follows = names_parameter && equals + 1 == line.size();  // of several lines, on lines of their own
+        if (!value_follows) printf("%s\n", names_parameter ? line.c_str() + equals + 1 : line.c_str());
         at = end + 1;
     }
 }

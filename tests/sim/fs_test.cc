@@ -955,6 +955,49 @@ TEST(Fs, ReadersAndWritersOfOneFile)
     });
 }
 
+// What a truncation has cut off never comes back, not through a reader in the middle of it either.
+TEST(Fs, ReadersDuringTruncation)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        bool stop = false;
+        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/t", std::string(150000, 'x')), 0); });
+        for (size_t client = 0; client < 1 + seed % 2; client++)
+            w.spawn(client, "reader", [&w, &stop, client] {
+                SimMount& c = w.c(client);
+                int fd = c.open("/t", SimMount::kRead);
+                ASSERT_GE(fd, 0);
+                std::string buf(150000, 0);
+                while (!stop) {
+                    ASSERT_GE(c.pread(fd, 0, buf.data(), buf.size()), 0);
+                    kapi_sleep_ns(200000);
+                }
+                EXPECT_EQ(c.close(fd), 0);
+            });
+        w.spawn(0, "truncater", [&w, &stop] {
+            SimMount& c = w.c(0);
+            int fd = c.open("/t", SimMount::kRead | SimMount::kWrite);
+            ASSERT_GE(fd, 0);
+            for (int i = 0; i < 12; i++) {
+                uint64_t cut = 1000 + i * 9000;
+                std::string data(150000, 'x');
+                ASSERT_EQ(c.pwrite(fd, 0, data.data(), data.size()), 150000);
+                if (i % 2) {
+                    ASSERT_EQ(c.fsync(fd), 0);
+                }
+                ASSERT_EQ(c.ftruncate(fd, cut), 0);
+                ASSERT_EQ(c.pwrite(fd, 149999, "y", 1), 1);
+                ASSERT_EQ(c.pread(fd, 0, data.data(), data.size()), 150000);
+                ASSERT_TRUE(data == std::string(cut, 'x') + std::string(149999 - cut, 0) + "y") << i;
+            }
+            EXPECT_EQ(c.close(fd), 0);
+            stop = true;
+        });
+        w.join();
+        w.finish();
+    });
+}
+
 TEST(Fs, Mappings)
 {
     for_seeds([](uint64_t seed) {

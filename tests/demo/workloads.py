@@ -164,7 +164,7 @@ def git(directory, log):
     log.run("git-add", run, "add", ".")
     log.run("git-commit", run, "commit", "-q", "-m", "all")
     rng, count = random.Random(3), 0
-    files = sorted(p for p in repo.glob("*/**/*") if p.is_file())
+    files = sorted(p for p in repo.glob("*/**/*") if p.is_file() and ".git" not in p.parts)
     while not told_to_stop():
         count += 1
         for path in rng.sample(files, 3):

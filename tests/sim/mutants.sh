@@ -3,14 +3,14 @@
 # Tests of the tests: each patch in mutants/ takes one rule out of the protocol, and a seed of the simulation has to notice.
 #
 #   tests/sim/mutants.sh [NAME…]     all of them, or these
-#   SEEDS=N JOBS=N KEEP=1            most seeds for each (150), mutants at a time (2), keep the copies in /tmp
+#   SEEDS=N JOBS=N KEEP=1            most seeds for each (60), mutants at a time (2), keep the copies in /tmp
 #
 # A copy of the tree takes its objects over as hard links: only what the patch touches is compiled again.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d /tmp/lull-mutants.XXXXXX)
 trap '[ -n "${KEEP:-}" ] || rm -rf "$work"' EXIT
-export SEEDS=${SEEDS:-150} work top
+export SEEDS=${SEEDS:-60} work top
 
 make -s -C "$top" VARIANT=fast sim-build >"$work/base.log" 2>&1 || { cat "$work/base.log"; exit 1; }
 # One base for all: the tree may change while we work.
@@ -20,16 +20,17 @@ mkdir -p "$work/base/build"
 
 one()
 {
-	local name=$1 tree=$work/$1 log=$work/$1.log flags
+	local name=$1 tree=$work/$1 log=$work/$1.log status options
+	options=$(sed -n "s/^Run: sim //p" "$top/tests/sim/mutants/$name.patch")
 	cp -al "$work/base" "$tree" || return 1
 	if ! patch -s -p1 -d "$tree" <"$top/tests/sim/mutants/$name.patch" >"$log" 2>&1; then
 		echo "STALE $name: the patch does not apply"
 	elif ! make -s -C "$tree" VARIANT=fast sim-build >>"$log" 2>&1; then
 		echo "BROKEN $name: it does not compile"
 	else
-		"$tree/build/user-fast/sim" --seeds="$SEEDS" --jobs=1 --stop >"$log" 2>&1
-		flags=$?
-		if [ $flags -eq 0 ]; then
+		"$tree/build/user-fast/sim" --seeds="$SEEDS" --jobs=1 --stop $options >"$log" 2>&1
+		status=$?
+		if [ $status -eq 0 ]; then
 			echo "SURVIVED $name ($SEEDS seeds)"
 		else
 			echo "caught $name after $(sed -n 's/^\([0-9]*\) seeds, .*/\1/p' "$log") seeds: $(

@@ -45,6 +45,7 @@ Status ImportImpl::call(Request& r)
             MutexLock lock(lock_);
             stats_.parked++;
         }
+        if (gated) client_.on_parked();
         if (!parks_here) return s;
         // The server parks us before the blocking callback closed our gate: do not run against it
         // in a loop.

@@ -40,7 +40,7 @@ static vm_fault_t ll_fault(struct vm_fault *vmf)
 
 	if (err)
 		return fault_error(err);
-	ll_set_size_seen(inode, io.size);
+	ll_copy_size(inode);
 	ret = filemap_fault(vmf);
 	llc_io_end(ll_core(inode), &io);
 	return ret;
@@ -85,7 +85,7 @@ static vm_fault_t ll_page_mkwrite(struct vm_fault *vmf)
 		err = begin(vmf, pos, pos | ~PAGE_MASK, LLC_IO_WRITE, &io);
 		if (err)
 			return fault_error(err);
-		ll_set_size_seen(inode, io.size);
+		ll_copy_size(inode);
 		lock_page(page);
 		ret = mkwrite_locked(inode, page);
 		if (ret != VM_FAULT_LOCKED)

@@ -57,7 +57,7 @@ static ssize_t read_chunk(struct kiocb *iocb, struct iov_iter *to, size_t want, 
 
 	if (err)
 		return err;
-	ll_set_size_seen(inode, io.size);
+	ll_copy_size(inode);
 	iov_iter_truncate(to, want);
 	pagefault_disable();
 	to->nofault = true;

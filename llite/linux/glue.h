@@ -25,6 +25,7 @@ struct ll_mount {
 struct ll_inode {
 	struct inode vfs;
 	struct llc_inode *core;
+	struct mutex size_lock; /* i_size follows the core's size: see llite_port.h */
 };
 
 static inline struct ll_mount *ll_mount(struct super_block *sb)
@@ -75,7 +76,7 @@ void ll_evict_inode(struct inode *inode);
 /* The inode of core; takes over the caller's reference to core, also when it fails. */
 struct inode *ll_iget(struct super_block *sb, struct llc_inode *core, const struct llc_attr *attr);
 void ll_update_inode(struct inode *inode, const struct llc_attr *attr);
-void ll_set_size_seen(struct inode *inode, u64 size);
+void ll_copy_size(struct inode *inode);
 int ll_permission(lull_idmap *idmap, struct inode *inode, int mask);
 int ll_setattr(lull_idmap *idmap, struct dentry *dentry, struct iattr *attr);
 #if LULL_SINCE(6, 3)

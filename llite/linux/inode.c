@@ -10,6 +10,7 @@ static void init_once(void *p)
 	struct ll_inode *i = p;
 
 	inode_init_once(&i->vfs);
+	mutex_init(&i->size_lock);
 }
 
 int ll_inode_cache_init(void)
@@ -52,11 +53,19 @@ void ll_evict_inode(struct inode *inode)
 	llc_inode_put(core);
 }
 
-/* Dirty pages stand under a lock that also covers the size: the core knows it then. Never shrinks under a writer's feet. */
-void ll_set_size_seen(struct inode *inode, u64 size)
+/*
+ * Asked for under the lock, not taken from io->size: a writer on another CPU may have moved the size since the scope began, and an
+ * older idea of it would make write-back cut off what was written.
+ */
+void ll_copy_size(struct inode *inode)
 {
-	if (S_ISREG(inode->i_mode) && i_size_read(inode) != size)
-		i_size_write(inode, size);
+	struct llc_attr attr;
+
+	mutex_lock(&ll_i(inode)->size_lock);
+	llc_cached_attr(ll_core(inode), &attr);
+	if (i_size_read(inode) != attr.size)
+		i_size_write(inode, attr.size);
+	mutex_unlock(&ll_i(inode)->size_lock);
 }
 
 void ll_update_inode(struct inode *inode, const struct llc_attr *attr)

@@ -95,11 +95,10 @@ static ssize_t write_page(struct inode *inode, u64 pos, struct iov_iter *from)
 		}
 	}
 	SetPageUptodate(page);
+	llc_wrote(ll_core(inode), pos, copied);
+	ll_copy_size(inode);
 	if (!through)
 		set_page_dirty(page);
-	if (pos + copied > i_size_read(inode))
-		i_size_write(inode, pos + copied);
-	llc_wrote(ll_core(inode), pos, copied);
 out:
 	unlock_page(page);
 	put_page(page);
@@ -118,7 +117,7 @@ static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t wan
 
 	if (err)
 		return err;
-	ll_set_size_seen(inode, io.size);
+	ll_copy_size(inode);
 	if (append)
 		pos = io.size;
 	if (pos >= inode->i_sb->s_maxbytes)

@@ -67,9 +67,11 @@ public:
         the_world = &w_.world;
         uint64_t dice = rng_.below(100);
         kind_ = kind != ScenarioKind::kAny ? kind : dice < 40 ? ScenarioKind::kClean : dice < 50 ? ScenarioKind::kCut : ScenarioKind::kCrash;
+        if (rng_.chance(400)) commit_ms_ = rng_.between(2, 100);
         pace_ns_ = rng_.chance(300) ? kMsec : rng_.chance(500) ? 20 * kMsec : 100 * kMsec;
         for (auto& t : w_.targets()) {
             ran_protocol_[t.get()] = t->at->protocol;
+            tune(*t);
             if (rng_.chance(300)) t->disk->set_slow_ns(rng_.below(100000), rng_.below(50 * kMsec));
         }
     }
@@ -83,6 +85,7 @@ private:
     void load(Worker& worker);
     void load_shared(size_t client);
     void think();
+    void tune(Target& t);
     void wait_for_progress();
     void end_load();
     void event();
@@ -111,11 +114,17 @@ private:
     std::map<Target*, Node*> ran_at_;
     std::vector<std::unique_ptr<Worker>> workers_;
     bool stop_ = false, hurry_ = true;
+    uint64_t commit_ms_ = 0;         // 0: as it is
     uint64_t pace_ns_ = 20 * kMsec;  // up to so long an application thinks
     unsigned crashes_ = 0;
 };
 
 // ---- load
+
+void Scenario::tune(Target& t)
+{
+    if (commit_ms_ && t.at) w_.set_param(*t.at, t.param + "commit_interval_ms", std::to_string(commit_ms_));
+}
 
 void Scenario::think()
 {
@@ -349,6 +358,7 @@ void Scenario::start_clean(Target& t)
     if (err) ADD_FAILURE() << t.name << " does not start after a clean halt: " << err << " " << why;
     if (number(to, t.param + "clean_start") != 1) ADD_FAILURE() << t.name << " did not start from its clean record";
     ran_protocol_[&t] = to.protocol;
+    tune(t);
 }
 
 // ---- crashes
@@ -400,6 +410,7 @@ void Scenario::start_crashed(Target& t)
     note("%s: started at %s%s", t.name.c_str(), to->host->name().c_str(), clean ? " from its clean record" : " to recover");
     if (err) ADD_FAILURE() << t.name << " does not start after a crash: " << err << " " << why;
     ran_protocol_[&t] = to->protocol;
+    tune(t);
 }
 
 void Scenario::cut()

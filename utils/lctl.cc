@@ -2,6 +2,7 @@
 // lctl: parameters and devices of Lull's kernel modules, with the verbs administrators of Lustre know.
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -14,9 +15,21 @@ namespace {
 using lull::utils::Answer;
 using lull::utils::control;
 
-int fail(const std::string& what, const Answer& answer)
+// The kernel answers with a number; what it means here.
+std::string explain(uint32_t command, const Answer& answer)
 {
-    std::string text = answer.text;
+    bool set = command == LULL_CTL_SET;
+    switch (command == LULL_CTL_PING ? 0 : answer.error) {
+    case ENOENT: return "no such parameter on this node (lctl list_param shows all)";
+    case EACCES: return set ? "the parameter is read-only" : "the parameter is write-only";
+    case EINVAL: return set ? "invalid value" : "invalid argument";
+    default: return answer.text;
+    }
+}
+
+int fail(uint32_t command, const std::string& what, const Answer& answer)
+{
+    std::string text = explain(command, answer);
     while (!text.empty() && text.back() == '\n') text.pop_back();
     fprintf(stderr, "lctl: %s: %s\n", what.c_str(), text.c_str());
     return answer.error ? answer.error : 1;
@@ -49,7 +62,7 @@ int each(uint32_t command, const std::string& verb, const std::vector<std::strin
     int worst = 0;
     for (const std::string& input : inputs) {
         Answer answer = control(command, input);
-        if (answer.error) worst = fail(verb + " " + input, answer);
+        if (answer.error) worst = fail(command, verb + " " + input, answer);
         else if (values_only) print_values_only(answer.text);
         else if (command != LULL_CTL_SET) print(answer.text);
     }

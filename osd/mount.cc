@@ -109,8 +109,9 @@ Result<Owned<Store>> Store::mount(kapi_net* net, const char* device, Text<200>* 
     Status s(kbfs_mount(net, device, false, &store->fs));
     if (!s.ok()) {
         store->fs = nullptr;
-        *why = s.is(kEBUSY) ? text_format<200>("%s is in use, on this node or on its failover partner", device)
-                            : text_format<200>("the backing file system of %s cannot be mounted (error %d)", device, s.error());
+        *why = s.is(kEBUSY)   ? text_format<200>("%s is in use, on this node or on its failover partner", device)
+               : s.is(kEINVAL) ? text_format<200>("%s holds no ext4 of ours: was it formatted with mkfs.lull?", device)
+                               : text_format<200>("the backing file system of %s cannot be mounted (error %d)", device, s.error());
         return s;
     }
     s = store->open_directories(why);

@@ -418,10 +418,12 @@ void Scenario::cut()
     Node& client = *w_.client_nodes[rng_.below(w_.client_nodes.size())];
     Node& server = rng_.chance(200) ? *w_.mdt().at : *any_target().at;
     uint64_t length = rng_.below(6 * kSec);
-    note("%s and %s are cut off from each other for %llu ms", client.host->name().c_str(), server.host->name().c_str(),
+    note("%s and %s: resets, or a cut of %llu ms", client.host->name().c_str(), server.host->name().c_str(),
          static_cast<unsigned long long>(length / kMsec));
     Host *a = client.host, *b = server.host;
-    if (rng_.chance(300)) w_.world.network().reset_connections(*a, *b);
+    for (uint64_t resets = rng_.chance(500) ? rng_.below(8) : 0; resets > 0; resets--)
+        w_.world.after(rng_.below(3 * kSec), [a, b, w = &w_.world] { w->network().reset_connections(*a, *b); });
+    if (rng_.chance(300)) return;
     w_.world.network().cut(*a, *b);
     w_.world.after(length, [a, b, w = &w_.world] { w->network().heal(*a, *b); });
     if (rng_.chance(500)) w_.world.run_for(rng_.below(length + 1));

@@ -282,8 +282,8 @@ def test_bad_mounts_say_why(fs):
     fails(client, f"mount -t lull nonsense:/lull /mnt/bad", "nid")
     fails(client, f"mount -t lull -o nonsense {fs.mgs_nids}:/lull /mnt/bad", "nonsense")
     fails(server, "mkdir -p /mnt/bad; mount -t lull /dev/null /mnt/bad", "not a block device")
-    fails(server, "mount -t lull /dev/lab/ost0 /mnt/bad", "ost0")  # started already
-    fails(fs.cluster["mds2"], "mkdir -p /mnt/bad; mount -t lull /dev/lab/mdt /mnt/bad", "/dev/lab/mdt", timeout=180)  # by the partner
+    fails(server, "mount -t lull /dev/lab/ost0 /mnt/bad", "in use")  # started already
+    fails(fs.cluster["mds2"], "mkdir -p /mnt/bad; mount -t lull /dev/lab/mdt /mnt/bad", "in use", timeout=180)  # by the partner
     fails(server, "truncate -s 64M /tmp/img; mke2fs -q /tmp/img; modprobe loop; d=$(losetup -f --show /tmp/img);"
                   " mount -t lull $d /mnt/bad; rc=$?; losetup -d $d; exit $rc", "mkfs.lull")
 

@@ -27,7 +27,6 @@ public:
 
     static Result<Owned<Mount>> create(Node& node, Str source, Str options, void* host_sb, WhyText* why);
     Mount(Node& node, void* host_sb);
-    Node& node() { return node_; }
     ~Mount();
     void abort();  // pending and later operations fail
 

@@ -1,20 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Imports as parameters show them. */
 #include "ptlrpc/import_impl.h"
-#include "ptlrpc/import_params.h"
 
 namespace lull {
 
-namespace {
-constexpr uint64_t kRecoverDeadlineMs = 120000;
 using ull = unsigned long long;
-
-const char* to_string(Gate::State s)
-{
-    constexpr const char* kNames[] = {"open", "closing", "parked", "shut"};
-    return kNames[static_cast<size_t>(s)];
-}
-}  // namespace
 
 void ImportImpl::describe(TextSink& out) const
 {
@@ -46,56 +36,6 @@ void ImportImpl::describe(TextSink& out) const
         count_replays_locked(false), count_replays_locked(true),
         static_cast<ull>(replay_bulk_bytes_));
     if (!last_recovery_.empty()) out.printf("    last_recovery: \"%s\"\n", last_recovery_.c_str());
-}
-
-Status show_import(const Import& import, TextSink& out)
-{
-    import.describe(out);
-    return out.status();
-}
-
-Status store_import(Import& import, Str value)
-{
-    Nid nid;
-    constexpr Str kConnection("connection=");
-    if (value.starts_with(kConnection))
-        nid = TRY(parse_nid(value.substr(kConnection.size())));
-    else if (!(value == Str("recover")))
-        return -kEINVAL;
-    return import.recover_now(nid, deadline_after_ms(kRecoverDeadlineMs));
-}
-
-Status show_import_state(const Import& import, TextSink& out)
-{
-    out.printf("%s\n", to_string(import.state()));
-    return out.status();
-}
-
-Status show_import_stats(const Import& import, TextSink& out)
-{
-    ImportStats s = import.stats();
-    out.printf(
-        "requests: %llu\nreplays: %llu\nopen_replays: %llu\nresends: %llu\nevictions: "
-        "%llu\nreconnects: %llu\nparked: %llu\n",
-        static_cast<ull>(s.requests), static_cast<ull>(s.replays), static_cast<ull>(s.open_replays),
-        static_cast<ull>(s.resends), static_cast<ull>(s.evictions), static_cast<ull>(s.reconnects),
-        static_cast<ull>(s.parked));
-    return out.status();
-}
-
-Status show_gate(Gate& gate, TextSink& out)
-{
-    out.printf("state: %s\nreasons: %u\nwaiting: %u\nlongest_pause_ms: %llu\n",
-               to_string(gate.state()), gate.reasons(), gate.waiting(),
-               static_cast<ull>(gate.longest_wait_ns() / kMsec));
-    return out.status();
-}
-
-Status store_gate(Gate& gate, Str value)
-{
-    if (TRY(parse_u64(value)) != 0) return -kEINVAL;
-    gate.reset_longest_wait();
-    return kOk;
 }
 
 }  // namespace lull

@@ -9,6 +9,7 @@
 
 #include "include/lull/user_api.h"
 #include "utils/control.h"
+#include "utils/wait_param.h"
 
 namespace {
 
@@ -96,7 +97,7 @@ int main(int argc, char** argv)
     app.require_subcommand(1);
     std::vector<std::string> names;
     bool values_only = false, quiet = false;
-    std::string nid;
+    std::string name;
 
     CLI::App* get = app.add_subcommand("get_param", "print parameters: lctl get_param 'mdt.*.recovery_status'");
     get->add_flag("-n", values_only, "print values without names");
@@ -108,9 +109,16 @@ int main(int argc, char** argv)
     bool recursive = false;
     list->add_flag("-R", recursive, "the whole tree (always so)");
     list->add_option("NAME", names, "names or globs");
+    CLI::App* wait = app.add_subcommand(
+        "wait_param", "wait until parameters begin with a value: lctl wait_param mdt.*.controlled_shutdown halted");
+    std::string wanted;
+    double limit_s = 120;
+    wait->add_option("-t", limit_s, "seconds, then it fails (120)")->check(CLI::NonNegativeNumber);
+    wait->add_option("NAME", name, "name or glob")->required();
+    wait->add_option("VALUE", wanted, "what all that match have to begin with")->required();
     CLI::App* dl = app.add_subcommand("dl", "list devices");
     CLI::App* ping = app.add_subcommand("ping", "is a node there? lctl ping 10.0.0.1@tcp");
-    ping->add_option("NID", nid)->required();
+    ping->add_option("NID", name)->required();
 
     try {
         app.parse(argc, argv);
@@ -121,6 +129,7 @@ int main(int argc, char** argv)
     if (*get) return each(LULL_CTL_GET, "get_param", names, values_only);
     if (*set) return set_params(names, quiet);
     if (*list) return each(LULL_CTL_LIST, "list_param", names.empty() ? std::vector<std::string>{"*"} : names);
+    if (*wait) return lull::utils::wait_param(name, wanted, limit_s);
     if (*dl) return each(LULL_CTL_DL, "dl", {""});
-    return *ping ? each(LULL_CTL_PING, "ping", {nid}) : 22;
+    return *ping ? each(LULL_CTL_PING, "ping", {name}) : 22;
 }

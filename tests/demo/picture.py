@@ -1,56 +1,67 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Operations per second over time, with the upgrades marked, as an SVG."""
+"""Operations per second over time, a strip for each program (each with its own scale), with the upgrades marked, as an SVG."""
 
 from html import escape
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1200, 420, 70, 60, 40
-COLOURS = ["#2f6f9f", "#c0632f", "#4f8f4f", "#8a5fa8", "#a89030", "#5f9ea0"]
-PHASE_COLOURS = {"drain": "#f3d9a4", "restart": "#f0b8a8", "resume": "#cfe3c4"}
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1200, 150, 20, 84, 44
+STRIP, GAP = 74, 16
+LINE = "#2f6f9f"
+PHASES = {"drain": ("#f3d9a4", "shutdown: drain, commit, halt"), "restart": ("#f0b8a8", "down: exchange the software, start"),
+          "resume": ("#cfe3c4", "until the last client is served again")}
 
 
-def _scale(top):
-    """A round number at or above top, and a step that gives about five lines."""
+def round_up(value):
+    """The next of 1, 2, 5, 10, 20…"""
     step = 1
-    while top / step > 6:
-        step *= 2 if str(step)[0] in "15" else 2.5
-    return step * (int(top / step) + 1), step
+    while step < value:
+        step = step * 5 // 2 if str(step)[0] == "2" else step * 2
+    return step
 
 
-def draw(series, phases, end_s, title):
-    """series: name → list of (time_s, ops_per_s); phases: list of (name, label, from_s, to_s)."""
-    top, step = _scale(max((v for points in series.values() for _, v in points), default=1))
-    plot_w, plot_h = WIDTH - LEFT - 20, HEIGHT - BOTTOM - TOP
+def draw(series, upgrades, end_s, title):
+    """series: name → list of (time_s, ops_per_s); upgrades: list of {label, note, phases: {name: (from_s, to_s)}}."""
+    height = TOP + len(series) * (STRIP + GAP) + BOTTOM
+    plot_w, plot_end = WIDTH - LEFT - RIGHT, height - BOTTOM - GAP
 
     def x(t):
         return LEFT + plot_w * t / max(end_s, 1e-9)
 
-    def y(v):
-        return TOP + plot_h * (1 - v / top)
-
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
-           f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
+           f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
            f'<text x="{LEFT}" y="20" font-size="15">{escape(title)}</text>']
-    for name, label, start, stop in phases:
-        out.append(f'<rect x="{x(start):.1f}" y="{TOP}" width="{max(x(stop) - x(start), 1):.1f}" height="{plot_h}" '
-                   f'fill="{PHASE_COLOURS.get(name, "#eeeeee")}"><title>{escape(label)}: {name} {stop - start:.2f} s</title></rect>')
-    for i in range(int(top / step) + 1):
-        v = i * step
-        out.append(f'<line x1="{LEFT}" x2="{LEFT + plot_w}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="#dddddd"/>'
-                   f'<text x="{LEFT - 8}" y="{y(v) + 4:.1f}" text-anchor="end">{v:g}</text>')
-    for i in range(0, int(end_s) + 1, max(1, int(end_s / 12) or 1)):
-        out.append(f'<text x="{x(i):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{i}</text>')
-    out.append(f'<text x="{LEFT + plot_w / 2}" y="{HEIGHT - BOTTOM + 34}" text-anchor="middle">seconds</text>'
-               f'<text x="16" y="{TOP + plot_h / 2}" transform="rotate(-90 16 {TOP + plot_h / 2})" text-anchor="middle">'
-               'operations per second</text>')
+    out += legend()
+    for upgrade in upgrades:
+        for name, (start, stop) in upgrade["phases"].items():
+            out.append(f'<rect x="{x(start):.1f}" y="{TOP}" width="{max(x(stop) - x(start), 1):.1f}" height="{plot_end - TOP}" '
+                       f'fill="{PHASES[name][0]}"><title>{escape(upgrade["label"])}: {name} {stop - start:.2f} s</title></rect>')
+        at = x(min(start for start, _ in upgrade["phases"].values()))
+        out.append(f'<text x="{at:.1f}" y="{TOP - 20}">{escape(upgrade["label"])}</text>'
+                   f'<text x="{at:.1f}" y="{TOP - 6}" font-size="11" fill="#555555">{escape(upgrade["note"])}</text>')
     for i, (name, points) in enumerate(sorted(series.items())):
-        colour = COLOURS[i % len(COLOURS)]
-        path = " ".join(f"{x(t):.1f},{y(v):.1f}" for t, v in points)
-        out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-                   f'<text x="{LEFT + 10 + 170 * i}" y="{HEIGHT - 8}" fill="{colour}">{escape(name)}</text>')
-    seen = set()
-    for _, label, start, _ in phases:
-        if label not in seen:
-            seen.add(label)
-            out.append(f'<text x="{x(start):.1f}" y="{TOP - 6}" font-size="11">{escape(label)}</text>')
-    out.append("</svg>\n")
+        out += strip(name, points, TOP + i * (STRIP + GAP) + GAP, x)
+    step = round_up(end_s / 14)
+    for t in range(0, int(end_s) + 1, step):
+        out.append(f'<text x="{x(t):.1f}" y="{plot_end + 18}" text-anchor="middle">{t}</text>')
+    out.append(f'<text x="{LEFT + plot_w / 2}" y="{plot_end + 36}" text-anchor="middle">seconds</text></svg>\n')
     return "\n".join(out)
+
+
+def legend():
+    at = LEFT + 330
+    for colour, text in PHASES.values():
+        yield f'<rect x="{at}" y="9" width="14" height="14" fill="{colour}"/><text x="{at + 20}" y="20">{escape(text)}</text>'
+        at += 45 + 6.3 * len(text)
+
+
+def strip(name, points, y, x):
+    top = round_up(max((v for _, v in points), default=1))
+    base = y + STRIP - GAP
+
+    def at(v):
+        return base - (base - y) * v / top
+
+    line = " ".join(f"{x(t):.1f},{at(v):.1f}" for t, v in points)
+    yield (f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}" stroke="#bbbbbb"/>'
+           f'<text x="{LEFT - 10}" y="{y + 14}" text-anchor="end" font-size="13">{escape(name)}</text>'
+           f'<text x="{LEFT - 10}" y="{y + 30}" text-anchor="end" font-size="11" fill="#555555">up to {top} op/s</text>'
+           f'<polyline points="{line}" fill="none" stroke="{LINE}" stroke-width="1.3"/>')

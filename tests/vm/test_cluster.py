@@ -5,6 +5,7 @@ One cluster serves all tests of this file, in order; each leaves it as it found 
 """
 
 import ast
+import os
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from lab import CHECKOUT  # noqa: E402
 
 GUEST = CHECKOUT / "tests" / "vm" / "guest"
 WORKLOADS = CHECKOUT / "tests" / "demo" / "workloads.py"
-KERNEL = "6.1"
+KERNEL = os.environ.get("LULL_TEST_KERNEL", "6.1")  # "debug": KASAN, lockdep, kmemleak
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,8 @@ def fs(tmp_path_factory):
         fs.mount_clients()
         yield fs
         fs.stop()
+        for node in fs.cluster:
+            node.check_leaks()
 
 
 def lines_of(path):

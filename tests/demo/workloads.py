@@ -10,6 +10,7 @@ only if no operation failed and all data was what it had to be.
 """
 
 import hashlib
+import mmap
 import os
 import random
 import select
@@ -209,7 +210,127 @@ def digest(directory, log):
         log.check(data is None or hashlib.sha256(data).digest() == want.digest(), f"{path}: checksum")
 
 
-WORKLOADS = {f.__name__: f for f in (small_files, database, holder, git, fio, digest)}
+def exerciser(directory, log):
+    """One file through every way there is to change and read it, in random order, against a copy in memory."""
+    rng, path, limit = random.Random(17), directory / "file", 256 << 10
+    model, count = bytearray(), 0
+    fd = os.open(path, os.O_CREAT | os.O_RDWR)
+
+    def grow_to(size):
+        model.extend(bytes(max(0, size - len(model))))
+
+    def write():
+        at, data = rng.randrange(limit), rng.randbytes(rng.randrange(1, 20000))
+        grow_to(at)
+        model[at:at + len(data)] = data
+        os.pwrite(fd, data, at)
+
+    def append():
+        data = rng.randbytes(rng.randrange(1, 5000))
+        model.extend(data)
+        with open(path, "ab", buffering=0) as f:
+            f.write(data)
+
+    def truncate():
+        size = rng.randrange(limit)
+        grow_to(size)
+        del model[size:]
+        os.ftruncate(fd, size)
+
+    def map_write():
+        if not model:
+            return
+        at = rng.randrange(len(model))
+        data = rng.randbytes(min(rng.randrange(1, 9000), len(model) - at))
+        model[at:at + len(data)] = data
+        with mmap.mmap(fd, len(model)) as m:
+            m[at:at + len(data)] = data
+
+    def map_read():
+        if model:
+            with mmap.mmap(fd, len(model), prot=mmap.PROT_READ) as m:
+                log.check(m[:] == bytes(model), f"mapping of {len(model)} bytes, step {count}")
+
+    def read():
+        at, size = rng.randrange(limit), rng.randrange(1, 40000)
+        log.check(os.pread(fd, size, at) == bytes(model[at:at + size]), f"read at {at}, step {count}")
+
+    def look():
+        log.check(os.fstat(fd).st_size == len(model), f"size {os.fstat(fd).st_size} of {len(model)}, step {count}")
+
+    def sync():
+        os.fsync(fd)
+
+    def reopen():
+        nonlocal fd
+        os.close(fd)
+        fd = os.open(path, os.O_RDWR)
+
+    def drop():
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    ways = [write] * 5 + [read] * 6 + [append, truncate, map_write, map_read, look, sync, reopen, drop]
+    while not told_to_stop():
+        count += 1
+        if len(model) > 4 * limit:
+            truncate()
+        way = rng.choice(ways)
+        log.run(way.__name__, way)
+    log.check(path.read_bytes() == bytes(model), "the whole file at the end")
+    os.close(fd)
+
+
+def tree(directory, log):
+    """cp -a, diff -r, tar, mv and rm -r of a source tree."""
+    source, count = Path(__file__).resolve().parents[1], 0
+
+    def run(*words):
+        subprocess.run(words, check=True, text=True, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    while not told_to_stop():
+        count += 1
+        log.run("cp", run, "cp", "-a", str(source), f"copy{count}")
+        log.run("tar", run, "tar", "cf", "all.tar", f"copy{count}")
+        log.run("mv", run, "mv", f"copy{count}", f"moved{count}")
+        log.run("mkdir", run, "mkdir", "again")
+        log.run("untar", run, "tar", "xf", "all.tar", "-C", "again")
+        log.run("diff", run, "diff", "-r", "--no-dereference", f"moved{count}", f"again/copy{count}")
+        log.run("rm", run, "rm", "-r", f"moved{count}", "again", "all.tar")
+
+
+def build(directory, log):
+    """make: C programs compiled, linked and run; only what changed is built again."""
+    for i in range(4):
+        (directory / f"part{i}.c").write_text(f"#include <stdio.h>\nint part{i}(void) {{ return printf(\"%d\\n\", {i}); }}\n")
+    (directory / "main.c").write_text("".join(f"int part{i}(void);" for i in range(4)) +
+                                      "int main(void) { " + "".join(f"part{i}();" for i in range(4)) + " return 0; }\n")
+    (directory / "Makefile").write_text("prog: $(patsubst %.c,%.o,$(wildcard *.c))\n\tcc -o $@ $^\n")
+    rng = random.Random(5)
+
+    def run(*words):
+        return subprocess.run(words, check=True, text=True, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+
+    while not told_to_stop():
+        log.run("touch", os.utime, directory / f"part{rng.randrange(4)}.c")
+        log.run("make", run, "make", "-s")
+        log.check(log.run("prog", run, "./prog") in (None, "0\n1\n2\n3\n"), "what the program prints")
+        up_to_date = log.run("make", run, "make")
+        log.check(up_to_date is None or "up to date" in up_to_date, f"make builds again: {up_to_date}")
+
+
+def posix(directory, log):
+    """Every operation, checked against what POSIX says, again and again."""
+    script, count = Path(__file__).resolve().parents[1] / "vm" / "guest" / "posix_ops.py", 0
+    while not told_to_stop():
+        count += 1
+        where = directory / f"round{count}"
+        where.mkdir()
+        log.run("posix_ops", lambda: subprocess.run([sys.executable, str(script), str(where)], check=True, text=True,
+                                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+        log.run("rm", shutil.rmtree, where)
+
+
+WORKLOADS = {f.__name__: f for f in (small_files, database, holder, git, fio, digest, exerciser, tree, build, posix)}
 
 
 def main():

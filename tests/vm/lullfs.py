@@ -81,6 +81,8 @@ class FileSystem:
 
     def __init__(self, cluster, osts=2, oss=("oss1",), mds=("mds1", "mds2"), clients=("cl1", "cl2")):
         self.cluster = cluster
+        # A debug kernel checks every access and lock: all takes its time.
+        self.patience = max(node.patience for node in cluster)
         self.mds = [cluster[n] for n in mds]
         self.clients = [cluster[n] for n in clients]
         self.targets = {"MDT0000": Target("MDT0000", "mdt", "mdt", list(mds))}
@@ -165,7 +167,7 @@ class FileSystem:
         param = self._param(name, "controlled_shutdown")
         return self.server(name).run(f"""set -e
             {AT_ONCE} lctl set_param -n {param}=1
-            {AT_ONCE} lctl wait_param -t {deadline_s} {param} halted || {{ rc=$?; lctl get_param {param}_status; exit $rc; }}
+            {AT_ONCE} lctl wait_param -t {deadline_s * self.patience} {param} halted || {{ rc=$?; lctl get_param {param}_status; exit $rc; }}
             lctl get_param -n {param}_status""", timeout=deadline_s + 60).out.strip()
 
     def _param(self, name, param):
@@ -217,20 +219,19 @@ class FileSystem:
 
     def wait_param(self, node, name, wanted, deadline_s=60):
         """Until the parameter's value begins with wanted."""
-        node.run(f"{AT_ONCE} lctl wait_param -t {deadline_s} '{name}' '{wanted}' || "
+        node.run(f"{AT_ONCE} lctl wait_param -t {deadline_s * self.patience} '{name}' '{wanted}' || "
                  "{ rc=$?; lctl get_param '*.*.controlled_shutdown_status'; exit $rc; }", timeout=deadline_s + 60)
 
     def watch_service(self, name):
         """A process on each client that ends when the client is served by a halted target's next instance; for join()."""
         device = "mdc" if name.startswith("MDT") else "osc"
         param = f"{device}.{self.targets[name].full_name}-{device}-*.active_lock"
-        return [client.popen(f"{AT_ONCE} lctl wait_param -t {START_DEADLINE_S} '{param}' 'state: held'")
+        return [client.popen(f"{AT_ONCE} lctl wait_param -t {START_DEADLINE_S * self.patience} '{param}' 'state: held'")
                 for client in self.clients]
 
-    @staticmethod
-    def join(processes):
+    def join(self, processes):
         for process in processes:
-            result = process.wait(START_DEADLINE_S + 60)
+            result = process.wait(START_DEADLINE_S * self.patience + 60)
             if result.rc:
                 raise LabError(result.out)
 

@@ -24,6 +24,7 @@ MTU_BYTES = 16000
 SERVER_MEMORY = "512M"
 CLIENT_MEMORY = "768M"
 LEAK_SCAN_DEADLINE_S = 300
+DEBUG_PATIENCE = 5  # how much longer than another a debug kernel may take
 
 
 @dataclass
@@ -165,6 +166,10 @@ class Node:
         self._meant_to_run = False
 
     @property
+    def patience(self):
+        return DEBUG_PATIENCE if Kernel.get(self.spec.kernel or self.cluster.kernel).checks else 1
+
+    @property
     def up(self):
         return bool(self._session and self._session.up)
 
@@ -221,7 +226,7 @@ class Node:
     def run(self, command, timeout=60, check=True, stdin=None):
         """Runs a shell command to its end.
 
-        Raises CommandFailed (if check), CommandTimeout (it is killed then), NodeDown.
+        Raises CommandFailed (if check), CommandTimeout (it is killed then), NodeDown. A debug kernel gets more time.
         """
         process = self.popen(command, stdin=stdin is not None)
         if stdin is not None:
@@ -229,7 +234,7 @@ class Node:
                 process.write(stdin)
             process.close_input()
         try:
-            completed = process.wait(timeout)
+            completed = process.wait(timeout * self.patience)
         except CommandTimeout:
             process.kill()
             raise

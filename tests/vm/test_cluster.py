@@ -8,7 +8,6 @@ import ast
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,74 +15,25 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent)]
 import lullfs  # noqa: E402
 from lab import CHECKOUT  # noqa: E402
+from load import Load, NoticedNothing  # noqa: E402
 
 GUEST = CHECKOUT / "tests" / "vm" / "guest"
-WORKLOADS = CHECKOUT / "tests" / "demo" / "workloads.py"
 KERNEL = os.environ.get("LULL_TEST_KERNEL", "6.1")  # "debug": KASAN, lockdep, kmemleak
 
 
 @pytest.fixture(scope="module")
-def fs(tmp_path_factory):
+def fs(request, tmp_path_factory):
     with lullfs.cluster(outdir=tmp_path_factory.mktemp("cluster"), kernel=KERNEL) as fs:
         fs.install_all(protocol_max={"mds1": 1})
         fs.format()
         fs.start()
         fs.mount_clients()
         yield fs
+        if request.session.testsfailed:
+            return  # programs of the failed test are in the way; its consoles and logs are kept
         fs.stop()
         for node in fs.cluster:
             node.check_leaks()
-
-
-def lines_of(path):
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-class Load:
-    """Programs that must not notice anything but a pause."""
-
-    def __init__(self, fs, names, tag):
-        self.fs, self.tag = fs, tag
-        self.running = []
-        for i, name in enumerate(names):
-            client = fs.clients[i % len(fs.clients)]
-            self.running.append((name, client.popen(
-                f"/usr/bin/python3 {WORKLOADS} {name} {lullfs.MOUNT}/{tag}-{i}-{name} /lab/{tag}-{i}-{name}.log", stdin=True)))
-
-    def wait_busy(self, operations=30, deadline_s=120):
-        """Until each has done so many operations since now (its log, a file of the host's, grows)."""
-        logs = [self.fs.cluster.outdir / f"{self.tag}-{i}-{name}.log" for i, (name, _) in enumerate(self.running)]
-        wanted = [(log, lines_of(log) + operations) for log in logs]
-        deadline = time.monotonic() + deadline_s
-        while wanted:
-            wanted = [(log, n) for log, n in wanted if lines_of(log) < n]
-            ended = [f"{name}: {p.output()}" for name, p in self.running if p.poll() is not None]
-            assert not ended, f"ended early: {ended}"
-            assert time.monotonic() < deadline, f"no progress: {[log.name for log, _ in wanted]}"
-            time.sleep(0.2)
-
-    def finish(self):
-        for name, process in self.running:
-            if process.poll() is None:
-                process.write("stop\n")
-        for name, process in self.running:
-            result = process.wait(240)
-            assert result.rc == 0, f"{name}: {result.out}"
-
-
-class NoticedNothing:
-    """In the block no import may replay (other than opens), resend or be evicted."""
-
-    def __init__(self, fs):
-        self.fs = fs
-
-    def __enter__(self):
-        self.before = {c: self.fs.total(c) for c in ("replays", "resends", "evictions")}
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind is None:
-            assert {c: self.fs.total(c) for c in self.before} == self.before
 
 
 def talk(client):

@@ -9,7 +9,8 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent)]
 import lullfs  # noqa: E402
-from test_cluster import GUEST, Load, NoticedNothing  # noqa: E402
+from load import Load, NoticedNothing  # noqa: E402
+from test_cluster import GUEST  # noqa: E402
 
 
 @pytest.fixture(scope="module")

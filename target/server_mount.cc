@@ -146,6 +146,19 @@ void lull_server_stop(lull_server* server, unsigned flags)
     mount->stop(flags & LULL_STOP_FORCE);
 }
 
+void lull_server_describe(lull_server* server, char* out, size_t bytes)
+{
+    ServerMount& mount = mount_of(server);
+    Text<200> text;
+    for (size_t i = 0; i < mount.target_count(); i++) {
+        const TargetIdentity& identity = mount.target(i).identity();
+        bool is_mgs = identity.kind == TargetKind::kMgs;
+        (void)text.append(is_mgs ? Str(",mgs") : Str(",svname="));
+        if (!is_mgs) (void)text.append(identity.name);
+    }
+    kapi_snprintf(out, bytes, "%s", text.c_str());
+}
+
 int lull_server_statfs(lull_server* server, uint64_t* total_bytes, uint64_t* free_bytes, uint64_t* files, uint64_t* free_files)
 {
     struct kbfs_statfs s = {};

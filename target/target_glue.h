@@ -19,6 +19,8 @@ int lull_server_start(struct lull_node *node, const char *device, const char *op
 /* flags: LULL_STOP_FORCE evicts all clients (umount -f). Also right after a controlled shutdown has halted the target. */
 #define LULL_STOP_FORCE 1u
 void lull_server_stop(struct lull_server *server, unsigned flags);
+/* For /proc/mounts: ",svname=lull-MDT0000,mgs"; what does not fit is left out. */
+void lull_server_describe(struct lull_server *server, char *out, size_t bytes);
 int lull_server_statfs(struct lull_server *server, uint64_t *total_bytes, uint64_t *free_bytes, uint64_t *files, uint64_t *free_files);
 
 #ifdef __cplusplus

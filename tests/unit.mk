@@ -5,7 +5,7 @@
 #   make sim-build                                 build/user/sim
 #   make sim SEEDS=N [FIRST=S]                     the simulation, VARIANT=fast unless told otherwise
 #   make mutants                                   does the simulation notice when a rule of the protocol is taken out?
-#   make utils                                     build/utils/{lctl,mkfs.lull,mount.lull}
+#   make utils                                     build/utils/{lctl,mkfs.lull,mount.lull,lull}
 #   make build/user/obj/ldlm/lock.o                one file
 #   VARIANT=fast                                   -O2 and no sanitizers, in build/user-fast
 #
@@ -52,7 +52,11 @@ core_flags := -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics -
 hosted_flags := -fno-rtti -fno-omit-frame-pointer
 unit_libs := -lgtest -lgtest_main -lboost_context -pthread
 
+# Compiled once for all checkouts; what an object is made of decides, not where.
 ccache := $(shell command -v ccache 2>/dev/null)
+export CCACHE_DIR ?= $(or $(LULL_CACHE),$(HOME)/.cache/lull)/ccache
+export CCACHE_NOHASHDIR = 1
+export CCACHE_MAXSIZE = 2G
 compile = @mkdir -p $(@D); \
 	printf '  CXX     %s\n' $<; \
 	t=$(@D)/.$(@F).$$$$; \
@@ -100,18 +104,19 @@ $(unit_bin): $(test_obj) $(if $(subset),,$(sim_obj)) $(user_lib)
 $(sim_bin): $(obj)/tests/sim/main.o $(sim_obj) $(user_lib)
 	$(call link,$(obj)/tests/sim/main.o $(sim_obj) $(user_lib) -lgtest -lboost_context -pthread)
 
-# The tools: utils/lctl.cc, utils/mkfs_lull.cc and utils/mount_lull.cc hold the mains, the rest is shared.
-util_mains := lctl mkfs_lull mount_lull
+# The tools: utils/{lctl,mkfs_lull,mount_lull,lull}.cc hold the mains; utils/upgrade is lull's, the rest is shared.
+util_mains := lctl mkfs_lull mount_lull lull
 util_common := $(filter-out $(util_mains:%=utils/%.cc),$(call no_tests,utils/*.cc))
 util_obj = $(patsubst utils/%.cc,build/utils/obj/%.o,$(1))
 util_flags := -std=gnu++20 -g -O2 $(warn_flags) $(inc_flags)
-utils: build/utils/lctl build/utils/mkfs.lull build/utils/mount.lull
+utils: build/utils/lctl build/utils/mkfs.lull build/utils/mount.lull build/utils/lull
 build/utils/obj/%.o: utils/%.cc
 	@mkdir -p $(@D); printf '  CXX     %s\n' $<; $(ccache) $(CXX) $(util_flags) -MMD -MP -c $< -o $@
 build/utils/lctl: build/utils/obj/lctl.o
 build/utils/mkfs.lull: build/utils/obj/mkfs_lull.o
 build/utils/mount.lull: build/utils/obj/mount_lull.o
-build/utils/lctl build/utils/mkfs.lull build/utils/mount.lull: $(call util_obj,$(util_common))
+build/utils/lull: build/utils/obj/lull.o $(call util_obj,$(wildcard utils/upgrade/*.cc))
+build/utils/lctl build/utils/mkfs.lull build/utils/mount.lull build/utils/lull: $(call util_obj,$(util_common))
 	@printf '  LINK    %s\n' $@; $(CXX) $(util_flags) -o $@ $^ -lfmt
 
 -include $(shell find $(obj) build/utils/obj -name '*.d' -not -name '.*' 2>/dev/null)

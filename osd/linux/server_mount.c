@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A mounted target shows an empty directory; mounting starts the targets of the device, unmounting stops them. */
 #include <linux/err.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
 
@@ -49,8 +50,18 @@ static void server_umount_begin(struct super_block *sb)
 	server_sb(sb)->force = true;
 }
 
+static int server_show_options(struct seq_file *seq, struct dentry *root)
+{
+	char text[200];
+
+	lull_server_describe(server_sb(root->d_sb)->server, text, sizeof(text));
+	seq_puts(seq, text);
+	return 0;
+}
+
 static const struct super_operations server_super_ops = {
 	.statfs = server_statfs,
+	.show_options = server_show_options,
 	.umount_begin = server_umount_begin,
 	.drop_inode = generic_delete_inode,
 };

@@ -25,9 +25,10 @@ class Load:
             self.running.append((name, client.popen(
                 f"/usr/bin/python3 {WORKLOADS} {name} {lullfs.MOUNT}/{tag}-{i}-{name} /lab/{tag}-{i}-{name}.log", stdin=True)))
 
-    def wait_busy(self, operations=30, deadline_s=120):
-        """Until each has done so many operations since now (its log, a file of the host's, grows)."""
-        logs = [self.fs.cluster.outdir / f"{self.tag}-{i}-{name}.log" for i, (name, _) in enumerate(self.running)]
+    def wait_busy(self, operations=30, deadline_s=120, names=None):
+        """Until each (of names) has done so many operations since now (its log, a file of the host's, grows)."""
+        logs = [self.fs.cluster.outdir / f"{self.tag}-{i}-{name}.log" for i, (name, _) in enumerate(self.running)
+                if names is None or name in names]
         wanted = [(log, lines_of(log) + operations) for log in logs]
         deadline = time.monotonic() + deadline_s * self.fs.patience
         while wanted:

@@ -19,7 +19,7 @@ from lab import CHECKOUT, Cluster, LabError, NodeSpec, SETUP, cache_dir
 
 FSNAME = "lull"
 MOUNT = "/mnt/lull"
-TOOLS = ("lctl", "mkfs.lull", "mount.lull")
+TOOLS = ("lctl", "mkfs.lull", "mount.lull", "lull")
 MODULES = ("lull", "lull_server", "lull_client")
 SHUTDOWN_DEADLINE_S = 180
 START_DEADLINE_S = 120
@@ -104,7 +104,7 @@ class FileSystem:
         lab = f"/lab/lull-{self._kernel_of(node)}"
         server = node not in self.clients if server is None else server
         node.run(f"""set -e
-            for tool in lctl mkfs.lull mount.lull; do cp {lab}/$tool /sbin/; done
+            for tool in {' '.join(TOOLS)}; do cp {lab}/$tool /sbin/; done
             modprobe libcrc32c 2>/dev/null || true; modprobe crc32c_intel 2>/dev/null || true; modprobe ext4 2>/dev/null || true
             insmod {lab}/lull.ko protocol_max={protocol_max}
             insmod {lab}/{'lull_server' if server else 'lull_client'}.ko

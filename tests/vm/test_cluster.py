@@ -5,6 +5,7 @@ One cluster serves all tests of this file, in order; each leaves it as it found 
 """
 
 import ast
+import json
 import os
 import sys
 import threading
@@ -16,6 +17,7 @@ sys.path[:0] = [str(Path(__file__).parent)]
 import lullfs  # noqa: E402
 from lab import CHECKOUT  # noqa: E402
 from load import Load, NoticedNothing  # noqa: E402
+from shell import Relay  # noqa: E402
 
 GUEST = CHECKOUT / "tests" / "vm" / "guest"
 KERNEL = os.environ.get("LULL_TEST_KERNEL", "6.1")  # "debug": KASAN, lockdep, kmemleak
@@ -158,7 +160,7 @@ def test_blocked_process_can_be_interrupted(fs):
     blocked = client.popen(f"echo started; exec mkdir {lullfs.MOUNT}/never")
     blocked.wait_output("started")
     client.run("for i in $(seq 100); do [ $(lctl get_param -n 'mdc.*.gate' | sed -n 's/.*waiting: *//p') -ge 1 ] && exit 0; sleep 0.1;"
-               " done; lctl get_param 'mdc.*.gate'; exit 1", timeout=60)
+               " done; lctl get_param 'mdc.*.gate'; exit 1", timeout=60)  # begins with "state", not with what is waited for
     client.run("pkill -INT mkdir")
     assert blocked.wait(30).rc != 0
     fs.umount_target("MDT0000")
@@ -177,6 +179,45 @@ def test_mount_waits_for_a_target_that_restarts(fs):
     result = mounting.wait(120)
     assert result.rc == 0, result.out
     client.run("ls /mnt/second && umount /mnt/second", timeout=120)
+
+
+def test_rolling_upgrade_of_all_servers(fs):
+    """B6 A1 A2: the MDT by way of its partner, the OSTs in place, under load, from a client that reaches the servers by "on"."""
+    Relay(fs.cluster, fs.clients[0])
+    load = Load(fs, ["small_files", "holder", "digest"], "rolling")
+    load.wait_busy(5)
+    modules = f"/lab/lull-{KERNEL}"
+    upgrade = (f"lull upgrade --servers mds1,oss1 --partner mds1=mds2 --remote 'on {{node}}' --json /lab/upgrade.json "
+               f"--replace 'on {{node}} \"insmod {modules}/lull.ko && insmod {modules}/lull_server.ko\"'")
+    with NoticedNothing(fs):
+        assert "lull-MDT0000" in fs.clients[0].run(upgrade + " --dry-run", timeout=300).out
+        out = fs.clients[0].run(upgrade, timeout=1200).out
+        load.wait_busy(5)
+    report = json.loads((fs.cluster.outdir / "upgrade.json").read_text())
+    assert report["verdict"] == "done", out
+    assert [(s["target"][5:], s["to"]) for s in report["steps"]] == [
+        ("MDT0000", "mds2"), ("MDT0000", "mds1"), ("OST0000", "oss1"), ("OST0001", "oss1")], out
+    # A command that fails stops it, and what was stopped is served again.
+    failed = fs.clients[0].run("lull upgrade --servers oss1 --keep-modules --remote 'on {node}' --replace false", timeout=600, check=False)
+    assert failed.rc == 1 and "could not be exchanged" in failed.out and "started again" in failed.out, failed.out
+    load.wait_busy(5)
+    load.finish()
+
+
+def test_host_shutdown_halts_its_targets_cleanly(fs):
+    """What Pacemaker and systemd call (utils/ha)."""
+    agent = (f"PATH=$PATH:{CHECKOUT}/utils/ha OCF_RESKEY_device=/dev/lab/ost0 OCF_RESKEY_directory=/mnt/ost0 "
+             f"{CHECKOUT}/utils/ha/ocf-lull")
+    load = Load(fs, ["small_files", "digest"], "agent")
+    load.wait_busy(5)
+    node = fs.server("OST0000")
+    with NoticedNothing(fs):
+        node.run(f"{agent} monitor && {agent} stop", timeout=300)
+        assert node.run(f"{agent} monitor", check=False).rc == 7
+        node.run(f"{agent} start && {agent} monitor", timeout=300)
+        load.wait_busy(5)
+    load.finish()
+    assert fs.target_param("OST0000", "clean_start").startswith("1")
 
 
 def test_killed_mdt_loses_nothing(fs):

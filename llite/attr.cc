@@ -90,7 +90,7 @@ Status Inode::refresh_under_lock()
     call->admitted = true;
     Status s = mount.mdc().import().call(*call);
     if (s.is(kENOENT)) return -kESTALE;
-    TRY(std::move(s));
+    TRY(s);
     adopt(call->reply, use, asked_at);
     return kOk;
 }

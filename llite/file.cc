@@ -75,7 +75,7 @@ Result<Owned<File>> File::open(Inode& inode, uint32_t flags)
     call->op.fid = inode.fid;
     Status s = inode.mount.mdc().import().call(*call);
     if (s.is(kENOENT)) return -kESTALE;
-    TRY(std::move(s));
+    TRY(s);
     (void)inode.adopt_layout(call->reply.object.layout);
     auto file = make<File>(inode, call);
     if (!file) {

@@ -5,6 +5,7 @@
 #   make sim-build                                 build/user/sim
 #   make sim SEEDS=N [FIRST=S]                     the simulation, VARIANT=fast unless told otherwise
 #   make mutants                                   does the simulation notice when a rule of the protocol is taken out?
+#   make tidy                                      clang-tidy over the core (.clang-tidy says which checks)
 #   make utils                                     build/utils/{lctl,mkfs.lull,mount.lull,lull}
 #   make build/user/obj/ldlm/lock.o                one file
 #   VARIANT=fast                                   -O2 and no sanitizers, in build/user-fast
@@ -73,7 +74,7 @@ hosted_obj := $(call objects,$(port_src))
 test_obj := $(call objects,$(test_src))
 sim_obj := $(call objects,$(sim_src))
 
-.PHONY: unit unit-build sim sim-run sim-build mutants utils
+.PHONY: unit unit-build sim sim-run sim-build mutants tidy utils
 unit: $(unit_bin)
 	$(unit_bin) --gtest_brief=1 $(if $(FILTER),--gtest_filter='$(FILTER)')
 unit-build: $(unit_bin)
@@ -84,6 +85,9 @@ sim-run: $(sim_bin)
 	$(sim_bin) --seeds=$(or $(SEEDS),200) $(if $(FIRST),--first=$(FIRST))
 mutants:
 	tests/sim/mutants.sh
+tidy:
+	@printf '%s\n' $(core_src) | xargs -P $(or $(JOBS),2) -I{} sh -c \
+		'clang-tidy --quiet {} -- -std=gnu++20 $(filter-out -fno-omit-frame-pointer,$(core_flags)) $(inc_flags) 2>/dev/null'
 
 # The most specific pattern wins: the shortest stem.
 $(obj)/%_test.o: %_test.cc

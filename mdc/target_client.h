@@ -15,6 +15,7 @@ class TargetClientOwner {
 public:
     virtual void on_lock_lost(ClientLock& lock, bool discard) = 0;
     virtual void on_evicted() = 0;                                      // after every lock was dropped
+    virtual void on_warm() {}  // the target is about to be shut down: write back, service goes on (B2)
     virtual void on_connected(const ConnectReply& reply, bool first) { (void)reply; (void)first; }
 
 protected:

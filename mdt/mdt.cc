@@ -149,6 +149,8 @@ void MdtService::background(bool run)
     destroyer_.park(!run);
 }
 
+void MdtService::estimate(TextSink& out) { out.printf("opens: %zu\n", opens_.counts().opens); }
+
 void MdtService::on_committed(uint64_t) { destroyer_.on_committed(); }
 
 Result<Owned<TargetService>> make_mdt(Target& target)

@@ -66,6 +66,7 @@ public:
     void on_recovery_done() override;
     void background(bool run) override;
     void on_committed(uint64_t last_committed) override;
+    void estimate(TextSink& out) override;
     std::span<const Param> params() const override;
 
     Status intent_resolve(const LdlmEnqueueOp& op, Export& exp, ResourceId* resource) override;

@@ -31,6 +31,12 @@ constexpr Param kParams[] = {
 
 std::span<const Param> OfdService::params() const { return kParams; }
 
+// Clients have no more dirty than they were granted.
+void OfdService::estimate(TextSink& out)
+{
+    out.printf("dirty_bytes_at_most: %llu\n", static_cast<unsigned long long>(grants_.promised()));
+}
+
 void OfdService::execute(Ref<ServerRequest> request)
 {
     Status s = run(request);

@@ -33,6 +33,7 @@ public:
     void on_export_gone(Export& exp) override;
     uint64_t initial_grant(Export& exp) override;
     std::span<const Param> params() const override;
+    void estimate(TextSink& out) override;
 
     Status fill_lvb(const ResourceId& resource, Lvb* lvb) override;
     void evict(Export& exp, const char* why) override { target_.evict(exp, why); }

@@ -75,6 +75,7 @@ private:
         owner_.on_extent_lock_lost(index_, lock.resource, lock.policy.start, lock.policy.end, discard);
     }
     void on_evicted() override { owner_.on_ost_evicted(index_); }
+    void on_warm() override { owner_.on_ost_warm(index_); }
     void on_connected(const ConnectReply& reply, bool first) override
     {
         if (first || reply.result == static_cast<uint8_t>(ConnectResult::kNew))

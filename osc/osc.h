@@ -18,6 +18,7 @@ public:
     // The lock over [start, end] of the object goes: write back (unless discard), then drop those pages and the cached size.
     virtual void on_extent_lock_lost(uint32_t ost_index, const ResourceId& object, uint64_t start, uint64_t end, bool discard) = 0;
     virtual void on_ost_evicted(uint32_t ost_index) = 0;
+    virtual void on_ost_warm(uint32_t ost_index) = 0;  // it is about to be shut down: write back what is dirty (B2)
 
 protected:
     ~OscOwner() = default;

@@ -13,7 +13,7 @@ inline constexpr char kSoftwareVersion[] = "Lull 0.1";
 using VersionText = Text<40>;
 
 struct CleanRecord {
-    static constexpr uint32_t kFormat = 1;
+    static constexpr uint32_t kFormat = 3;
     static constexpr size_t kClientsMax = 1u << 20, kOpensMax = 1u << 22;
     struct Client {
         UuidText uuid;
@@ -24,11 +24,16 @@ struct CleanRecord {
     uint16_t protocol = 0;
     uint64_t instance = 0;
     uint64_t last_transno = 0;
+    // B4: how the shutdown went, for whoever looks at the next instance; ns, and the time of day when this was written.
+    struct Times {
+        uint64_t warm = 0, notify = 0, drain = 0, commit = 0, written_at = 0;
+        template <class Io> void io(Io& x) { x.u64(warm); x.u64(notify); x.u64(drain); x.u64(commit); x.u64(written_at); }
+    } times;
     Vec<Client> clients;
     Vec<ReservedOpen> opens;
     template <class Io> void io(Io& x)
     {
-        x.u32(format); x.text(software); x.u16(protocol); x.u64(instance); x.u64(last_transno);
+        x.u32(format); x.text(software); x.u16(protocol); x.u64(instance); x.u64(last_transno); x.sub(times);
         x.list(clients, kClientsMax); x.list(opens, kOpensMax);
     }
 };

@@ -66,6 +66,7 @@ Status Commit::sync_locked(Guarded<State>::Access& s)
     uint64_t floor = floor_locked(*s);
     bool advances = floor > last_committed_.load();
     s.unlock();
+    uint64_t began = now_ns();
     Status status = env_.sync();
     // Nobody is told before the number itself is durable: else, after a crash, one client would replay what is committed, while
     // another knows better and does not replay what came after it.
@@ -73,6 +74,7 @@ Status Commit::sync_locked(Guarded<State>::Access& s)
     if (status.ok() && advances) status = env_.sync();
     if (status.ok() && advances) {
         last_committed_.store(floor);
+        last_took_ns_.store(now_ns() - began);
         env_.on_committed(floor);
     }
     s.relock();

@@ -43,6 +43,7 @@ public:
     uint64_t last_committed() const { return last_committed_.load(); }
     bool all_committed() const { return last_committed() == last_transno(); }
     Status commit();
+    uint64_t last_took_ns() const { return last_took_ns_.load(); }  // the last one that advanced
 
     uint32_t interval_ms() const { return interval_ms_.load(); }
     void set_interval_ms(uint32_t ms);
@@ -65,7 +66,7 @@ private:
     uint64_t instance_ = 0;
     Guarded<State> state_;
     CondVar changed_;
-    std::atomic<uint64_t> last_transno_{0}, last_committed_{0};
+    std::atomic<uint64_t> last_transno_{0}, last_committed_{0}, last_took_ns_{0};
     std::atomic<uint32_t> interval_ms_{kIntervalMsDefault};
     Task task_;
 };

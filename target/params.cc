@@ -144,21 +144,51 @@ struct TargetParams {
         TargetImpl& t = of(o);
         ShutdownState state = t.shutdown_->state();
         auto drain = t.shutdown_env_.drain();
-        size_t holding = 0;
+        size_t holding = 0, locks = 0;
+        Text<256> names;
         {
             Alive alive(t);
-            bool draining = state != ShutdownState::kRunning && state < ShutdownState::kClean;
-            if (alive.status().ok() && draining) holding = t.shutdown_env_.holders();
+            bool draining = state >= ShutdownState::kNotifying && state < ShutdownState::kClean;
+            if (alive.status().ok() && draining) {
+                holding = t.shutdown_env_.holders(&names);
+                locks = t.ldlm_->counts().granted;
+            }
         }
         out.printf("state: %s\n", to_string(state));
         size_t drained = drain.told >= holding + drain.late ? drain.told - holding - drain.late : 0;
         out.printf("clients_told: %zu\nclients_drained: %zu\nclients_late: %zu\n", drain.told, drained, drain.late);
+        if (holding) out.printf("waiting_for:%s\nlocks_left: %zu\n", names.c_str(), locks);
         if (drain.late) out.printf("late: %s\n", drain.late_names.c_str());
         ShutdownPhases p = t.shutdown_->phases();
         out.printf("phases_ms: warm %llu notify %llu drain %llu commit %llu halt %llu\n", ms(p.warm), ms(p.notify), ms(p.drain),
                    ms(p.commit), ms(p.halt));
+        if (t.previous_.written_at) out.printf("previous: %s\n", t.describe_upgrade().c_str());
         if (auto error = t.shutdown_->last_error(); !error.empty()) out.printf("last_error: %s\n", error.c_str());
         return out.status();
+    }
+    // B5: what a shutdown would cost now, without starting it.
+    static Status shutdown_estimate(void* o, TextSink& out)
+    {
+        TargetImpl& t = of(o);
+        Alive alive(t);
+        TRY(alive.status());
+        Vec<Ref<Export>> list;
+        TRY(t.exports_.list(&list));
+        size_t away = 0;
+        for (Ref<Export>& e : list) away += !e->is_connected();
+        out.printf("clients: %zu\nclients_away: %zu\nlocks: %zu\n", list.size(), away, t.ldlm_->counts().granted);
+        t.service_->estimate(out);
+        out.printf("uncommitted_transactions: %s\n", t.commit_.all_committed() ? "no" : "yes");
+        out.printf("last_commit_ms: %llu\n", ms(t.commit_.last_took_ns()));
+        return out.status();
+    }
+    static Status warm(void* o, TextSink& out) { return number(out, of(o).tunables_.warm_ms); }
+    static Status set_warm(void* o, Str v)
+    {
+        uint64_t ms = TRY(parse_u64(trimmed(v)));
+        if (ms > 600000) return -kEINVAL;
+        of(o).tunables_.warm_ms = static_cast<uint32_t>(ms);
+        return kOk;
     }
     static Status soft(void* o, TextSink& out) { return number(out, of(o).tunables_.soft_ms); }
     static Status hard(void* o, TextSink& out) { return number(out, of(o).tunables_.hard_ms); }
@@ -231,6 +261,8 @@ constexpr Param kTargetParams[] = {
     {"abort_recov", nullptr, P::abort_recov},
     {"controlled_shutdown", P::shutdown_state, P::set_shutdown},
     {"controlled_shutdown_status", P::shutdown_status, nullptr},
+    {"controlled_shutdown_estimate", P::shutdown_estimate, nullptr},
+    {"controlled_shutdown_warm_ms", P::warm, P::set_warm},
     {"controlled_shutdown_soft_ms", P::soft, P::set_soft},
     {"controlled_shutdown_hard_ms", P::hard, P::set_hard},
     {"kbytestotal", P::kbytes_total, nullptr},

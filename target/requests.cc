@@ -26,6 +26,7 @@ void TargetImpl::handle(Ref<ServerRequest> request)
     if (!client || request->exp->is_dead()) return request->reply_error(-kEEvicted);
     request->set_last_committed(last_committed());
     if (is_progress(request->opcode())) client->progress_ns.store(now_ns());
+    if (request->opcode() == Opcode::kOstWrite) last_write_ns_.store(now_ns());
     Empty empty;
     switch (request->opcode()) {
     case Opcode::kPing:
@@ -145,7 +146,22 @@ void TargetImpl::settle_uuid(const UuidText& client)
 {
     if (!reservations_.settle(client)) return;
     service_->drop_reservations(client);
-    if (reservations_.left() == 0) service_->on_recovery_done();
+    if (reservations_.left() != 0) return;
+    service_->on_recovery_done();
+    all_back_ns_.store(now_ns());
+    auto account = describe_upgrade();
+    log_notice("%s: every client has resumed or was given up: %s", name(), account.c_str());
+}
+
+// B4: the whole pause in one line, the same fields on both sides of the restart.
+Text<200> TargetImpl::describe_upgrade() const
+{
+    using ull = unsigned long long;
+    auto ms = [](uint64_t ns) { return static_cast<ull>(ns / kMsec); };
+    uint64_t serving_since = start_ns_ + start_took_ns_, back = all_back_ns_.load();
+    return text_format<200>("warm %llu notify %llu drain %llu commit %llu down %llu start %llu reconnect %llu ms", ms(previous_.warm),
+                            ms(previous_.notify), ms(previous_.drain), ms(previous_.commit), ms(previous_down_ns_), ms(start_took_ns_),
+                            ms(back > serving_since ? back - serving_since : 0));
 }
 
 void TargetImpl::on_window_closed()

@@ -11,6 +11,7 @@ namespace lull {
 
 namespace {
 
+constexpr uint64_t kWarmSliceMs = 50;       // how often the warm-up looks whether writes still arrive
 constexpr uint64_t kDrainSliceMs = 500;     // how often the drain looks at its clients
 constexpr uint64_t kAfterEvictionMs = 5000; // EX must come once the last late holder is gone
 
@@ -65,7 +66,7 @@ private:
         ShutdownPhases phases;
     };
     void run();
-    Status warm() { return kOk; }
+    Status warm();
     Status notify();
     Status drain();
     Status commit();
@@ -153,6 +154,21 @@ void ShutdownImpl::stop()
     task_.join();
 }
 
+// As a live migration copies ahead: what is written back now need not be while operations wait.
+Status ShutdownImpl::warm()
+{
+    if (tunables_.warm_ms == 0) return kOk;
+    uint64_t end = deadline_after_ms(tunables_.warm_ms);
+    env_.begin_warm();
+    while (!env_.is_warm() && now_ns() < end) {
+        uint64_t slice = deadline_after_ms(kWarmSliceMs);
+        auto d = data_.lock();
+        Status s = d.wait_until(changed_, [&] { return d->cancel; }, slice < end ? slice : end);
+        if (s.ok()) return -kECANCELED;
+    }
+    return kOk;
+}
+
 Status ShutdownImpl::notify()
 {
     env_.refuse_connections(true);
@@ -190,9 +206,12 @@ Status ShutdownImpl::drain()
 
 Status ShutdownImpl::commit()
 {
+    uint64_t began = now_ns();
     TRY(env_.commit_all());
     if (cancelled()) return -kECANCELED;
-    Status s = env_.write_clean_record();
+    ShutdownPhases so_far = phases();
+    so_far.commit = now_ns() - began;
+    Status s = env_.write_clean_record(so_far);
     record_written_ = true;  // perhaps in part, even if it failed
     return s;
 }

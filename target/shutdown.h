@@ -4,7 +4,7 @@
  *
  *   state       what happens                                                              next          on error or cancel
  *   running     normal service                                                            warming
- *   warming     (B2, first form: nothing yet to do)                                       notifying     running
+ *   warming     clients write back what is dirty, in the background: service goes on (B2) notifying     running
  *   notifying   refuse new connections, park gated requests and lock waiters, enqueue EX:
  *               one BlAst to each holder                                                  draining      running
  *   draining    wait for EX: clients flush, cancel; late ones are evicted and named       committing    running
@@ -26,6 +26,8 @@ const char* to_string(ShutdownState s);
 
 class ShutdownEnv {
 public:
+    virtual void begin_warm() = 0;                        // asks every client once
+    virtual bool is_warm() = 0;                           // nothing more comes of it
     virtual void refuse_connections(bool on) = 0;
     virtual void park(bool on) = 0;                       // gated requests and lock waiters; background work stops
     virtual Status begin_exclusive() = 0;
@@ -35,7 +37,7 @@ public:
     virtual size_t evict_late(uint64_t progress_since_ns) = 0;
     virtual size_t holders() = 0;
     virtual Status commit_all() = 0;                      // until last_committed == last_transno
-    virtual Status write_clean_record() = 0;              // synced when it returns
+    virtual Status write_clean_record(const struct ShutdownPhases& so_far) = 0;  // synced when it returns
     virtual Status erase_clean_record() = 0;              // after a failure in between
     virtual void release_cancels(bool committed) = 0;     // the withheld replies
     virtual void halt() = 0;                              // exports, store
@@ -47,6 +49,7 @@ protected:
 struct ShutdownTunables {
     uint32_t soft_ms = 30000;    // without progress a client is evicted after this (S12)
     uint32_t hard_ms = 300000;   // absolute limit of the whole drain (S12)
+    uint32_t warm_ms = 5000;     // limit of the warm-up; it ends when no more comes. 0: none (B2)
 };
 
 struct ShutdownPhases {          // ns each, of the last run (B4)

@@ -9,7 +9,24 @@ namespace lull {
 namespace {
 constexpr uint64_t kFreezeMs = 60000;     // the longest a request that is being executed may take
 constexpr unsigned kCommitTriesMax = 10;
+constexpr uint64_t kQuietMs = 200;        // a client that has anything to write back does so within this time
 }  // namespace
+
+// Clients of an MDT have nothing to write back to it.
+void TargetShutdownEnv::begin_warm()
+{
+    if (target_.identity().kind != TargetKind::kOst) return;
+    Vec<Ref<Export>> list;
+    auto callback = make_ref<Call<ActiveWarmOp>>();
+    if (!callback || !target_.ldlm().active_holders(&list).ok()) return;  // then the drain takes longer
+    for (Ref<Export>& exp : list) (void)exp->post(*callback);
+    target_.last_write_ns_.store(now_ns());
+}
+
+bool TargetShutdownEnv::is_warm()
+{
+    return target_.identity().kind != TargetKind::kOst || now_ns() - target_.last_write_ns_.load() >= kQuietMs * kMsec;
+}
 
 void TargetShutdownEnv::refuse_connections(bool on)
 {
@@ -42,10 +59,14 @@ void TargetShutdownEnv::end_exclusive()
     if (!target_.halting_.load()) target_.ldlm().end_exclusive();
 }
 
-size_t TargetShutdownEnv::holders()
+size_t TargetShutdownEnv::holders(Text<256>* names)
 {
     Vec<Ref<Export>> list;
-    return target_.ldlm().active_holders(&list).ok() ? list.size() : 0;
+    if (!target_.ldlm().active_holders(&list).ok()) return 0;
+    for (Ref<Export>& exp : list) {
+        if (!names || !names->append(" ").ok() || !names->append(exp->nodename()).ok()) break;
+    }
+    return list.size();
 }
 
 // T7: everything of a client that is away is committed. It stays known, unless it holds locks whose loss it could not notice.
@@ -110,13 +131,14 @@ Status TargetShutdownEnv::commit_all()
     return -kEIO;
 }
 
-Status TargetShutdownEnv::write_clean_record()
+Status TargetShutdownEnv::write_clean_record(const ShutdownPhases& so_far)
 {
     CleanRecord record;
     record.software = kSoftwareVersion;
     record.protocol = static_cast<uint16_t>(target_.node().options().protocol_max);
     record.instance = target_.instance();
     record.last_transno = target_.last_transno();
+    record.times = {so_far.warm, so_far.notify, so_far.drain, so_far.commit, kapi_realtime_ns()};
     Vec<UuidText> clients;
     TRY(target_.store().list_clients(&clients));
     for (const UuidText& uuid : clients) TRY(record.clients.push_back(CleanRecord::Client{uuid}));

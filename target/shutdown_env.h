@@ -12,15 +12,18 @@ class TargetShutdownEnv final : public ShutdownEnv {
 public:
     explicit TargetShutdownEnv(TargetImpl& target) : target_(target), withheld_(LockRank::kTarget) {}
 
+    void begin_warm() override;
+    bool is_warm() override;
     void refuse_connections(bool on) override;
     void park(bool on) override;
     Status begin_exclusive() override;
     Status wait_exclusive(uint64_t deadline_ns) override;
     void end_exclusive() override;
     size_t evict_late(uint64_t progress_since_ns) override;
-    size_t holders() override;
+    size_t holders() override { return holders(nullptr); }
+    size_t holders(Text<256>* names);  // as many names as fit
     Status commit_all() override;
-    Status write_clean_record() override;
+    Status write_clean_record(const ShutdownPhases& so_far) override;
     Status erase_clean_record() override;
     void release_cancels(bool committed) override;
     void halt() override;

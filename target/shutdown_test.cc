@@ -20,6 +20,7 @@ struct FakeEnv final : ShutdownEnv {
     std::vector<std::string> calls;
     std::string fail_in, cancel_in;
     size_t clients = 0;          // that hold the lock
+    size_t dirty = 0;            // looks until they have nothing more to write back
     bool grants = true;          // EX comes once nobody holds
     bool exclusive = false, ended = false;
     bool refused = false, parked = false, clean_on_disk = false, halted = false, erase_fails = false;
@@ -34,6 +35,8 @@ struct FakeEnv final : ShutdownEnv {
     }
     bool called(const char* what) const { return std::find(calls.begin(), calls.end(), what) != calls.end(); }
 
+    void begin_warm() override { (void)note("warm"); }
+    bool is_warm() override { return dirty == 0 || --dirty == 0; }
     void refuse_connections(bool on) override { refused = on; (void)note("refuse"); }
     void park(bool on) override { parked = on; (void)note("park"); }
     Status begin_exclusive() override
@@ -62,7 +65,7 @@ struct FakeEnv final : ShutdownEnv {
     }
     size_t holders() override { return clients; }
     Status commit_all() override { return note("commit"); }
-    Status write_clean_record() override
+    Status write_clean_record(const ShutdownPhases&) override
     {
         clean_on_disk = true;
         return note("record");
@@ -119,7 +122,7 @@ TEST(Shutdown, StraightThrough)
         EXPECT_TRUE(f.machine->cancel().is(kEALREADY));
         EXPECT_TRUE(f.machine->begin().ok());
         EXPECT_TRUE(f.machine->wait(S::kHalted, deadline_after_ms(10000)).ok());
-        EXPECT_EQ(f.env.calls, (std::vector<std::string>{"refuse", "park", "begin", "wait", "commit", "record", "committed", "halt"}));
+        EXPECT_EQ(f.env.calls, (std::vector<std::string>{"warm", "refuse", "park", "begin", "wait", "commit", "record", "committed", "halt"}));
         EXPECT_TRUE(f.env.clean_on_disk);
         EXPECT_TRUE(f.machine->cancel().is(kEBUSY));
         EXPECT_TRUE(f.machine->begin().is(kEALREADY));
@@ -128,7 +131,7 @@ TEST(Shutdown, StraightThrough)
 
 TEST(Shutdown, CancelInEveryStateBeforeClean)
 {
-    for (const char* where : {"refuse", "begin", "wait", "commit", "record"}) {
+    for (const char* where : {"warm", "refuse", "begin", "wait", "commit", "record"}) {
         SCOPED_TRACE(where);
         static const char* at;
         at = where;
@@ -156,6 +159,43 @@ TEST(Shutdown, CancelInEveryStateBeforeClean)
             EXPECT_EQ(f.env.cancel_result, -kEBUSY);
         });
     }
+}
+
+// B2: service goes on until the clients have written back, but not for ever.
+TEST(Shutdown, WarmUpEndsWhenClientsAreQuietOrAtItsLimit)
+{
+    each_seed([] {
+        Fixture f;
+        f.env.dirty = 10;
+        EXPECT_TRUE(f.machine->begin().ok());
+        EXPECT_TRUE(f.machine->wait(S::kWarming, deadline_after_ms(1000)).ok());
+        EXPECT_FALSE(f.env.called("refuse"));
+        EXPECT_TRUE(f.machine->wait(S::kHalted, deadline_after_ms(10000)).ok());
+        EXPECT_GE(f.machine->phases().warm, 400 * kMsec);
+        EXPECT_LE(f.machine->phases().warm, 600 * kMsec);
+    });
+    each_seed([] {
+        Fixture f;
+        f.env.dirty = 1000000;
+        f.tunables.warm_ms = 2000;
+        EXPECT_TRUE(f.machine->begin().ok());
+        EXPECT_TRUE(f.machine->wait(S::kHalted, deadline_after_ms(10000)).ok());
+        EXPECT_GE(f.machine->phases().warm, 2000 * kMsec);
+        EXPECT_LE(f.machine->phases().warm, 2200 * kMsec);
+    });
+}
+
+TEST(Shutdown, CancelWhileWarming)
+{
+    each_seed([] {
+        Fixture f;
+        f.env.dirty = 1000000;
+        EXPECT_TRUE(f.machine->begin().ok());
+        EXPECT_TRUE(f.machine->wait(S::kWarming, deadline_after_ms(1000)).ok());
+        EXPECT_TRUE(f.machine->cancel().ok());
+        f.expect_running_again();
+        EXPECT_FALSE(f.env.called("begin"));
+    });
 }
 
 TEST(Shutdown, CancelWhileDraining)

@@ -113,6 +113,8 @@ public:
     virtual void on_recovery_done() {}
     // Background work that a drain must not wait for (destroys); false stops it, true lets it go on (shutdown cancelled).
     virtual void background(bool run) { (void)run; }
+    // What a shutdown would have to see to (B5): "name: number" lines.
+    virtual void estimate(class TextSink& out) { (void)out; }
     virtual void on_committed(uint64_t last_committed) { (void)last_committed; }
     virtual std::span<const Param> params() const { return {}; }  // further parameters; object: this service
 };

@@ -135,6 +135,9 @@ Status TargetImpl::start(const StartOptions& options, Text<200>* why)
         return -kEPROTONOSUPPORT;
     }
     committed_before_ = facts.clean ? clean.last_transno : TRY(read_last_committed(store_, identity_.kind));
+    previous_ = clean.times;
+    uint64_t now = kapi_realtime_ns();
+    if (previous_.written_at && now > previous_.written_at) previous_down_ns_ = now - previous_.written_at;
     uint64_t before = instance_;
     TRY(begin_instance(before));
     TRY(start_service());

@@ -171,6 +171,7 @@ private:
     bool must_park(const ServerRequest& request, const TargetExport& client) const;
     void settle(TargetExport& client);
     void settle_uuid(const UuidText& client);
+    Text<200> describe_upgrade() const;
 
     // CommitEnv
     Status sync() override { return store_.sync(); }
@@ -210,6 +211,10 @@ private:
     Mutex members_mutex_{LockRank::kShutdown};
     UseCount running_, alive_;
     HoldingPen frozen_, window_;
+    CleanRecord::Times previous_;             // of the shutdown before this instance; written_at 0: there was none
+    uint64_t previous_down_ns_ = 0;           // from its clean record to our start
+    std::atomic<uint64_t> all_back_ns_{0};    // when the last client had resumed
+    std::atomic<uint64_t> last_write_ns_{0};  // arrival of the last OstWrite
     std::atomic<bool> refuse_new_{true}, refuse_all_{true}, parked_{false}, halted_{false}, halting_{false};
     bool serving_ = false, added_ = false, stopped_ = false;
 

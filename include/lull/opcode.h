@@ -25,6 +25,7 @@ enum class GateClass : uint8_t { kGated, kExempt, kInternal, kCallback };
     X(LdlmCancel,       11, kExempt,   false, false)     \
     X(ActiveEnqueue,    12, kExempt,   false, false)     \
     X(LdlmBlAst,        15, kCallback, false, false)     \
+    X(ActiveWarm,       17, kCallback, false, false)     \
     X(MgsRegister,      20, kExempt,   false, false)     \
     X(MgsConfig,        21, kExempt,   false, false)     \
     X(MdsGetattr,       30, kGated,    false, false)     \

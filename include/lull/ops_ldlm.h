@@ -116,6 +116,12 @@ struct LdlmCancelOp {
         for (uint64_t& h : server_handles) x.u64(h);
     }
 };
+// To every holder of the active lock: a shutdown is coming, write back what is dirty, in the background (B2).
+struct ActiveWarmOp {
+    static constexpr Opcode kOpcode = Opcode::kActiveWarm;
+    using Reply = Empty;
+    template <class Io> void io(Io&) {}
+};
 struct LdlmBlAst {
     static constexpr Opcode kOpcode = Opcode::kLdlmBlAst;
     using Reply = Empty;

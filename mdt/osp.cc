@@ -36,7 +36,7 @@ Status Osp::start(Node& node, const TargetConfig& ost, Str mdt_name)
     node_ = &node;
     ImportOptions options;
     options.target = ost.name;
-    options.client_uuid = node.make_uuid();
+    TRY(options.client_uuid.assign(mdt_name));
     options.connect_flags = kConnectMds | kConnectUpdateLock;
     TRY(parse_nids(ost.nids, &options.nids));
     import_ = TRY(Import::create(node, std::move(options), this));

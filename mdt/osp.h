@@ -4,6 +4,9 @@
  * under locks, so there is nothing to write back when the OST wants the active lock.
  *
  * Connects in the background and for ever. destroy() never waits at a gate.
+ *
+ * The client uuid is the MDT's name, which holds the fsname and fits (TargetName of at most 40 characters): the OST then knows the next
+ * life of the MDT, on whatever node, as the one it has a record of, and does not wait for the former one (R2).
  */
 #pragma once
 #include "include/lull/ops_mgs.h"

@@ -50,6 +50,7 @@ uint16_t Export::protocol() const
     return impl_ ? impl_->state.lock()->protocol : uint16_t{kProtocolNone};
 }
 uint32_t Export::connect_flags() const { return impl_ ? impl_->state.lock()->flags : 0; }
+uint64_t Export::import_cookie() const { return impl_ ? impl_->state.lock()->import_cookie : 0; }
 Nid Export::peer() const { return impl_ ? impl_->state.lock()->peer : Nid{}; }
 Text<65> Export::nodename() const { return impl_ ? impl_->state.lock()->nodename : Text<65>(); }
 bool Export::is_dead() const { return !impl_ || impl_->state.lock()->dead; }

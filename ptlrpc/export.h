@@ -29,6 +29,7 @@ public:
     uint64_t cookie() const { return cookie_; }          // random, never 0
     uint16_t protocol() const;                           // negotiated at the last connect
     uint32_t connect_flags() const;
+    uint64_t import_cookie() const;                      // of the client's import: another one is another life of the client
     Nid peer() const;
     Text<65> nodename() const;
     bool is_connected() const;

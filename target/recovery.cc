@@ -61,12 +61,12 @@ void Recovery::connected(const UuidText& client, Ref<Export> exp)
     changed_.wake_all();
 }
 
-void Recovery::gone(const UuidText& client)
+void Recovery::gone(const UuidText& client, Gone how)
 {
     auto s = state_.lock();
     if (!s->queue.find(client)) return;
     s->queue.remove(client);
-    s->evicted++;
+    (how == Gone::kEvicted ? s->evicted : s->left)++;
     changed_.wake_all();
 }
 
@@ -183,7 +183,7 @@ void Recovery::evict_incomplete()
         if (!found) return;
         if (exp) env_.evict_export(*exp, "it did not finish its recovery in time");
         else env_.evict_absent(uuid, "it did not come back within the recovery window");
-        gone(uuid);  // if the environment did not say so already
+        gone(uuid, Gone::kEvicted);  // if the environment did not say so already
     }
 }
 
@@ -218,8 +218,8 @@ void Recovery::describe(TextSink& out) const
     using ull = unsigned long long;
     if (!active()) {
         out.printf("status: COMPLETE\nrecovery_duration: %llu\n", static_cast<ull>((s->ended_ns - s->began_ns) / kSec));
-        out.printf("completed_clients: %zu/%zu\nreplayed_requests: %zu\nevicted_clients: %zu\n", s->completed, s->total,
-                   s->executed, s->evicted);
+        out.printf("completed_clients: %zu/%zu\nreplayed_requests: %zu\nevicted_clients: %zu\nleft_clients: %zu\n", s->completed,
+                   s->total, s->executed, s->evicted, s->left);
         return;
     }
     auto counts = s->queue.counts();

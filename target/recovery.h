@@ -43,7 +43,8 @@ public:
     // True: it has said ReplayDone (or is not a recovering client at all).
     bool is_done(const UuidText& client) const;
     void connected(const UuidText& client, Ref<Export> exp);
-    void gone(const UuidText& client);           // evicted meanwhile
+    enum class Gone { kEvicted, kLeft };         // left: it disconnected, or began another life
+    void gone(const UuidText& client, Gone how);
 
     // False: there is no window for this client (any more), the caller answers.
     bool hold_replay(Ref<ServerRequest> request);
@@ -59,7 +60,7 @@ private:
         Vec<Ref<ServerRequest>> done_requests;
         bool stop = false, close = false;
         uint64_t began_ns = 0, ended_ns = 0;
-        size_t evicted = 0, total = 0, completed = 0, executed = 0;
+        size_t evicted = 0, left = 0, total = 0, completed = 0, executed = 0;
     };
     void run();
     bool soft_passed_locked(const State& s) const

@@ -163,6 +163,9 @@ private:
     Status make_export(const ConnectOp& op, ConnectResult result, Ref<Export>* out);
     void disconnect(Ref<ServerRequest> request);
     void evict_absent_client(const UuidText& client, const char* why);
+    void forget_absent_client(const UuidText& client);
+    bool is_former_life(const ConnectOp& op) const;
+    void expel(Export& exp, const char* why);
 
     // requests.cc
     void run(Ref<ServerRequest> request);

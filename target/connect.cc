@@ -240,6 +240,12 @@ void TargetImpl::forget_absent_client(const UuidText& client)
     (void)store_.remove_client(client);
 }
 
+Text<65> TargetImpl::nodename_of(const UuidText& client)
+{
+    auto record = read_client_record(store_, client);
+    return record.ok() ? record.value().nodename : Text<65>();
+}
+
 void TargetImpl::evict_silent()
 {
     Vec<Ref<Export>> list;

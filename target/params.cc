@@ -115,10 +115,10 @@ struct TargetParams {
         if (size_t left = of(o).reservations_.left()) out.printf("reserved_clients: %zu\n", left);
         return out.status();
     }
-    static Status recovery_soft(void* o, TextSink& out) { return number(out, of(o).recovery_.soft_ms.load()); }
-    static Status recovery_hard(void* o, TextSink& out) { return number(out, of(o).recovery_.hard_ms.load()); }
-    static Status set_recovery_soft(void* o, Str v) { of(o).recovery_.soft_ms.store(TRY(parse_ms(v))); return kOk; }
-    static Status set_recovery_hard(void* o, Str v) { of(o).recovery_.hard_ms.store(TRY(parse_ms(v))); return kOk; }
+    static Status recovery_soft(void* o, TextSink& out) { return number(out, of(o).recovery_.soft_limit_ms()); }
+    static Status recovery_hard(void* o, TextSink& out) { return number(out, of(o).recovery_.hard_limit_ms()); }
+    static Status set_recovery_soft(void* o, Str v) { of(o).recovery_.set_limits(TRY(parse_ms(v)), 0); return kOk; }
+    static Status set_recovery_hard(void* o, Str v) { of(o).recovery_.set_limits(0, TRY(parse_ms(v))); return kOk; }
     static Status reservation(void* o, TextSink& out) { return number(out, of(o).reservations_.deadline_ms.load()); }
     static Status set_reservation(void* o, Str v) { of(o).reservations_.deadline_ms.store(TRY(parse_ms(v))); return kOk; }
     static Status abort_recov(void* o, Str)

@@ -183,6 +183,7 @@ private:
     void execute_replay(Ref<ServerRequest> request) override;
     void evict_absent(const UuidText& client, const char* why) override { evict_absent_client(client, why); }
     void evict_export(Export& exp, const char* why) override { evict(exp, why); }
+    Text<65> nodename_of(const UuidText& client) override;
     void on_window_closed() override;
     // EvictorEnv
     void evict_silent() override;

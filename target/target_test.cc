@@ -327,6 +327,7 @@ TEST(Target, RecoveryWindowWithADeadClient)
         EXPECT_EQ(l.set_param("controlled_shutdown", "1"), -kEBUSY);
         l.world.run_for(5 * kSec);
         EXPECT_NE(l.param("recovery_status").find("connected_clients: 1/2"), std::string::npos) << l.param("recovery_status");
+        EXPECT_NE(l.param("recovery_status").find("missing: " + str(d.import->options().client_uuid) + " (c1)"), std::string::npos);
         bool by_hand = seed % 2;
         if (by_hand) { EXPECT_EQ(l.set_param("abort_recov", "1"), 0); }
         l.on(l.host_of(c), [&] { EXPECT_TRUE(c.stat("x").ok()); });
@@ -339,6 +340,7 @@ TEST(Target, RecoveryWindowWithADeadClient)
         }
         EXPECT_EQ(c.evicted, 0u);
         EXPECT_NE(l.param("recovery_status").find("status: COMPLETE"), std::string::npos);
+        EXPECT_NE(l.param("recovery_status").find("evicted: " + str(d.import->options().client_uuid)), std::string::npos);
         EXPECT_FALSE(l.server->target->recovering());
         l.finish();
     });
@@ -537,6 +539,11 @@ TEST(Target, MountErrors)
     StartOptions options;
     EXPECT_TRUE(parse_start_options("force,abort_recov,rw", &options, &why).ok());
     EXPECT_TRUE(options.force && options.abort_recov);
+    EXPECT_TRUE(parse_start_options("recovery_time_soft=30,recovery_time_hard=90", &options, &why).ok());
+    EXPECT_EQ(options.recovery_soft_ms, 30000u);
+    EXPECT_EQ(options.recovery_hard_ms, 90000u);
+    EXPECT_TRUE(parse_start_options("recovery_time_soft=0", &options, &why).is(kEINVAL));
+    EXPECT_TRUE(parse_start_options("recovery_time_hard=abc", &options, &why).is(kEINVAL));
     EXPECT_TRUE(parse_start_options("nonsense", &options, &why).is(kEINVAL));
     EXPECT_NE(std::string(why.c_str()).find("nonsense"), std::string::npos);
 }

@@ -30,6 +30,12 @@ Status show_state(void* object, TextSink& out)
     return out.status();
 }
 
+Status show_timeouts(void* object, TextSink& out)
+{
+    self(object).import().describe_timeouts(out);
+    return out.status();
+}
+
 Status show_active_lock(void* object, TextSink& out)
 {
     ActiveLock& active = self(object).active_lock();

@@ -68,6 +68,7 @@ private:
 namespace target_client_params {
 Status show_import(void* object, TextSink& out);
 Status show_state(void* object, TextSink& out);
+Status show_timeouts(void* object, TextSink& out);
 Status show_active_lock(void* object, TextSink& out);
 Status show_gate(void* object, TextSink& out);
 Status store_gate(void* object, Str value);
@@ -82,6 +83,7 @@ extern const Param kNamespaceParams[2];
     {"active_lock", target_client_params::show_active_lock, nullptr},                                                  \
     {"gate", target_client_params::show_gate, target_client_params::store_gate},                                       \
     {"barrier", target_client_params::show_barrier, target_client_params::store_barrier},                              \
+    {"timeouts", target_client_params::show_timeouts, nullptr},                                                        \
     {"ldlm", target_client_params::show_ldlm, nullptr}, {"stats", target_client_params::show_stats, nullptr}
 
 }  // namespace lull

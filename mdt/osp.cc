@@ -14,8 +14,14 @@ Status show_import(void* object, TextSink& out)
     static_cast<Osp*>(object)->describe(out);
     return out.status();
 }
+Status show_timeouts(void* object, TextSink& out)
+{
+    static_cast<Osp*>(object)->import().describe_timeouts(out);
+    return out.status();
+}
 constexpr Param kParams[] = {
     {"import", show_import, nullptr},
+    {"timeouts", show_timeouts, nullptr},
 };
 
 }  // namespace

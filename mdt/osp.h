@@ -23,6 +23,7 @@ public:
     void close();  // pending calls fail; joins the tasks. Before the last reference goes
 
     uint32_t index() const { return index_; }
+    Import& import() { return *import_; }
     const TargetName& target() const { return import_->options().target; }
     bool is_connected() const { return import_->state() == ImportState::kFull; }
     // -kEPark: the OST is shutting down or we are not connected; try again later. *transno: to be committed by the OST.

@@ -176,7 +176,7 @@ void ImportImpl::stay_full()
     {
         MutexLock lock(lock_);
         while (!closing_ && !lost_ && !reconnect_wanted_) {
-            (void)task_wake_.wait(lock, next_keepalive_locked());
+            (void)task_wake_.wait(lock, next_look_locked());
             keepalive(lock);
         }
         if (closing_ && !lost_) {
@@ -245,10 +245,35 @@ void ImportImpl::back_off(Status why)
         lock, [&] { return closing_ || reconnect_wanted_; }, deadline_after_ms(ms));
 }
 
+uint64_t ImportImpl::ping_patience_locked() const
+{
+    AtTunables& at = node_.adaptive();
+    if (!at.adaptive()) return timeout_ns();
+    return ping_time_.patience_ns(now_ns(), at, at.min_ms.load());
+}
+
+uint64_t ImportImpl::connect_patience_locked() const
+{
+    uint64_t ns = timeout_ns(), most = node_.adaptive().max_ms.load() * kMsec;
+    for (unsigned i = 0; i < connects_unanswered_ && ns < most; i++) ns = 2 * ns < most ? 2 * ns : most;
+    return ns;
+}
+
 uint64_t ImportImpl::next_keepalive_locked() const
 {
-    if (ping_xid_) return last_heard_ns_ + timeout_ns();
-    return (last_heard_ns_ < last_sent_ns_ ? last_heard_ns_ : last_sent_ns_) + timeout_ns() / 4;
+    if (ping_xid_)
+        return (last_heard_ns_ > ping_sent_ns_ ? last_heard_ns_ : ping_sent_ns_) + ping_patience_locked();
+    uint64_t quiet = (last_heard_ns_ < last_sent_ns_ ? last_heard_ns_ : last_sent_ns_) + timeout_ns() / 4;
+    if (sent_.empty() || !node_.adaptive().adaptive()) return quiet;
+    uint64_t waiting = (last_heard_ns_ > outstanding_since_ns_ ? last_heard_ns_ : outstanding_since_ns_) + busy_ping_ns();
+    return waiting < quiet ? waiting : quiet;
+}
+
+// Nobody wakes the task because a request was sent: it looks often enough.
+uint64_t ImportImpl::next_look_locked() const
+{
+    uint64_t keepalive = next_keepalive_locked(), look = now_ns() + busy_ping_ns();
+    return keepalive < look ? keepalive : look;
 }
 
 // Pings when it is time, gives the peer up when it does not answer. Drops the lock while it sends.
@@ -257,6 +282,7 @@ void ImportImpl::keepalive(MutexLock& lock)
     if (lost_ || !connection_ || now_ns() < next_keepalive_locked()) return;
     if (ping_xid_) {
         Ref<Connection> silent = connection_;
+        given_up_after_ns_ = ping_patience_locked();
         lock.unlock();
         log_notice("%s: %s answers no ping, giving it up", name(), to_text(silent->peer()).c_str());
         silent->close();
@@ -268,7 +294,9 @@ void ImportImpl::keepalive(MutexLock& lock)
     last_sent_ns_ = now_ns();  // without memory: tried again after the same time
     if (!ping) return;
     (void)send_first(lock, *ping);
-    if (ping->track.state == Request::Track::State::kSent) ping_xid_ = ping->track.xid;
+    if (ping->track.state != Request::Track::State::kSent) return;
+    ping_xid_ = ping->track.xid;
+    ping_sent_ns_ = last_sent_ns_;
 }
 
 // ---- state

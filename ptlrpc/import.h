@@ -11,8 +11,9 @@
  *   any → CLOSED
  *
  * One task per import drives all of it (recovery.cc is a straight list of named steps); callers of call() only wait. Liveness: a
- * request never times out by itself while pings are answered; a peer that answers no ping for timeout_ms is given up and its
- * next NID is tried, round robin, with back-off from reconnect_min_ms to reconnect_max_ms.
+ * request never times out by itself while pings are answered; a peer that does not answer a ping in time (adaptive_timeout.h) is
+ * given up and its next NID is tried, round robin, with back-off from reconnect_min_ms to reconnect_max_ms. Pings are sent every
+ * timeout_ms / 4 when all is quiet, every at_min / 4 while an answer is waited for.
  *
  * Requirements: A2 A5 A7 A13 E3 S8 T7 T8 T9 R1.
  */
@@ -98,6 +99,7 @@ public:
     virtual void close() = 0;
     // Several lines of YAML as Lustre's "import" parameter prints.
     virtual void describe(class TextSink& out) const = 0;
+    virtual void describe_timeouts(class TextSink& out) const = 0;
 };
 
 }  // namespace lull

@@ -145,6 +145,82 @@ TEST(Import, SilentServerIsGivenUp)
     });
 }
 
+// All tasks that execute requests are in the hands of a slow disk (adaptive_timeout.h).
+TEST(Import, SlowServerIsNotTakenForDead)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.target->before = [](ServerRequest& r) {
+            if (r.opcode() != Opcode::kPing) kapi_sleep_ns(20 * kSec);
+            return false;
+        };
+        std::vector<sim::TaskHandle> tasks;
+        for (int i = 0; i < 40; i++)
+            tasks.push_back(c.client_host.spawn("io", [&c, i] {
+                auto read = make_ref<Call<MdsGetattrOp>>();
+                auto write = make_ref<Call<OstWriteOp>>();
+                Status s = i % 2 ? c.import->call(*read) : c.import->call(*write);
+                EXPECT_TRUE(s.ok()) << s.error();
+            }));
+        for (auto t : tasks) ASSERT_TRUE(c.world.run_to_end(t, c.world.now_ns() + 600 * kSec)) << c.world.report();
+        c.target->before = nullptr;
+        EXPECT_EQ(c.import->stats().reconnects, 0u);
+        EXPECT_EQ(c.import->stats().resends, 0u);
+        EXPECT_EQ(c.client.disconnected, 0);
+    });
+}
+
+// A Connect that takes long is waited for longer at each attempt.
+TEST(Import, SlowConnectSucceedsInTheEnd)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.target->connect_ns = 7 * kSec;  // timeout_ms is 2 s
+        c.on(c.client_host, [&] {
+            c.make_import(0, kConnectUpdateLock);
+            EXPECT_TRUE(c.import->connect(deadline_after_ms(40000), WaitMode::kKillable).ok());
+        });
+        c.target->connect_ns = 0;
+    });
+}
+
+TEST(Import, DeadServerIsNoticedSoon)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.client_node->adaptive().min_ms.store(400);
+        c.world.run_for(3 * kSec);
+        int status;
+        c.world.network().cut(c.server, c.client_host);
+        c.create_async("a", &status);
+        EXPECT_TRUE(c.until([&] { return c.import->state() != ImportState::kFull; }, 700));
+        c.world.network().heal_all();
+        EXPECT_TRUE(c.until([&] { return status == 0; }));
+    });
+}
+
+// A server that is only far away is given up at most twice.
+TEST(Import, PatienceIsLearned)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.world.network().set_delay(c.server, c.client_host, 300 * kMsec, 300 * kMsec);
+        c.client_node->adaptive().min_ms.store(200);
+        c.world.run_for(30 * kSec);
+        uint64_t reconnects = c.import->stats().reconnects;
+        EXPECT_GE(reconnects, 1u);
+        EXPECT_LE(reconnects, 2u);
+        c.world.run_for(30 * kSec);
+        EXPECT_EQ(c.import->stats().reconnects, reconnects);
+        c.client_node->adaptive().max_ms.store(0);  // not adaptive: timeout_ms
+        c.world.run_for(10 * kSec);
+        EXPECT_EQ(c.import->stats().reconnects, reconnects);
+    });
+}
+
 TEST(Import, ReplayAfterCrash)
 {
     for_seeds([](uint64_t seed) {
@@ -819,6 +895,12 @@ TEST(Node, Control)
         run(2, "nothing.*", &e);
         EXPECT_EQ(e, -kENOENT);
         EXPECT_EQ(run(4, "", &e), "  0 UP mdt lull-MDT0000 - 1\n  1 UP osc lull-OST0000-osc - 1\n");
+        EXPECT_EQ(run(1, "at_*", &e), "at_min\nat_max\nat_history\n");
+        EXPECT_EQ(run(2, "at_min", &e), "at_min=10\n");
+        EXPECT_EQ(run(3, "at_max=60", &e), "at_max\n");
+        EXPECT_EQ(node.adaptive().max_ms.load(), 60000u);
+        run(3, "at_min=0", &e);
+        EXPECT_EQ(e, -kERANGE);
         run(5, "no nid", &e);
         EXPECT_EQ(e, -kEINVAL);
         run(9, "", &e);

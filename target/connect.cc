@@ -250,9 +250,14 @@ void TargetImpl::evict_silent()
 {
     Vec<Ref<Export>> list;
     if (!exports_.list(&list).ok()) return;
-    uint64_t limit = evict_after_ms(node_) * kMsec, now = now_ns();
+    uint64_t limit = evict_after_ms(node_) * kMsec, began = now_ns();
+    { MutexLock members(members_mutex_); }  // who comes back waits here for a slow disk, unheard
+    uint64_t now = now_ns();
+    bool late = silent_checked_ns_ && began - silent_checked_ns_ > limit / 2;
+    if (late || now - began > limit / 6) silent_from_ns_ = now;  // it was we who were away: everybody may speak first
+    silent_checked_ns_ = now;
     for (Ref<Export>& exp : list) {
-        uint64_t heard = exp->last_heard_ns();
+        uint64_t heard = exp->last_heard_ns() > silent_from_ns_ ? exp->last_heard_ns() : silent_from_ns_;
         bool resumes_later = parked_.load() && TargetExport::of(*exp)->let_go.load();
         if (heard >= now || now - heard < limit || resumes_later) continue;
         evict(*exp, text_format<80>("nothing heard for %llu s", static_cast<unsigned long long>((now - heard) / kSec)).c_str());

@@ -175,6 +175,13 @@ struct TargetParams {
     }
     static Status kbytes_total(void* o, TextSink& out) { return space(o, out, false); }
     static Status kbytes_free(void* o, TextSink& out) { return space(o, out, true); }
+    static Status timeouts(void* o, TextSink& out)
+    {
+        Alive alive(of(o));
+        TRY(alive.status());
+        of(o).ldlm_->describe_timeouts(out);
+        return out.status();
+    }
     static Status clean_start(void* o, TextSink& out)
     {
         out.printf("%d start_ms %llu\n", of(o).decision_.kind == StartKind::kResume, ms(of(o).start_took_ns_));
@@ -235,6 +242,7 @@ constexpr Param kTargetParams[] = {
     {"controlled_shutdown_hard_ms", P::hard, P::set_hard},
     {"kbytestotal", P::kbytes_total, nullptr},
     {"kbytesfree", P::kbytes_free, nullptr},
+    {"timeouts", P::timeouts, nullptr},
     {"clean_start", P::clean_start, nullptr},
 };
 

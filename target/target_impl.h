@@ -212,6 +212,7 @@ private:
     Owned<Shutdown> shutdown_;
 
     Mutex members_mutex_{LockRank::kShutdown};
+    uint64_t silent_checked_ns_ = 0, silent_from_ns_ = 0;  // of the evictor's task alone
     UseCount running_, alive_;
     HoldingPen frozen_, window_;
     std::atomic<bool> refuse_new_{true}, refuse_all_{true}, parked_{false}, halted_{false}, halting_{false};

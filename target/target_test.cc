@@ -360,6 +360,31 @@ TEST(Target, SilentClientIsEvicted)
     l.finish();
 }
 
+// One client's record takes the disk for longer than anybody may be silent; another one, who comes back meanwhile, waits behind it.
+TEST(Target, SlowDiskEvictsNobody)
+{
+    for_seeds([](uint64_t seed) {
+        TinyLab l(seed);
+        ASSERT_TRUE(l.start(l.a).ok());
+        TinyClient& c = l.mount();
+        l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("x", 1).ok()); });
+        l.disk.set_slow_ns(15 * kSec, 15 * kSec);
+        sim::Host& host = l.world.host("late");
+        TinyClient d;
+        auto* mounting = host.spawn("mount", [&] { EXPECT_TRUE(d.start(host.net(), "late", {l.a.address(), l.b.address()}).ok()); });
+        l.world.run_for(kSec);
+        l.world.network().reset_connections(l.a, l.host_of(c));
+        EXPECT_TRUE(l.until([&] { return sim::World::finished(mounting); }));
+        l.world.run_for(10 * kSec);
+        l.disk.set_slow_ns(0, 500000);
+        EXPECT_TRUE(l.until([&] { return c.import->state() == ImportState::kFull; }));
+        EXPECT_EQ(c.evicted, 0u);
+        l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("y", 2).ok()); });
+        l.on(host, [&] { d.stop(); });
+        l.finish();
+    });
+}
+
 TEST(Target, VersionCheck)
 {
     TinyLab l(1);

@@ -36,6 +36,8 @@ Status show_timeouts(void* object, TextSink& out)
     return out.status();
 }
 
+Status store_recover(void* object, Str value) { return recover_as_told(self(object).import(), value); }
+
 Status show_active_lock(void* object, TextSink& out)
 {
     ActiveLock& active = self(object).active_lock();

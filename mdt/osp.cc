@@ -19,9 +19,11 @@ Status show_timeouts(void* object, TextSink& out)
     static_cast<Osp*>(object)->import().describe_timeouts(out);
     return out.status();
 }
+Status store_recover(void* object, Str value) { return recover_as_told(static_cast<Osp*>(object)->import(), value); }
 constexpr Param kParams[] = {
     {"import", show_import, nullptr},
     {"timeouts", show_timeouts, nullptr},
+    {"import_recover", nullptr, store_recover},
 };
 
 }  // namespace

@@ -137,15 +137,46 @@ void ImportImpl::expect_restart()
 
 Status ImportImpl::recover_now(Nid nid, uint64_t deadline_ns)
 {
+    Ref<Connection> other;
     MutexLock lock(lock_);
+    if (closing_) return -kESHUTDOWN;
+    bool known = nid.is_zero();
+    for (const Nid& n : options_.nids) known = known || n == nid;
+    if (!known) return -kEINVAL;
     uint64_t before = full_count_;
-    preferred_nid_ = nid;
-    reconnect_wanted_ = true;
-    task_wake_.wake_all();
+    go_to_locked(nid, &other);
+    if (other) {
+        lock.unlock();
+        other->close();
+        lock.relock();
+    }
     TRY(changed_.wait_until(
         lock, [&] { return full_count_ > before || closing_; }, deadline_ns,
         WaitMode::kInterruptible));
-    return full_count_ > before ? kOk : Status(-kESHUTDOWN);
+    if (full_count_ == before) return -kESHUTDOWN;
+    return nid.is_zero() || current_nid_ == nid ? kOk : Status(-kENODEV);
+}
+
+// The next connection is tried at once and there. other: one that is being asked to connect at another node, to be closed.
+void ImportImpl::go_to_locked(Nid nid, Ref<Connection>* other)
+{
+    preferred_nid_ = nid;
+    reconnect_wanted_ = true;
+    backoff_ms_ = kReconnectMinMs;
+    if (state_ == ImportState::kConnecting && connection_ && !nid.is_zero() && !(current_nid_ == nid)) *other = connection_;
+    task_wake_.wake_all();
+}
+
+Status recover_as_told(Import& import, Str value)
+{
+    Nid nid;
+    uint64_t seconds = kRecoverSeconds;
+    size_t space = value.find(' ');
+    Str where = value.substr(0, space);
+    if (space != SIZE_MAX) seconds = TRY(parse_u64(value.substr(space + 1)));
+    if (seconds == 0 || seconds > kRecoverSecondsMax) return -kERANGE;
+    if (!where.empty() && !(where == Str("1"))) nid = TRY(parse_nid(where));
+    return import.recover_now(nid, deadline_after_ms(seconds * 1000));
 }
 
 // ---- the task

@@ -92,7 +92,8 @@ public:
     virtual void resume() = 0;
     // After the withheld reply of the active lock's cancel: the server halts; drop the connection attempts' back-off and expect a new instance.
     virtual void expect_restart() = 0;
-    // Connect now, to nid first when it is not zero; returns when FULL again (R1).
+    // Connect now, to nid first when it is not zero; returns when FULL again (R1). -EINVAL: the target is not known to run there;
+    // -ENODEV: FULL, but at another node; -ETIMEDOUT, -ERESTARTSYS, -ESHUTDOWN.
     virtual Status recover_now(Nid nid, uint64_t deadline_ns) = 0;
     virtual Status wait_full(uint64_t deadline_ns, WaitMode mode) = 0;
     // Disconnects politely (when connected) and ends the task; pending calls fail -ESHUTDOWN.
@@ -101,5 +102,9 @@ public:
     virtual void describe(class TextSink& out) const = 0;
     virtual void describe_timeouts(class TextSink& out) const = 0;
 };
+
+// What the parameter import_recover stores: "[NID] [SECONDS]" (R1). "1" is no NID.
+inline constexpr uint64_t kRecoverSeconds = 60, kRecoverSecondsMax = 3600;
+Status recover_as_told(Import& import, Str value);
 
 }  // namespace lull

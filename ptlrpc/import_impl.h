@@ -102,6 +102,7 @@ struct ImportImpl final : Import, ConnectionSink {
     void back_off(Status why);
     void set_state_locked(ImportState next);
     void wake_all_locked();
+    void go_to_locked(Nid nid, Ref<Connection>* other);
     bool is_own_task() const { return own_task_ == kapi_task_self(); }
     uint64_t timeout_ns() const { return node_.options().timeout_ms * kMsec; }
     uint64_t busy_ping_ns() const { return node_.adaptive().min_ms.load() * kMsec / 4; }

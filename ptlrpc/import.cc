@@ -167,6 +167,22 @@ void ImportImpl::go_to_locked(Nid nid, Ref<Connection>* other)
     task_wake_.wake_all();
 }
 
+void ImportImpl::target_is_at(Nid nid, uint64_t instance)
+{
+    Ref<Connection> other;
+    {
+        MutexLock lock(lock_);
+        bool there = connection_ && !lost_ && state_ != ImportState::kConnecting;
+        if (closing_ || nid.is_zero() || instance < instance_ || (instance == instance_ && there)) return;
+        bool asking_there = state_ == ImportState::kConnecting && current_nid_ == nid;
+        go_to_locked(nid, &other);
+        if (connection_ && !asking_there) other = connection_;  // to a former instance
+        log_info("%s: instance %llu has started at %s, says the MGS", name(), static_cast<unsigned long long>(instance),
+                 to_text(nid).c_str());
+    }
+    if (other) other->close();
+}
+
 Status recover_as_told(Import& import, Str value)
 {
     Nid nid;
@@ -271,7 +287,6 @@ void ImportImpl::back_off(Status why)
     uint64_t limit = now_ns() < expect_restart_until_ns_ ? kReconnectExpectedMs : kReconnectMaxMs;
     uint64_t ms = backoff_ms_ < limit ? backoff_ms_ : limit;
     backoff_ms_ = longer_backoff(ms, kReconnectMaxMs);
-    reconnect_wanted_ = false;
     (void)task_wake_.wait_until(
         lock, [&] { return closing_ || reconnect_wanted_; }, deadline_after_ms(ms));
 }

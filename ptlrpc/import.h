@@ -15,7 +15,7 @@
  * given up and its next NID is tried, round robin, with back-off from reconnect_min_ms to reconnect_max_ms. Pings are sent every
  * timeout_ms / 4 when all is quiet, every at_min / 4 while an answer is waited for.
  *
- * Requirements: A2 A5 A7 A13 E3 S8 T7 T8 T9 R1.
+ * Requirements: A2 A5 A7 A13 E3 S8 T7 T8 T9 R1 R5.
  */
 #pragma once
 #include "include/lull/ops_connect.h"
@@ -95,6 +95,9 @@ public:
     // Connect now, to nid first when it is not zero; returns when FULL again (R1). -EINVAL: the target is not known to run there;
     // -ENODEV: FULL, but at another node; -ETIMEDOUT, -ERESTARTSYS, -ESHUTDOWN.
     virtual Status recover_now(Nid nid, uint64_t deadline_ns) = 0;
+    // The MGS says that the target has started there (R5): unless we are connected to that instance or a later one, look there at
+    // once. Only a hint: without one, or with a wrong one, the target is looked for as ever.
+    virtual void target_is_at(Nid nid, uint64_t instance) = 0;
     virtual Status wait_full(uint64_t deadline_ns, WaitMode mode) = 0;
     // Disconnects politely (when connected) and ends the task; pending calls fail -ESHUTDOWN.
     virtual void close() = 0;

@@ -85,6 +85,7 @@ struct ImportImpl final : Import, ConnectionSink {
     void resume() override;
     void expect_restart() override;
     Status recover_now(Nid nid, uint64_t deadline_ns) override;
+    void target_is_at(Nid nid, uint64_t instance) override;
     Status wait_full(uint64_t deadline_ns, WaitMode mode) override;
     void close() override;
     void describe(TextSink& out) const override;

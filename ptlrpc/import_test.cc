@@ -575,6 +575,63 @@ TEST(Import, FailoverAndRecoverNow)
     });
 }
 
+// R1 as an administrator does it: success only when FULL again, where it was told to look.
+TEST(Import, RecoverAsTold)
+{
+    Cluster c(5);
+    c.mount();
+    std::string here = to_text(Nid{c.server.address()}).c_str(), there = to_text(Nid{c.server2.address()}).c_str();
+    auto tell = [&](const std::string& text) { return recover_as_told(*c.import, Str(text.data(), text.size())).error(); };
+    c.on(c.client_host, [&] {
+        EXPECT_EQ(tell("1"), 0);
+        EXPECT_EQ(tell(here + " 5"), 0);
+        EXPECT_EQ(c.import->stats().reconnects, 2u);
+        EXPECT_EQ(tell("10.99.0.1@tcp"), -kEINVAL);
+        EXPECT_EQ(tell("nonsense"), -kEINVAL);
+        EXPECT_EQ(tell("1 0"), -kERANGE);
+        EXPECT_EQ(tell(there), -kENODEV);  // FULL again, but it does not run there
+        EXPECT_EQ(c.import->state(), ImportState::kFull);
+    });
+    c.crash_server();
+    int status = 1;
+    auto task = c.client_host.spawn("lctl", [&] { status = tell("1 600"); });
+    c.on(c.client_host, [&] { EXPECT_EQ(tell("1 3"), -kETIMEDOUT); });
+    c.world.signal(task, false);
+    EXPECT_TRUE(c.until([&] { return status == -kERESTARTSYS; }));
+    c.start_server(c.server2);
+    c.on(c.client_host, [&] { EXPECT_EQ(tell(there), 0); });
+}
+
+// R5: a takeover is noticed without any timeout; old news and wrong ones do no harm.
+TEST(Import, GoesWhereTheTargetHasStarted)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        uint64_t before = c.import->instance();
+        c.on(c.client_host, [&] {
+            EXPECT_TRUE(c.create("a").ok());
+            c.import->target_is_at(Nid{c.server.address()}, before);
+            c.import->target_is_at(Nid{c.server2.address()}, before - 1);
+            c.import->target_is_at(Nid{}, before + 1);
+        });
+        c.world.run_for(kSec);
+        EXPECT_EQ(c.import->stats().reconnects, 0u);
+        c.world.network().cut(c.server, c.client_host);  // nothing says that it is dead
+        c.crash_server();
+        c.start_server(c.server2);
+        uint64_t began = c.world.now_ns();
+        c.on(c.client_host, [&] { c.import->target_is_at(Nid{c.server2.address()}, before + 1); });
+        EXPECT_TRUE(c.until_full_again(1));
+        EXPECT_LT(c.world.now_ns() - began, 100 * kMsec);
+        c.world.network().heal_all();
+        c.on(c.client_host, [&] { c.import->target_is_at(Nid{c.server.address()}, before + 9); });  // wrong
+        EXPECT_TRUE(c.until_full_again(2));
+        c.on(c.client_host, [&] { EXPECT_TRUE(c.create("b").ok()); });
+        EXPECT_EQ(c.client.evicted, 0);
+    });
+}
+
 TEST(Import, CallbacksArrive)
 {
     for_seeds([](uint64_t seed) {

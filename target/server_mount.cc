@@ -70,7 +70,7 @@ Status ServerMount::register_targets(Store& store, Text<200>* why)
 {
     for (Owned<TargetImpl>& t : targets_) {
         if (t->identity().kind == TargetKind::kMgs) continue;
-        Owned<Registrar> r = make<Registrar>(node_, store, t->identity());
+        Owned<Registrar> r = make<Registrar>(node_, store, t->identity(), t->instance());
         if (!r) return -kENOMEM;
         TRY(registrars_.push_back(std::move(r)));
         TRY(registrars_.back()->start(why));

@@ -320,6 +320,7 @@ TEST(Target, RecoveryWindowWithADeadClient)
         TinyClient &c = l.mount(), &d = l.mount();
         l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("x", 1).ok()); });
         l.on(l.host_of(d), [&] { EXPECT_TRUE(d.create("y", 2).ok()); });
+        std::string lost = str(d.import->options().client_uuid);
         l.drop(d);
         l.crash_server();
         ASSERT_TRUE(l.start(l.a).ok());
@@ -327,7 +328,7 @@ TEST(Target, RecoveryWindowWithADeadClient)
         EXPECT_EQ(l.set_param("controlled_shutdown", "1"), -kEBUSY);
         l.world.run_for(5 * kSec);
         EXPECT_NE(l.param("recovery_status").find("connected_clients: 1/2"), std::string::npos) << l.param("recovery_status");
-        EXPECT_NE(l.param("recovery_status").find("missing: " + str(d.import->options().client_uuid) + " (c1)"), std::string::npos);
+        EXPECT_NE(l.param("recovery_status").find("missing: " + lost + " (c1)"), std::string::npos);
         bool by_hand = seed % 2;
         if (by_hand) { EXPECT_EQ(l.set_param("abort_recov", "1"), 0); }
         l.on(l.host_of(c), [&] { EXPECT_TRUE(c.stat("x").ok()); });
@@ -340,7 +341,7 @@ TEST(Target, RecoveryWindowWithADeadClient)
         }
         EXPECT_EQ(c.evicted, 0u);
         EXPECT_NE(l.param("recovery_status").find("status: COMPLETE"), std::string::npos);
-        EXPECT_NE(l.param("recovery_status").find("evicted: " + str(d.import->options().client_uuid)), std::string::npos);
+        EXPECT_NE(l.param("recovery_status").find("evicted: " + lost), std::string::npos);
         EXPECT_FALSE(l.server->target->recovering());
         l.finish();
     });

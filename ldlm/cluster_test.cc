@@ -306,6 +306,49 @@ TEST(LdlmCluster, ProgressPostponesEviction)
         4);
 }
 
+// The holder's data is in the hands of a slow server.
+TEST(LdlmCluster, SlowServerEvictsNobody)
+{
+    for_seeds(
+        [](uint64_t seed) {
+            LockCluster c(seed, {.callback_timeout_ms = 3000});
+            c.mount();
+            c.mount();
+            c.on(*c.hosts[0], [&] { EXPECT_TRUE(c.peer(0).add(kA, 7).ok()); });
+            c.peer(0).flush_ns = 21 * kSec;
+            c.target->sync_ns = 20 * kSec;
+            c.spawn(0, [&] {
+                auto sync = make_ref<Call<OstSyncOp>>();
+                EXPECT_TRUE(c.peer(0).import->call(*sync).ok());
+            });
+            c.on(*c.hosts[1], [&] { EXPECT_EQ(c.peer(1).add(kA, 1).value(), 8); });
+            EXPECT_TRUE(c.target->evicted.empty());
+            c.world.run_for(2 * kSec);
+        },
+        4);
+}
+
+TEST(LdlmCluster, CallbackTimeIsLearned)
+{
+    for_seeds([](uint64_t seed) {
+        LockCluster c(seed, {.callback_timeout_ms = 3000});
+        c.mount();
+        c.mount();
+        c.on(*c.hosts[0], [&] { EXPECT_TRUE(c.peer(0).add(kA, 7).ok()); });
+        for (uint64_t ms : {2500u, 4500u, 8000u}) {
+            c.peer(0).flush_ns = ms * kMsec;
+            c.on(*c.hosts[1], [&] { EXPECT_TRUE(c.peer(1).add(kA, 1).ok()); });
+            c.on(*c.hosts[0], [&] { EXPECT_TRUE(c.peer(0).add(kA, 1).ok()); });
+        }
+        EXPECT_TRUE(c.target->evicted.empty());
+        c.peer(0).deaf = true;  // and still somebody who never answers is evicted
+        uint64_t began = c.world.now_ns();
+        c.on(*c.hosts[1], [&] { EXPECT_TRUE(c.peer(1).add(kA, 1).ok()); });
+        EXPECT_LT(c.world.now_ns() - began, 20 * kSec);
+        EXPECT_EQ(c.target->evicted, std::vector<std::string>{"client0"});
+    });
+}
+
 TEST(LdlmCluster, ReconnectPostsBlAstAgain)
 {
     for_seeds([](uint64_t seed) {

@@ -85,7 +85,9 @@ public:
         case Opcode::kActiveEnqueue: return ldlm->handle_enqueue(std::move(request));
         case Opcode::kLdlmCancel: cancels++; return ldlm->handle_cancel(std::move(request));
         case Opcode::kDisconnect: drop(*request->exp); return request->reply(empty);
-        case Opcode::kOstSync: ldlm->note_progress(*request->exp); return request->reply(empty);
+        case Opcode::kOstSync:
+            if (sync_ns) kapi_sleep_ns(sync_ns);
+            ldlm->note_progress(*request->exp); return request->reply(empty);
         case Opcode::kReplayDone:
             replayed.push_back(request);
             if (replayed.size() < recovery) return;
@@ -161,6 +163,7 @@ public:
 
     const uint64_t instance;
     size_t recovery = 0;  // so many clients are waited for
+    uint64_t sync_ns = 0;  // how long a sync takes the server
     bool park = false, withhold = false, lvb_fails = false;
     uint64_t intent_ns = 0;
     unsigned enqueues = 0, cancels = 0, intents = 0;

@@ -4,8 +4,9 @@
  * target takes local locks for its own operations. A request that conflicts makes the server post one BlAst to each
  * holder; the holder's cancel (or its eviction) lets the waiters, first come first served, be granted again.
  *
- * A holder that neither cancels nor makes progress (note_progress: bulk writes, cancels) for callback_timeout_ms after its BlAst is
- * evicted through the owner (S12); holders of the active server lock are left to the controlled shutdown, which has
+ * A holder that neither cancels nor makes progress (note_progress: bulk writes, cancels) in time after its BlAst is
+ * evicted through the owner (S12). In time: twice what the slowest of late needed, not below callback_timeout_ms (adaptive_timeout.h);
+ * the clock stands still while the server owes the holder an answer (Export::idle_since_ns): a slow disk evicts nobody. Holders of the active server lock are left to the controlled shutdown, which has
  * deadlines of its own. A client has at most one active lock: enqueued again, it is answered from the one it has. Locks of one export never conflict with a local lock taken on its behalf: the client
  * updates its own cache from the reply of its own operation.
  *
@@ -40,7 +41,7 @@ protected:
 };
 
 struct LdlmServerOptions {
-    uint32_t callback_timeout_ms = 30000;
+    uint32_t callback_timeout_ms = 0;  // the least; 0: the node's ldlm_enqueue_min
 };
 
 class LdlmServer;
@@ -98,6 +99,7 @@ public:
     virtual void drop_export(Export& exp) = 0;             // evicted or disconnected: all its locks and waiting requests
     virtual size_t export_locks(const Export& exp) const = 0;
     virtual LdlmServerCounts counts() const = 0;
+    virtual void describe_timeouts(class TextSink& out) const = 0;
     // No new locks; every waiter is answered -kERetryLater… and all locks are dropped. Before destruction.
     virtual void shutdown() = 0;
 

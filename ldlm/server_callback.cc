@@ -21,6 +21,23 @@ void LdlmServerImpl::callback_task()
     }
 }
 
+uint64_t LdlmServerImpl::patience_locked(S& s) const
+{
+    const AtTunables& at = node.adaptive();
+    uint64_t least_ms = options.callback_timeout_ms ? options.callback_timeout_ms : at.ldlm_min_ms.load();
+    return s.callback_time.patience_ns(now_ns(), at, least_ms);
+}
+
+void LdlmServerImpl::describe_timeouts(TextSink& out) const
+{
+    auto s = const_cast<LdlmServerImpl*>(this)->state.lock();
+    using ull = unsigned long long;
+    out.printf("lock_callback_ms: last %llu worst %llu\nlock_callback_patience_ms: %llu\n",
+               static_cast<ull>(s->callback_time.last_ns() / kMsec),
+               static_cast<ull>(s->callback_time.worst_ns(now_ns(), node.adaptive()) / kMsec),
+               static_cast<ull>(patience_locked(*s) / kMsec));
+}
+
 uint64_t LdlmServerImpl::next_event_locked(const S& s) const
 {
     return s.deadlines.empty() ? kForever : s.deadlines.begin()->deadline_ns;
@@ -34,7 +51,7 @@ Ref<ServerLock> LdlmServerImpl::next_ast_locked(S& s)
     lock.told_ns = now_ns();
     if (lock.deadline_hook.is_linked()) s.deadlines.erase(s.deadlines.iterator_to(lock));
     if (!lock.resource->is_active_lock()) {
-        lock.deadline_ns = lock.told_ns + options.callback_timeout_ms * kMsec;
+        lock.deadline_ns = lock.told_ns + patience_locked(s);
         s.deadlines.insert(lock);
     }
     return Ref<ServerLock>(&lock);
@@ -66,10 +83,12 @@ bool LdlmServerImpl::evict_late()
             return false;
         ServerLock& lock = *s->deadlines.begin();
         uint64_t since = locks_of(*lock.exp)->progress_ns;
+        uint64_t idle_since = lock.exp->idle_since_ns(), patience = patience_locked(*s);
         if (since < lock.told_ns) since = lock.told_ns;
-        bool silent = since + options.callback_timeout_ms * kMsec <= now;
+        if (since < idle_since) since = idle_since;
+        bool silent = since + patience <= now;
         s->deadlines.erase(s->deadlines.begin());
-        lock.deadline_ns = (silent ? now : since) + options.callback_timeout_ms * kMsec;
+        lock.deadline_ns = (silent ? now : since) + patience;
         s->deadlines.insert(lock);
         if (silent) late = lock.exp;
     }

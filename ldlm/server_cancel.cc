@@ -33,6 +33,7 @@ bool LdlmServerImpl::cancel_locked(S& s, Export& exp, uint64_t handle, Outbox& o
     ResourceId id = lock.resource->id;
     bool active = lock.resource->is_active_lock();
     if (active) mine->cancelled_active_handle = handle;
+    else if (lock.told_ns) s.callback_time.add(now_ns() - lock.told_ns, now_ns(), node.adaptive());
     drop_locked(s, lock, kOk, out);
     process_waiters_locked(s, id, out);
     return active;

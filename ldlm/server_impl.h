@@ -42,6 +42,7 @@ struct LdlmServerState {
     List<ServerLock, &ServerLock::waiting_hook> waiting;
     List<ServerLock, &ServerLock::ast_hook> asts;
     uint64_t next_handle = 0;
+    AtEstimate callback_time;   // from the blocking AST to the cancel
     size_t granted = 0;
     size_t busy = 0;            // own locks, and works under way: the namespace outlives them
     Ref<ServerLock> exclusive;  // EX on the active lock
@@ -73,6 +74,7 @@ struct LdlmServerImpl final : LdlmServer {
     void drop_export(Export& exp) override;
     size_t export_locks(const Export& exp) const override;
     LdlmServerCounts counts() const override;
+    void describe_timeouts(TextSink& out) const override;
     void shutdown() override;
 
     // server.cc: the tables
@@ -129,6 +131,7 @@ struct LdlmServerImpl final : LdlmServer {
     Ref<ServerLock> next_ast_locked(S& s);
     void tell(Ref<ServerLock> lock);
     bool evict_late();  // false: nobody is late
+    uint64_t patience_locked(S& s) const;
     uint64_t next_event_locked(const S& s) const;
 
     Node& node;

@@ -32,6 +32,7 @@ Status Mount::init(Str source, Str options, WhyText* why)
     TRY(parse_mount_options(options, &options_, why));
     uuid_ = node_.make_uuid();
     id_ = text_format<16>("%08x", static_cast<unsigned>(kapi_random_u64()));
+    TRY(make_mgc());
     Config config = TRY(fetch_config(why));
     for (const TargetConfig& target : config->reply.targets) {
         if (target.kind == static_cast<uint8_t>(TargetKind::kMdt) && target.index == 0) TRY(add_mdt(target));
@@ -41,6 +42,7 @@ Status Mount::init(Str source, Str options, WhyText* why)
         *why = text_format<255>("no MDT of file system %s has registered at the MGS yet", source_.fsname.c_str());
         return -kENODEV;
     }
+    targets_known_.store(true);
     uint64_t deadline = deadline_after_ms(options_.timeout_ms);
     TRY(connect(*mdc_, deadline, why));
     for (auto& osc : oscs_)
@@ -127,7 +129,7 @@ Status Mount::refresh_config()
     return kOk;
 }
 
-Result<Mount::Config> Mount::fetch_config(WhyText* why)
+Status Mount::make_mgc()
 {
     ImportOptions options;
     options.target = "MGS";
@@ -135,13 +137,28 @@ Result<Mount::Config> Mount::fetch_config(WhyText* why)
     options.connect_flags = kConnectLight;
     options.gate_closed_for = 0;
     TRY(options.nids.assign(source_.mgs_nids.data(), source_.mgs_nids.size()));
+    mgc_ = TRY(Mgc::create(node_, std::move(options), source_.fsname, *this));
+    return kOk;
+}
+
+Result<Mount::Config> Mount::fetch_config(WhyText* why)
+{
     auto call = make_ref<Call<MgsConfigOp>>();
     if (!call) return -kENOMEM;
-    Ref<Import> mgc = TRY(Import::create(node_, std::move(options), nullptr));
-    Status s = ask_mgs(*mgc, *call, why);
-    mgc->close();
-    if (!s.ok()) return s;
+    TRY(ask_mgs(mgc_->import(), *call, why));
     return call;
+}
+
+// A target has started (R5).
+void Mount::on_target_at(const TargetPlace& place)
+{
+    if (!targets_known_.load()) return;
+    auto tell = [&](Import& import) {
+        if (import.options().target == place.name.str()) import.target_is_at(Nid{place.nid}, place.instance);
+    };
+    tell(mdc_->import());
+    for (auto& osc : oscs_)
+        if (osc.load()) tell(osc.load()->import());
 }
 
 Status Mount::ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why)
@@ -151,7 +168,9 @@ Status Mount::ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why)
         if (!nids.empty()) (void)nids.append(":");
         (void)nids.append(to_text(nid));
     }
-    Status s = mgc.connect(deadline_after_ms(kMgsTimeoutMs), WaitMode::kInterruptible);
+    uint64_t deadline = deadline_after_ms(kMgsTimeoutMs);
+    Status s = mgc.connect(deadline, WaitMode::kInterruptible);
+    if (s.ok()) s = mgc.wait_full(deadline, WaitMode::kInterruptible);
     if (s.is(kERESTARTSYS)) return s;
     if (!s.ok()) {
         *why = text_format<255>("no MGS answers at %s (error %d)", nids.c_str(), s.error());
@@ -172,6 +191,7 @@ void Mount::close()
         node_.remove_device(*device_);
         device_.reset();
     }
+    if (mgc_) mgc_->close();
     if (mdc_) mdc_->close();
     closer_.reset();  // what it was waiting for has failed
     for (auto& osc : oscs_)
@@ -183,6 +203,7 @@ void Mount::close()
 void Mount::abort()
 {
     if (aborted_.exchange(true)) return;
+    if (mgc_) mgc_->import().close();
     if (mdc_) mdc_->import().close();
     for (auto& osc : oscs_)
         if (osc.load()) osc.load()->import().close();

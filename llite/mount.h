@@ -9,6 +9,7 @@
 #include "include/lull/ops_mgs.h"
 #include "llite/closer.h"
 #include "llite/inode.h"
+#include "llite/mgc.h"
 #include "llite/mount_source.h"
 #include "mdc/mdc.h"
 #include "osc/osc.h"
@@ -20,7 +21,7 @@ struct MountStats {
     std::atomic<uint64_t> locks_lost{0}, evictions{0};
 };
 
-class Mount final : public MdcOwner, public OscOwner {
+class Mount final : public MdcOwner, public OscOwner, MgcOwner {
 public:
     static constexpr uint32_t kOstsMax = 256;
     static constexpr uint64_t kMgsTimeoutMs = 20000;  // an MGS that nobody answers for
@@ -70,6 +71,8 @@ private:
     Status init(Str source, Str options, WhyText* why);
     Result<Config> fetch_config(WhyText* why);
     Status ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why);
+    Status make_mgc();
+    void on_target_at(const TargetPlace& place) override;
     Result<ImportOptions> import_options(const TargetConfig& target);
     Status add_mdt(const TargetConfig& target);
     Status add_ost(const TargetConfig& target);
@@ -95,6 +98,7 @@ private:
     MountOptions options_;
     UuidText uuid_;
     Text<16> id_;
+    Owned<Mgc> mgc_;
     Owned<Mdc> mdc_;
     Owned<Closer> closer_;
     std::atomic<Osc*> oscs_[kOstsMax] = {};  // owned; only ever added while mounted
@@ -102,7 +106,7 @@ private:
     Owned<Device> device_;
     Guarded<Tables> tables_;
     std::atomic<uint64_t> epoch_{0}, changes_{0}, mdt_generation_{0};
-    std::atomic<bool> aborted_{false};
+    std::atomic<bool> aborted_{false}, targets_known_{false};  // known: mdc_ does not change any more
 };
 
 }  // namespace lull

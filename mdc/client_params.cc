@@ -30,6 +30,14 @@ Status show_state(void* object, TextSink& out)
     return out.status();
 }
 
+Status show_timeouts(void* object, TextSink& out)
+{
+    self(object).import().describe_timeouts(out);
+    return out.status();
+}
+
+Status store_recover(void* object, Str value) { return recover_as_told(self(object).import(), value); }
+
 Status show_active_lock(void* object, TextSink& out)
 {
     ActiveLock& active = self(object).active_lock();

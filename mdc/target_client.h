@@ -69,6 +69,8 @@ private:
 namespace target_client_params {
 Status show_import(void* object, TextSink& out);
 Status show_state(void* object, TextSink& out);
+Status show_timeouts(void* object, TextSink& out);
+Status store_recover(void* object, Str value);
 Status show_active_lock(void* object, TextSink& out);
 Status show_gate(void* object, TextSink& out);
 Status store_gate(void* object, Str value);
@@ -83,6 +85,8 @@ extern const Param kNamespaceParams[2];
     {"active_lock", target_client_params::show_active_lock, nullptr},                                                  \
     {"gate", target_client_params::show_gate, target_client_params::store_gate},                                       \
     {"barrier", target_client_params::show_barrier, target_client_params::store_barrier},                              \
+    {"timeouts", target_client_params::show_timeouts, nullptr},                                                        \
+    {"import_recover", nullptr, target_client_params::store_recover},                                                  \
     {"ldlm", target_client_params::show_ldlm, nullptr}, {"stats", target_client_params::show_stats, nullptr}
 
 }  // namespace lull

@@ -368,6 +368,52 @@ TEST(Mdt, DestroysAcrossCrashes)
     }
 }
 
+// The MDT is one client of its OSTs over all its lives: they neither evict the former one nor wait for it (R2).
+TEST(Mdt, OstKnowsTheNextLifeOfTheMdt)
+{
+    for (bool mdt_first : {true, false})
+        for (bool ost_too : {true, false}) {
+            SCOPED_TRACE(testing::Message() << "MDT first " << mdt_first << ", OST too " << ost_too);
+            MdtCluster cluster(21 + mdt_first, 1);
+            TestClient& c = cluster.client();
+            c.on([&] {
+                Ref<Call<MdsOpenOp>> o;
+                ASSERT_TRUE(c.open(kRootFid, "f", kOpenCreate | kOpenWrite, &o).ok());
+                ASSERT_TRUE(c.write(0, o->reply.object.layout.objects[0].fid, 0, "hello").ok());
+                ASSERT_TRUE(c.close(o).ok());
+            });
+            TestServer& ost = *cluster.oss[0];
+            cluster.mds.crash();
+            if (ost_too) ost.crash();
+            uint64_t before = cluster.world.now_ns();
+            if (mdt_first) cluster.mds.start();
+            if (ost_too) ost.start();
+            if (!mdt_first) cluster.mds.start();
+            auto full = [&] {
+                std::string mine, theirs;
+                bool ok = false;
+                cluster.mds.on([&] { ok = cluster.mds.param("osp.*.import", &mine).ok(); });
+                ost.on([&] { ok = ok && ost.param("obdfilter.*.exports", &theirs).ok(); });
+                return ok && mine.find("state: FULL") != std::string::npos && theirs.find("lull-MDT0000 ") != std::string::npos;
+            };
+            for (int i = 0; i < 100 && !full(); i++) cluster.world.run_for(100 * kMsec);
+            EXPECT_TRUE(full());
+            EXPECT_LT(cluster.world.now_ns() - before, 10 * kSec);
+            std::string status;
+            ost.on([&] { ASSERT_TRUE(ost.param("obdfilter.*.recovery_status", &status).ok()); });
+            if (ost_too) {
+                EXPECT_NE(std::string::npos, status.find("completed_clients: 1/2")) << status;
+                EXPECT_NE(std::string::npos, status.find("left_clients: 1")) << status;
+                EXPECT_NE(std::string::npos, status.find("evicted_clients: 0")) << status;
+            }
+            c.on([&] {
+                ASSERT_TRUE(c.unlink(kRootFid, "f").ok());
+                EXPECT_EQ(0, c.mdt.evictions + c.osts[0]->evictions);
+            });
+            EXPECT_LT(cluster.world.now_ns() - before, 15 * kSec);
+        }
+}
+
 // Without memory an operation fails; the server stays whole.
 TEST(Mdt, NoMemory)
 {

@@ -14,8 +14,16 @@ Status show_import(void* object, TextSink& out)
     static_cast<Osp*>(object)->describe(out);
     return out.status();
 }
+Status show_timeouts(void* object, TextSink& out)
+{
+    static_cast<Osp*>(object)->import().describe_timeouts(out);
+    return out.status();
+}
+Status store_recover(void* object, Str value) { return recover_as_told(static_cast<Osp*>(object)->import(), value); }
 constexpr Param kParams[] = {
     {"import", show_import, nullptr},
+    {"timeouts", show_timeouts, nullptr},
+    {"import_recover", nullptr, store_recover},
 };
 
 }  // namespace
@@ -36,7 +44,7 @@ Status Osp::start(Node& node, const TargetConfig& ost, Str mdt_name)
     node_ = &node;
     ImportOptions options;
     options.target = ost.name;
-    options.client_uuid = node.make_uuid();
+    TRY(options.client_uuid.assign(mdt_name));
     options.connect_flags = kConnectMds | kConnectUpdateLock;
     TRY(parse_nids(ost.nids, &options.nids));
     import_ = TRY(Import::create(node, std::move(options), this));

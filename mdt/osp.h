@@ -4,6 +4,9 @@
  * under locks, so there is nothing to write back when the OST wants the active lock.
  *
  * Connects in the background and for ever. destroy() never waits at a gate.
+ *
+ * The client uuid is the MDT's name, which holds the fsname and fits (TargetName of at most 40 characters): the OST then knows the next
+ * life of the MDT, on whatever node, as the one it has a record of, and does not wait for the former one (R2).
  */
 #pragma once
 #include "include/lull/ops_mgs.h"
@@ -20,6 +23,7 @@ public:
     void close();  // pending calls fail; joins the tasks. Before the last reference goes
 
     uint32_t index() const { return index_; }
+    Import& import() { return *import_; }
     const TargetName& target() const { return import_->options().target; }
     bool is_connected() const { return import_->state() == ImportState::kFull; }
     // -kEPark: the OST is shutting down or we are not connected; try again later. *transno: to be committed by the OST.

@@ -108,7 +108,34 @@ Status OstPool::fetch()
         any_fresh |= fresh;
         TRY(known.targets.push_back(t));
     }
+    for (const TargetPlace& place : call->reply.places) take_place(place);
     return any_fresh ? save(known) : kOk;
+}
+
+void OstPool::take_place(const TargetPlace& place)
+{
+    Ref<Osp> osp;
+    {
+        auto s = state_.lock();
+        for (Ref<Osp>& o : s->osts)
+            if (o->target() == place.name.str()) osp = o;
+    }
+    if (osp) osp->import().target_is_at(Nid{place.nid}, place.instance);
+}
+
+// It may have missed something.
+void OstPool::on_full(const ConnectReply&, bool)
+{
+    state_.lock()->kicked = true;
+    changed_.wake_all();
+}
+
+void OstPool::on_callback(Opcode opcode, Decoder& body)
+{
+    MgsTargetAt news;
+    if (opcode != Opcode::kMgsTargetAt) return;
+    news.io(body);
+    if (body.finish().ok() && news.fsname == target_.identity().fsname.str()) take_place(news.place);
 }
 
 Result<Ref<Import>> OstPool::connect_mgc()
@@ -126,7 +153,7 @@ Result<Ref<Import>> OstPool::connect_mgc()
         if (own.is_zero()) return -kENETUNREACH;
         TRY(options.nids.push_back(own));
     }
-    mgc = TRY(Import::create(target_.node(), std::move(options), nullptr));
+    mgc = TRY(Import::create(target_.node(), std::move(options), this));
     bool stop;
     {
         auto s = state_.lock();

@@ -4,6 +4,8 @@
  * without a restart. One Osp for each, for good. What the MGS said is kept in CONFIGS/<target>-osts, so that an MDT that is restarted
  * while the MGS is down can create files at once.
  *
+ * The MGS says, too, where an OST that has started runs (R5).
+ *
  * park(true), for a drain, lets nobody wait here and nothing be written.
  */
 #pragma once
@@ -12,7 +14,7 @@
 
 namespace lull {
 
-class OstPool {
+class OstPool final : ImportClient {
 public:
     static constexpr uint64_t kRefreshMs = 10000;     // when some are known
     static constexpr uint64_t kFirstRefreshMs = 1000; // until then
@@ -21,7 +23,7 @@ public:
     static constexpr size_t kOstsMax = 1024;
 
     explicit OstPool(Target& target) : target_(target) {}
-    ~OstPool();
+    virtual ~OstPool();
     Status start();  // -EPROTO: what was kept is not understood
     void close();  // ends everything, calls of Osp::destroy() included
     void park(bool on);
@@ -42,6 +44,9 @@ private:
     Status fetch();
     Result<Ref<Import>> connect_mgc();
     void drop_mgc();
+    void take_place(const TargetPlace& place);
+    void on_full(const ConnectReply& reply, bool first) override;
+    void on_callback(Opcode opcode, Decoder& body) override;
     Status add(const TargetConfig& ost, bool* fresh);
     NameText file_name() const;
     Status load();

@@ -2,6 +2,9 @@
 /*
  * The configuration server: targets register, clients and MDTs ask where the targets of a file system are. Its clients are light:
  * no locks, no recovery. Nothing here has a transaction number: a registration is durable before it is answered, and idempotent.
+ *
+ * A target that has started registers, and everybody who is connected is told where it runs (R5), by a task of its own: a client whose
+ * connection is stuck delays nobody's registration. Nothing waits for it to arrive; imperative_recovery=0 switches it off.
  */
 #include "kapi/log.h"
 #include "mgs/registry.h"
@@ -13,19 +16,39 @@ namespace {
 class MgsService final : public TargetService {
 public:
     explicit MgsService(Target& target) : target_(target), registry_(target.store()) {}
-    Status start() override { return registry_.load(); }
-    void stop() override {}
+    Status start() override
+    {
+        TRY(registry_.load());
+        return announcer_.start<&MgsService::announce_task>(this, "mgs_announce");
+    }
+    void stop() override
+    {
+        state_.lock()->stop = true;
+        changed_.wake_all();
+        announcer_.join();
+    }
     void execute(Ref<ServerRequest> request) override;
     void evict(Export& exp, const char* why) override { target_.evict(exp, why); }
     std::span<const Param> params() const override;
     Registry& registry() { return registry_; }
+    std::atomic<bool> announces{true};
 
 private:
+    struct State {
+        Vec<MgsTargetAt> news;
+        bool stop = false;
+    };
+    void announce(const MgsRegisterOp& op);
+    void announce_task();
+    void tell_everybody(const MgsTargetAt& what);
     Status run(ServerRequest& request);
     Status do_register(ServerRequest& request);
     Status do_config(ServerRequest& request);
     Target& target_;
     Registry registry_;
+    Guarded<State> state_{LockRank::kLeaf};
+    CondVar changed_;
+    Task announcer_;
 };
 
 void MgsService::execute(Ref<ServerRequest> request)
@@ -48,10 +71,46 @@ Status MgsService::do_register(ServerRequest& request)
     Owned<MgsRegisterOp> op = make<MgsRegisterOp>();
     if (!op) return -kENOMEM;
     TRY(request.decode(op.get()));
-    TRY(registry_.register_target(*op));
+    bool moved = false;
+    TRY(registry_.register_target(*op, &moved));
     Empty reply;
     request.reply(reply);
+    if (moved && announces.load()) announce(*op);
     return kOk;
+}
+
+// Without memory nobody is told, and clients find the target as they would without an MGS.
+void MgsService::announce(const MgsRegisterOp& op)
+{
+    MgsTargetAt what;
+    what.fsname = op.fsname;
+    what.place = TargetPlace{op.target.name, op.nid, op.instance};
+    (void)state_.lock()->news.push_back(what);
+    changed_.wake_all();
+}
+
+void MgsService::announce_task()
+{
+    for (;;) {
+        Vec<MgsTargetAt> news;
+        {
+            auto s = state_.lock();
+            (void)s.wait_until(changed_, [&] { return s->stop || !s->news.empty(); });
+            if (s->stop) return;
+            news.swap(s->news);
+        }
+        for (const MgsTargetAt& what : news) tell_everybody(what);
+    }
+}
+
+void MgsService::tell_everybody(const MgsTargetAt& what)
+{
+    Vec<Ref<Export>> clients;
+    auto call = make_ref<Call<MgsTargetAt>>();
+    if (!call || !target_.list_exports(&clients).ok()) return;
+    call->op = what;
+    for (Ref<Export>& client : clients)
+        if (!state_.lock()->stop) (void)client->post(*call);
 }
 
 Status MgsService::do_config(ServerRequest& request)
@@ -60,6 +119,7 @@ Status MgsService::do_config(ServerRequest& request)
     TRY(request.decode(&op));
     MgsConfigReply reply;
     TRY(registry_.config(op.fsname, &reply));
+    if (!announces.load()) reply.places.clear();
     request.reply(reply);
     return kOk;
 }
@@ -76,7 +136,22 @@ Status show_filesystems(void* object, TextSink& out)
     return out.status();
 }
 
+Status show_announces(void* object, TextSink& out)
+{
+    out.printf("%d\n", static_cast<MgsService*>(object)->announces.load() ? 1 : 0);
+    return out.status();
+}
+
+Status store_announces(void* object, Str value)
+{
+    uint64_t on = TRY(parse_u64(value));
+    if (on > 1) return -kEINVAL;
+    static_cast<MgsService*>(object)->announces.store(on == 1);
+    return kOk;
+}
+
 constexpr Param kParams[] = {
+    {"imperative_recovery", show_announces, store_announces},
     {"targets", show_targets, nullptr},
     {"filesystems", show_filesystems, nullptr},
 };

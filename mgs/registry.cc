@@ -35,8 +35,18 @@ Status Registry::save(const Registration& r)
     return store_.write_config(r.target.name, {reinterpret_cast<const uint8_t*>(s.data()), s.size()});
 }
 
-Status Registry::register_target(const MgsRegisterOp& op)
+// A former instance that is still alive somewhere (failover) is not news.
+bool Registry::note_place(Registration& r, const MgsRegisterOp& op)
 {
+    if (op.nid == 0 || op.instance <= r.instance) return false;
+    r.nid = op.nid;
+    r.instance = op.instance;
+    return true;
+}
+
+Status Registry::register_target(const MgsRegisterOp& op, bool* moved)
+{
+    *moved = false;
     TRY(check_registration(op));
     Owned<Registration> fresh = make<Registration>();
     if (!fresh) return -kENOMEM;
@@ -52,24 +62,32 @@ Status Registry::register_target(const MgsRegisterOp& op)
                     known->uuid.c_str(), op.target_uuid.c_str());
             return -kEADDRINUSE;
         }
-        if (known->target.nids == op.target.nids.str()) return kOk;
-        TRY(save(*fresh));
-        log_notice("MGS: %s is now at %s", op.target.name.c_str(), op.target.nids.c_str());
-        known = std::move(fresh);
+        if (!(known->target.nids == op.target.nids.str())) {
+            TRY(save(*fresh));
+            log_notice("MGS: %s is now at %s", op.target.name.c_str(), op.target.nids.c_str());
+            fresh->nid = known->nid;
+            fresh->instance = known->instance;
+            known = std::move(fresh);
+        }
+        *moved = note_place(*known, op);
         return kOk;
     }
     if (table->size() >= kTargetsMax) return -kENOSPC;
     TRY(table->reserve(table->size() + 1));
     TRY(save(*fresh));
     log_notice("MGS: new target %s at %s", op.target.name.c_str(), op.target.nids.c_str());
+    *moved = note_place(*fresh, op);
     return table->push_back(std::move(fresh));
 }
 
 Status Registry::config(Str fsname, MgsConfigReply* out)
 {
     auto table = table_.lock();
-    for (const Owned<Registration>& r : *table)
-        if (r->fsname == fsname) TRY(out->targets.push_back(r->target));
+    for (const Owned<Registration>& r : *table) {
+        if (!(r->fsname == fsname)) continue;
+        TRY(out->targets.push_back(r->target));
+        if (r->nid) TRY(out->places.push_back(TargetPlace{r->target.name, r->nid, r->instance}));
+    }
     return out->targets.empty() ? Status(-kENOENT) : kOk;
 }
 
@@ -77,7 +95,8 @@ void Registry::show(TextSink& out)
 {
     auto table = table_.lock();
     for (const Owned<Registration>& r : *table)
-        out.printf("%s uuid=%s nids=%s\n", r->target.name.c_str(), r->uuid.c_str(), r->target.nids.c_str());
+        out.printf("%s uuid=%s nids=%s at=%s instance=%llu\n", r->target.name.c_str(), r->uuid.c_str(), r->target.nids.c_str(),
+                   r->nid ? to_text(Nid{r->nid}).c_str() : "?", static_cast<unsigned long long>(r->instance));
 }
 
 void Registry::show_filesystems(TextSink& out)

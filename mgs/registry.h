@@ -16,6 +16,8 @@ struct Registration {
     Text<32> fsname;
     TargetConfig target;
     UuidText uuid;
+    uint32_t nid = 0;        // where it runs; not on disk
+    uint64_t instance = 0;
 };
 
 // "lull" + OST 1 = "lull-OST0001".
@@ -29,13 +31,15 @@ public:
     static constexpr size_t kTargetsMax = 4096;
     explicit Registry(Store& store) : store_(store) {}
     Status load();  // a file that cannot be understood is named in the log and fails the start
-    Status register_target(const MgsRegisterOp& op);
+    // *moved: it runs as an instance that was not known.
+    Status register_target(const MgsRegisterOp& op, bool* moved);
     Status config(Str fsname, MgsConfigReply* out);  // -ENOENT
     void show(TextSink& out);                        // one line for each target
     void show_filesystems(TextSink& out);
 
 private:
     using Table = Vec<Owned<Registration>>;
+    static bool note_place(Registration& r, const MgsRegisterOp& op);
     Status save(const Registration& r);
     Store& store_;
     // The mgs runs nothing of an OST: this rank is free for it, and outside of the store's.

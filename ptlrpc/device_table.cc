@@ -9,6 +9,7 @@ using ParamName = Text<200>;
 
 ParamName full_name(const Device& device, const Param& param)
 {
+    if (!device.type()[0]) return text_format<200>("%s", param.name);
     return text_format<200>("%s.%s.%s", device.type(), device.name().c_str(), param.name);
 }
 
@@ -124,8 +125,9 @@ Status DeviceTable::describe(TextSink& out)
     unsigned index = 0;
     auto state = state_.lock();
     for (Device& d : state->devices)
-        out.printf("%3u %s %s %s %s %u\n", index++, d.state.c_str(), d.type(), d.name().c_str(),
-                   d.uuid.empty() ? "-" : d.uuid.c_str(), d.users_ + 1);
+        if (d.type()[0])
+            out.printf("%3u %s %s %s %s %u\n", index++, d.state.c_str(), d.type(), d.name().c_str(),
+                       d.uuid.empty() ? "-" : d.uuid.c_str(), d.users_ + 1);
     return out.status();
 }
 

@@ -15,6 +15,8 @@ struct State {
     Nid peer;
     bool dead = false;
     Vec<uint64_t> in_progress;  // xids, unordered
+    size_t owed = 0;            // so many of them
+    uint64_t idle_since_ns = 0;
 
     bool contains(uint64_t xid) const
     {
@@ -50,6 +52,7 @@ uint16_t Export::protocol() const
     return impl_ ? impl_->state.lock()->protocol : uint16_t{kProtocolNone};
 }
 uint32_t Export::connect_flags() const { return impl_ ? impl_->state.lock()->flags : 0; }
+uint64_t Export::import_cookie() const { return impl_ ? impl_->state.lock()->import_cookie : 0; }
 Nid Export::peer() const { return impl_ ? impl_->state.lock()->peer : Nid{}; }
 Text<65> Export::nodename() const { return impl_ ? impl_->state.lock()->nodename : Text<65>(); }
 bool Export::is_dead() const { return !impl_ || impl_->state.lock()->dead; }
@@ -118,20 +121,30 @@ bool Export::begin_request(uint64_t xid)
     return !state->contains(xid) && state->in_progress.push_back(xid).ok();
 }
 
-Status Export::begin_request(uint64_t xid, const Connection& from)
+uint64_t Export::idle_since_ns() const
+{
+    if (!impl_) return 0;
+    auto state = impl_->state.lock();
+    return state->owed ? now_ns() : state->idle_since_ns;
+}
+
+Status Export::begin_request(uint64_t xid, const Connection& from, bool owed)
 {
     if (!impl_) return -kEEvicted;
     auto state = impl_->state.lock();
     if (state->dead) return -kEEvicted;
     if (state->connection.get() != &from) return -kENOTCONN;
     if (state->contains(xid)) return -kEALREADY;
-    return state->in_progress.push_back(xid);
+    TRY(state->in_progress.push_back(xid));
+    if (owed) state->owed++;
+    return kOk;
 }
 
-void Export::end_request(uint64_t xid)
+void Export::end_request(uint64_t xid, bool owed)
 {
     if (!impl_) return;
     auto state = impl_->state.lock();
+    if (owed && --state->owed == 0) state->idle_since_ns = now_ns();
     for (size_t i = 0; i < state->in_progress.size(); i++) {
         if (state->in_progress[i] != xid) continue;
         state->in_progress[i] = state->in_progress.back();

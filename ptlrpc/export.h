@@ -29,6 +29,7 @@ public:
     uint64_t cookie() const { return cookie_; }          // random, never 0
     uint16_t protocol() const;                           // negotiated at the last connect
     uint32_t connect_flags() const;
+    uint64_t import_cookie() const;                      // of the client's import: another one is another life of the client
     Nid peer() const;
     Text<65> nodename() const;
     bool is_connected() const;
@@ -54,8 +55,12 @@ public:
     bool begin_request(uint64_t xid);   // false: it is in progress already
     // The same for one that came over a connection: -EALREADY, -ENOTCONN (not our connection any more: a resend will come
     // or came, and this one must not be executed after it), -kEEvicted, -ENOMEM.
-    Status begin_request(uint64_t xid, const Connection& from);
-    void end_request(uint64_t xid);
+    // owed: it is up to the server alone when it is answered, no other client can delay it.
+    Status begin_request(uint64_t xid, const Connection& from, bool owed);
+    void end_request(uint64_t xid, bool owed = false);
+    // Since when the server owes it no answer; now_ns() while it does. Whoever is about to give a client up for being late looks
+    // here first: the time of a slow disk is not the client's.
+    uint64_t idle_since_ns() const;
     Status send_reply(std::span<const uint8_t> message, std::span<const uint8_t> bulk);  // over the present connection
 
 private:

@@ -84,6 +84,7 @@ public:
     bool retry_later = false, withhold = false, park = false, window_open = false,
          version_changed = false;
     int connect_status = 0;
+    uint64_t connect_ns = 0;
     uint16_t slots = 8;
     std::function<bool(ServerRequest&)> before;  // true: it was handled
     // ---- what tests look at
@@ -146,6 +147,7 @@ inline void FakeTarget::handle_connect(Ref<ServerRequest> request)
 {
     ConnectOp op;
     if (!request->decode(&op).ok()) return request->reply_error(-kEPROTO);
+    if (connect_ns) kapi_sleep_ns(connect_ns);
     if (retry_later) return request->reply_error(-kERetryLater);
     if (connect_status) return request->reply_error(connect_status);
     std::string uuid = str(op.client_uuid);

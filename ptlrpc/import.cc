@@ -137,15 +137,62 @@ void ImportImpl::expect_restart()
 
 Status ImportImpl::recover_now(Nid nid, uint64_t deadline_ns)
 {
+    Ref<Connection> other;
     MutexLock lock(lock_);
+    if (closing_) return -kESHUTDOWN;
+    bool known = nid.is_zero();
+    for (const Nid& n : options_.nids) known = known || n == nid;
+    if (!known) return -kEINVAL;
     uint64_t before = full_count_;
-    preferred_nid_ = nid;
-    reconnect_wanted_ = true;
-    task_wake_.wake_all();
+    go_to_locked(nid, &other);
+    if (other) {
+        lock.unlock();
+        other->close();
+        lock.relock();
+    }
     TRY(changed_.wait_until(
         lock, [&] { return full_count_ > before || closing_; }, deadline_ns,
         WaitMode::kInterruptible));
-    return full_count_ > before ? kOk : Status(-kESHUTDOWN);
+    if (full_count_ == before) return -kESHUTDOWN;
+    return nid.is_zero() || current_nid_ == nid ? kOk : Status(-kENODEV);
+}
+
+// The next connection is tried at once and there. other: one that is being asked to connect at another node, to be closed.
+void ImportImpl::go_to_locked(Nid nid, Ref<Connection>* other)
+{
+    preferred_nid_ = nid;
+    reconnect_wanted_ = true;
+    backoff_ms_ = kReconnectMinMs;
+    if (state_ == ImportState::kConnecting && connection_ && !nid.is_zero() && !(current_nid_ == nid)) *other = connection_;
+    task_wake_.wake_all();
+}
+
+void ImportImpl::target_is_at(Nid nid, uint64_t instance)
+{
+    Ref<Connection> other;
+    {
+        MutexLock lock(lock_);
+        bool there = connection_ && !lost_ && state_ != ImportState::kConnecting;
+        if (closing_ || nid.is_zero() || instance < instance_ || (instance == instance_ && there)) return;
+        bool asking_there = state_ == ImportState::kConnecting && current_nid_ == nid;
+        go_to_locked(nid, &other);
+        if (connection_ && !asking_there) other = connection_;  // to a former instance
+        log_info("%s: instance %llu has started at %s, says the MGS", name(), static_cast<unsigned long long>(instance),
+                 to_text(nid).c_str());
+    }
+    if (other) other->close();
+}
+
+Status recover_as_told(Import& import, Str value)
+{
+    Nid nid;
+    uint64_t seconds = kRecoverSeconds;
+    size_t space = value.find(' ');
+    Str where = value.substr(0, space);
+    if (space != SIZE_MAX) seconds = TRY(parse_u64(value.substr(space + 1)));
+    if (seconds == 0 || seconds > kRecoverSecondsMax) return -kERANGE;
+    if (!where.empty() && !(where == Str("1"))) nid = TRY(parse_nid(where));
+    return import.recover_now(nid, deadline_after_ms(seconds * 1000));
 }
 
 // ---- the task
@@ -176,7 +223,7 @@ void ImportImpl::stay_full()
     {
         MutexLock lock(lock_);
         while (!closing_ && !lost_ && !reconnect_wanted_) {
-            (void)task_wake_.wait(lock, next_keepalive_locked());
+            (void)task_wake_.wait(lock, next_look_locked());
             keepalive(lock);
         }
         if (closing_ && !lost_) {
@@ -240,15 +287,39 @@ void ImportImpl::back_off(Status why)
     uint64_t limit = now_ns() < expect_restart_until_ns_ ? kReconnectExpectedMs : kReconnectMaxMs;
     uint64_t ms = backoff_ms_ < limit ? backoff_ms_ : limit;
     backoff_ms_ = longer_backoff(ms, kReconnectMaxMs);
-    reconnect_wanted_ = false;
     (void)task_wake_.wait_until(
         lock, [&] { return closing_ || reconnect_wanted_; }, deadline_after_ms(ms));
 }
 
+uint64_t ImportImpl::ping_patience_locked() const
+{
+    AtTunables& at = node_.adaptive();
+    if (!at.adaptive()) return timeout_ns();
+    return ping_time_.patience_ns(now_ns(), at, at.min_ms.load());
+}
+
+uint64_t ImportImpl::connect_patience_locked() const
+{
+    uint64_t ns = timeout_ns(), most = node_.adaptive().max_ms.load() * kMsec;
+    for (unsigned i = 0; i < connects_unanswered_ && ns < most; i++) ns = 2 * ns < most ? 2 * ns : most;
+    return ns;
+}
+
 uint64_t ImportImpl::next_keepalive_locked() const
 {
-    if (ping_xid_) return last_heard_ns_ + timeout_ns();
-    return (last_heard_ns_ < last_sent_ns_ ? last_heard_ns_ : last_sent_ns_) + timeout_ns() / 4;
+    if (ping_xid_)
+        return (last_heard_ns_ > ping_sent_ns_ ? last_heard_ns_ : ping_sent_ns_) + ping_patience_locked();
+    uint64_t quiet = (last_heard_ns_ < last_sent_ns_ ? last_heard_ns_ : last_sent_ns_) + timeout_ns() / 4;
+    if (sent_.empty() || !node_.adaptive().adaptive()) return quiet;
+    uint64_t waiting = (last_heard_ns_ > outstanding_since_ns_ ? last_heard_ns_ : outstanding_since_ns_) + busy_ping_ns();
+    return waiting < quiet ? waiting : quiet;
+}
+
+// Nobody wakes the task because a request was sent: it looks often enough.
+uint64_t ImportImpl::next_look_locked() const
+{
+    uint64_t keepalive = next_keepalive_locked(), look = now_ns() + busy_ping_ns();
+    return keepalive < look ? keepalive : look;
 }
 
 // Pings when it is time, gives the peer up when it does not answer. Drops the lock while it sends.
@@ -257,6 +328,7 @@ void ImportImpl::keepalive(MutexLock& lock)
     if (lost_ || !connection_ || now_ns() < next_keepalive_locked()) return;
     if (ping_xid_) {
         Ref<Connection> silent = connection_;
+        given_up_after_ns_ = ping_patience_locked();
         lock.unlock();
         log_notice("%s: %s answers no ping, giving it up", name(), to_text(silent->peer()).c_str());
         silent->close();
@@ -268,7 +340,9 @@ void ImportImpl::keepalive(MutexLock& lock)
     last_sent_ns_ = now_ns();  // without memory: tried again after the same time
     if (!ping) return;
     (void)send_first(lock, *ping);
-    if (ping->track.state == Request::Track::State::kSent) ping_xid_ = ping->track.xid;
+    if (ping->track.state != Request::Track::State::kSent) return;
+    ping_xid_ = ping->track.xid;
+    ping_sent_ns_ = last_sent_ns_;
 }
 
 // ---- state

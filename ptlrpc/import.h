@@ -11,10 +11,11 @@
  *   any → CLOSED
  *
  * One task per import drives all of it (recovery.cc is a straight list of named steps); callers of call() only wait. Liveness: a
- * request never times out by itself while pings are answered; a peer that answers no ping for timeout_ms is given up and its
- * next NID is tried, round robin, with back-off from reconnect_min_ms to reconnect_max_ms.
+ * request never times out by itself while pings are answered; a peer that does not answer a ping in time (adaptive_timeout.h) is
+ * given up and its next NID is tried, round robin, with back-off from reconnect_min_ms to reconnect_max_ms. Pings are sent every
+ * timeout_ms / 4 when all is quiet, every at_min / 4 while an answer is waited for.
  *
- * Requirements: A2 A5 A7 A13 E3 S8 T7 T8 T9 R1.
+ * Requirements: A2 A5 A7 A13 E3 S8 T7 T8 T9 R1 R5.
  */
 #pragma once
 #include "include/lull/ops_connect.h"
@@ -91,13 +92,22 @@ public:
     virtual void resume() = 0;
     // After the withheld reply of the active lock's cancel: the server halts; drop the connection attempts' back-off and expect a new instance.
     virtual void expect_restart() = 0;
-    // Connect now, to nid first when it is not zero; returns when FULL again (R1).
+    // Connect now, to nid first when it is not zero; returns when FULL again (R1). -EINVAL: the target is not known to run there;
+    // -ENODEV: FULL, but at another node; -ETIMEDOUT, -ERESTARTSYS, -ESHUTDOWN.
     virtual Status recover_now(Nid nid, uint64_t deadline_ns) = 0;
+    // The MGS says that the target has started there (R5): unless we are connected to that instance or a later one, look there at
+    // once. Only a hint: without one, or with a wrong one, the target is looked for as ever.
+    virtual void target_is_at(Nid nid, uint64_t instance) = 0;
     virtual Status wait_full(uint64_t deadline_ns, WaitMode mode) = 0;
     // Disconnects politely (when connected) and ends the task; pending calls fail -ESHUTDOWN.
     virtual void close() = 0;
     // Several lines of YAML as Lustre's "import" parameter prints.
     virtual void describe(class TextSink& out) const = 0;
+    virtual void describe_timeouts(class TextSink& out) const = 0;
 };
+
+// What the parameter import_recover stores: "[NID] [SECONDS]" (R1). "1" is no NID.
+inline constexpr uint64_t kRecoverSeconds = 60, kRecoverSecondsMax = 3600;
+Status recover_as_told(Import& import, Str value);
 
 }  // namespace lull

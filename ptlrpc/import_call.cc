@@ -118,6 +118,7 @@ Status ImportImpl::send_first(MutexLock& lock, Request& r)
         return s;
     }
     r.ref();
+    if (sent_.empty()) outstanding_since_ns_ = now_ns();
     sent_.push_back(r);
     r.track.state = Request::Track::State::kSent;
     send_bytes(lock, message, r);
@@ -266,7 +267,10 @@ void ImportImpl::complete_locked(Request& r, Status status)
 {
     sent_.erase(sent_.iterator_to(r));
     free_slot_locked(r);
-    if (r.track.xid == ping_xid_) ping_xid_ = 0;
+    if (r.track.xid == ping_xid_) {
+        ping_xid_ = 0;
+        if (status.ok()) ping_time_.add(now_ns() - ping_sent_ns_, now_ns(), node_.adaptive());
+    }
     r.track.status = status.error();
     r.track.state = Request::Track::State::kDone;
     r.track.answered = status.ok();

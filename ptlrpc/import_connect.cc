@@ -77,7 +77,7 @@ Status ImportImpl::ask_to_connect(ConnectReply* reply)
     op.nodename = Text<65>(node_.options().nodename);
     {
         MutexLock lock(lock_);
-        own_deadline_ns_ = now_ns() + timeout_ns();
+        own_deadline_ns_ = now_ns() + connect_patience_locked();
         op.last_instance = instance_;
         op.replays = static_cast<uint32_t>(count_replays_locked(false));
         for (const Request& r : sent_)
@@ -87,6 +87,7 @@ Status ImportImpl::ask_to_connect(ConnectReply* reply)
     {
         MutexLock lock(lock_);
         own_deadline_ns_ = kForever;
+        connects_unanswered_ = s.is(kETIMEDOUT) ? connects_unanswered_ + 1 : 0;
     }
     TRY(s);
     *reply = request->reply;
@@ -116,6 +117,9 @@ Status ImportImpl::adopt_locked(const ConnectReply& reply)
     protocol_ = reply.protocol;
     granted_flags_ = reply.flags;
     export_cookie_ = reply.export_cookie;
+    // It was only slow: the time in which it was silent is what it may need again.
+    bool lives = reply.result == static_cast<uint8_t>(ConnectResult::kReconnect);
+    if (uint64_t silent = std::exchange(given_up_after_ns_, 0); silent && lives) ping_time_.add(silent, now_ns(), node_.adaptive());
     instance_ = reply.instance;
     // T7: what the clean instance before committed needs no replay, although nobody could tell us
     // then.

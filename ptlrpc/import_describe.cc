@@ -38,4 +38,15 @@ void ImportImpl::describe(TextSink& out) const
     if (!last_recovery_.empty()) out.printf("    last_recovery: \"%s\"\n", last_recovery_.c_str());
 }
 
+void ImportImpl::describe_timeouts(TextSink& out) const
+{
+    MutexLock lock(lock_);
+    uint64_t now = now_ns();
+    out.printf("last_reply_ms: %llu\n", connection_ ? static_cast<ull>((now - last_heard_ns_) / kMsec) : 0ull);
+    out.printf("ping_ms: last %llu worst %llu\n", static_cast<ull>(ping_time_.last_ns() / kMsec),
+               static_cast<ull>(ping_time_.worst_ns(now, node_.adaptive()) / kMsec));
+    out.printf("ping_patience_ms: %llu\nconnect_patience_ms: %llu\n", static_cast<ull>(ping_patience_locked() / kMsec),
+               static_cast<ull>(connect_patience_locked() / kMsec));
+}
+
 }  // namespace lull

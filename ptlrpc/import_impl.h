@@ -85,9 +85,11 @@ struct ImportImpl final : Import, ConnectionSink {
     void resume() override;
     void expect_restart() override;
     Status recover_now(Nid nid, uint64_t deadline_ns) override;
+    void target_is_at(Nid nid, uint64_t instance) override;
     Status wait_full(uint64_t deadline_ns, WaitMode mode) override;
     void close() override;
     void describe(TextSink& out) const override;
+    void describe_timeouts(TextSink& out) const override;
 
     // ---- ConnectionSink
     void on_message(Connection& from, Message&& message) override;
@@ -101,9 +103,14 @@ struct ImportImpl final : Import, ConnectionSink {
     void back_off(Status why);
     void set_state_locked(ImportState next);
     void wake_all_locked();
+    void go_to_locked(Nid nid, Ref<Connection>* other);
     bool is_own_task() const { return own_task_ == kapi_task_self(); }
     uint64_t timeout_ns() const { return node_.options().timeout_ms * kMsec; }
+    uint64_t busy_ping_ns() const { return node_.adaptive().min_ms.load() * kMsec / 4; }
+    uint64_t ping_patience_locked() const;
+    uint64_t connect_patience_locked() const;
     uint64_t next_keepalive_locked() const;
+    uint64_t next_look_locked() const;
     void keepalive(MutexLock& lock);
     const char* name() const { return options_.target.c_str(); }
 
@@ -196,7 +203,12 @@ struct ImportImpl final : Import, ConnectionSink {
     unsigned open_connections_ = 0;  // on_closed() of so many is still to come
     unsigned callbacks_ = 0;         // queued or running
     uint64_t last_heard_ns_ = 0, last_sent_ns_ = 0;
+    uint64_t outstanding_since_ns_ = 0;  // when sent_ was empty last
     uint64_t ping_xid_ = 0;  // in flight; 0: none
+    uint64_t ping_sent_ns_ = 0;
+    mutable AtEstimate ping_time_;
+    uint64_t given_up_after_ns_ = 0;    // the patience with which the last connection was given up; 0: it was not
+    unsigned connects_unanswered_ = 0;  // in a row
     uint64_t own_deadline_ns_ = kForever;
 
     uint16_t protocol_ = kProtocolNone;

@@ -145,6 +145,82 @@ TEST(Import, SilentServerIsGivenUp)
     });
 }
 
+// All tasks that execute requests are in the hands of a slow disk (adaptive_timeout.h).
+TEST(Import, SlowServerIsNotTakenForDead)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.target->before = [](ServerRequest& r) {
+            if (r.opcode() != Opcode::kPing) kapi_sleep_ns(20 * kSec);
+            return false;
+        };
+        std::vector<sim::TaskHandle> tasks;
+        for (int i = 0; i < 40; i++)
+            tasks.push_back(c.client_host.spawn("io", [&c, i] {
+                auto read = make_ref<Call<MdsGetattrOp>>();
+                auto write = make_ref<Call<OstWriteOp>>();
+                Status s = i % 2 ? c.import->call(*read) : c.import->call(*write);
+                EXPECT_TRUE(s.ok()) << s.error();
+            }));
+        for (auto t : tasks) ASSERT_TRUE(c.world.run_to_end(t, c.world.now_ns() + 600 * kSec)) << c.world.report();
+        c.target->before = nullptr;
+        EXPECT_EQ(c.import->stats().reconnects, 0u);
+        EXPECT_EQ(c.import->stats().resends, 0u);
+        EXPECT_EQ(c.client.disconnected, 0);
+    });
+}
+
+// A Connect that takes long is waited for longer at each attempt.
+TEST(Import, SlowConnectSucceedsInTheEnd)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.target->connect_ns = 7 * kSec;  // timeout_ms is 2 s
+        c.on(c.client_host, [&] {
+            c.make_import(0, kConnectUpdateLock);
+            EXPECT_TRUE(c.import->connect(deadline_after_ms(40000), WaitMode::kKillable).ok());
+        });
+        c.target->connect_ns = 0;
+    });
+}
+
+TEST(Import, DeadServerIsNoticedSoon)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.client_node->adaptive().min_ms.store(400);
+        c.world.run_for(3 * kSec);
+        int status;
+        c.world.network().cut(c.server, c.client_host);
+        c.create_async("a", &status);
+        EXPECT_TRUE(c.until([&] { return c.import->state() != ImportState::kFull; }, 700));
+        c.world.network().heal_all();
+        EXPECT_TRUE(c.until([&] { return status == 0; }));
+    });
+}
+
+// A server that is only far away is given up at most twice.
+TEST(Import, PatienceIsLearned)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.world.network().set_delay(c.server, c.client_host, 300 * kMsec, 300 * kMsec);
+        c.client_node->adaptive().min_ms.store(200);
+        c.world.run_for(30 * kSec);
+        uint64_t reconnects = c.import->stats().reconnects;
+        EXPECT_GE(reconnects, 1u);
+        EXPECT_LE(reconnects, 2u);
+        c.world.run_for(30 * kSec);
+        EXPECT_EQ(c.import->stats().reconnects, reconnects);
+        c.client_node->adaptive().max_ms.store(0);  // not adaptive: timeout_ms
+        c.world.run_for(10 * kSec);
+        EXPECT_EQ(c.import->stats().reconnects, reconnects);
+    });
+}
+
 TEST(Import, ReplayAfterCrash)
 {
     for_seeds([](uint64_t seed) {
@@ -499,6 +575,63 @@ TEST(Import, FailoverAndRecoverNow)
     });
 }
 
+// R1 as an administrator does it: success only when FULL again, where it was told to look.
+TEST(Import, RecoverAsTold)
+{
+    Cluster c(5);
+    c.mount();
+    std::string here = to_text(Nid{c.server.address()}).c_str(), there = to_text(Nid{c.server2.address()}).c_str();
+    auto tell = [&](const std::string& text) { return recover_as_told(*c.import, Str(text.data(), text.size())).error(); };
+    c.on(c.client_host, [&] {
+        EXPECT_EQ(tell("1"), 0);
+        EXPECT_EQ(tell(here + " 5"), 0);
+        EXPECT_EQ(c.import->stats().reconnects, 2u);
+        EXPECT_EQ(tell("10.99.0.1@tcp"), -kEINVAL);
+        EXPECT_EQ(tell("nonsense"), -kEINVAL);
+        EXPECT_EQ(tell("1 0"), -kERANGE);
+        EXPECT_EQ(tell(there), -kENODEV);  // FULL again, but it does not run there
+        EXPECT_EQ(c.import->state(), ImportState::kFull);
+    });
+    c.crash_server();
+    int status = 1;
+    auto task = c.client_host.spawn("lctl", [&] { status = tell("1 600"); });
+    c.on(c.client_host, [&] { EXPECT_EQ(tell("1 3"), -kETIMEDOUT); });
+    c.world.signal(task, false);
+    EXPECT_TRUE(c.until([&] { return status == -kERESTARTSYS; }));
+    c.start_server(c.server2);
+    c.on(c.client_host, [&] { EXPECT_EQ(tell(there), 0); });
+}
+
+// R5: a takeover is noticed without any timeout; old news and wrong ones do no harm.
+TEST(Import, GoesWhereTheTargetHasStarted)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        uint64_t before = c.import->instance();
+        c.on(c.client_host, [&] {
+            EXPECT_TRUE(c.create("a").ok());
+            c.import->target_is_at(Nid{c.server.address()}, before);
+            c.import->target_is_at(Nid{c.server2.address()}, before - 1);
+            c.import->target_is_at(Nid{}, before + 1);
+        });
+        c.world.run_for(kSec);
+        EXPECT_EQ(c.import->stats().reconnects, 0u);
+        c.world.network().cut(c.server, c.client_host);  // nothing says that it is dead
+        c.crash_server();
+        c.start_server(c.server2);
+        uint64_t began = c.world.now_ns();
+        c.on(c.client_host, [&] { c.import->target_is_at(Nid{c.server2.address()}, before + 1); });
+        EXPECT_TRUE(c.until_full_again(1));
+        EXPECT_LT(c.world.now_ns() - began, 100 * kMsec);
+        c.world.network().heal_all();
+        c.on(c.client_host, [&] { c.import->target_is_at(Nid{c.server.address()}, before + 9); });  // wrong
+        EXPECT_TRUE(c.until_full_again(2));
+        c.on(c.client_host, [&] { EXPECT_TRUE(c.create("b").ok()); });
+        EXPECT_EQ(c.client.evicted, 0);
+    });
+}
+
 TEST(Import, CallbacksArrive)
 {
     for_seeds([](uint64_t seed) {
@@ -819,6 +952,12 @@ TEST(Node, Control)
         run(2, "nothing.*", &e);
         EXPECT_EQ(e, -kENOENT);
         EXPECT_EQ(run(4, "", &e), "  0 UP mdt lull-MDT0000 - 1\n  1 UP osc lull-OST0000-osc - 1\n");
+        EXPECT_EQ(run(1, "at_*", &e), "at_min\nat_max\nat_history\n");
+        EXPECT_EQ(run(2, "at_min", &e), "at_min=10\n");
+        EXPECT_EQ(run(3, "at_max=60", &e), "at_max\n");
+        EXPECT_EQ(node.adaptive().max_ms.load(), 60000u);
+        run(3, "at_min=0", &e);
+        EXPECT_EQ(e, -kERANGE);
         run(5, "no nid", &e);
         EXPECT_EQ(e, -kEINVAL);
         run(9, "", &e);

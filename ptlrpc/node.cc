@@ -17,12 +17,39 @@ lull_node_options with_defaults(const lull_node_options& given)
     o.nodename[sizeof o.nodename - 1] = 0;
     return o;
 }
+
+// In seconds, as Lustre's.
+template <std::atomic<uint32_t> AtTunables::*Field> Status show_seconds(void* object, TextSink& out)
+{
+    uint32_t ms = (static_cast<AtTunables*>(object)->*Field).load();
+    out.printf(ms % 1000 ? "%u.%03u\n" : "%u\n", ms / 1000, ms % 1000);
+    return out.status();
+}
+template <std::atomic<uint32_t> AtTunables::*Field, uint32_t kLeast> Status store_seconds(void* object, Str value)
+{
+    uint64_t seconds = TRY(parse_u64(value));
+    if (seconds < kLeast || seconds > 86400) return -kERANGE;
+    (static_cast<AtTunables*>(object)->*Field).store(static_cast<uint32_t>(seconds * 1000));
+    return kOk;
+}
+std::span<const Param> at_params()
+{
+    static constexpr Param kParams[] = {
+        {"at_min", show_seconds<&AtTunables::min_ms>, store_seconds<&AtTunables::min_ms, 1>},
+        {"at_max", show_seconds<&AtTunables::max_ms>, store_seconds<&AtTunables::max_ms, 0>},
+        {"at_history", show_seconds<&AtTunables::history_ms>, store_seconds<&AtTunables::history_ms, 1>},
+        {"ldlm_enqueue_min", show_seconds<&AtTunables::ldlm_min_ms>, store_seconds<&AtTunables::ldlm_min_ms, 1>},
+    };
+    return kParams;
+}
 }  // namespace
 
 NodeImpl::NodeImpl(kapi_net* net, const lull_node_options& options)
-    : net_(net), options_(with_defaults(options)), service_(targets_, options_.service_threads_max),
+    : net_(net), options_(with_defaults(options)), own_device_("", TargetName(), at_params(), &at_), service_(targets_, options_.service_threads_max),
       work_("lull_cb", options_.service_threads_max, run_work, nullptr)
-{}
+{
+    at_.min_ms.store(options_.timeout_ms / 2);
+}
 
 Result<Owned<Node>> Node::create(kapi_net* net, const lull_node_options& options)
 {
@@ -40,7 +67,7 @@ Status NodeImpl::start()
     o.timeout_ms = options_.timeout_ms;
     o.keepalive_ms = options_.timeout_ms / 4;
     transport_ = TRY(Transport::create(net_, o));
-    return kOk;
+    return devices_.add(own_device_);
 }
 
 // First the transport, whose tasks feed the pools.
@@ -49,6 +76,7 @@ NodeImpl::~NodeImpl()
     if (transport_) transport_->shutdown();
     service_.stop();
     work_.stop();
+    devices_.remove(own_device_);
 }
 
 Status NodeImpl::listen()

@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "lnet/transport.h"
+#include "ptlrpc/adaptive_timeout.h"
 #include "ptlrpc/import.h"
 #include "ptlrpc/node_glue.h"
 #include "ptlrpc/params.h"
@@ -12,7 +13,8 @@
 
 namespace lull {
 
-// Something lctl dl and the parameters show: "mdt lull-MDT0000", "osc lull-OST0001-osc-<mount>".
+// Something lctl dl and the parameters show: "mdt lull-MDT0000", "osc lull-OST0001-osc-<mount>". Without a type: the node's own
+// parameters, which have no prefix.
 class Device {
 public:
     Device(const char* type, TargetName name, std::span<const Param> params, void* object)
@@ -43,6 +45,7 @@ public:
     virtual Transport& transport() = 0;
     virtual kapi_net* net() = 0;
     virtual const lull_node_options& options() const = 0;
+    virtual AtTunables& adaptive() = 0;  // parameters at_min, at_max, at_history, ldlm_enqueue_min
     virtual Status listen() = 0;
 
     // Targets: requests find them by name (connect) and by export cookie. unregister waits until none of its handlers runs.

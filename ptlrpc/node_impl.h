@@ -15,6 +15,7 @@ public:
     Transport& transport() override { return *transport_; }
     kapi_net* net() override { return net_; }
     const lull_node_options& options() const override { return options_; }
+    AtTunables& adaptive() override { return at_; }
     Status listen() override;
     Status register_target(RequestHandler& handler) override { return targets_.add(handler); }
     void unregister_target(RequestHandler& handler) override { targets_.remove(handler); }
@@ -42,7 +43,9 @@ private:
 
     kapi_net* const net_;
     const lull_node_options options_;
+    AtTunables at_;
     DeviceTable devices_;
+    Device own_device_;
     TargetTable targets_;
     Service service_;
     TaskPool<Work, &Work::hook> work_;

@@ -176,6 +176,10 @@ Status ImportImpl::step_full()
     set_state_locked(ImportState::kFull);
     if (full_count_++ > 0) stats_.reconnects++;
     was_full_ = true;
+    if (preferred_nid_.is_zero() || preferred_nid_ == current_nid_) {
+        preferred_nid_ = {};
+        reconnect_wanted_ = false;
+    }
     failed_in_row_ = 0;
     backoff_ms_ = kReconnectMinMs;
     last_error_ = kOk;

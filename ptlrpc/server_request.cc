@@ -13,7 +13,7 @@ ServerRequest::ServerRequest(Node& node, Ref<Connection> connection, Message&& m
 
 ServerRequest::~ServerRequest()
 {
-    if (begun_) exp->end_request(xid());
+    if (begun_) exp->end_request(xid(), is_owed());
 }
 
 Status ServerRequest::parse()
@@ -34,9 +34,16 @@ std::span<const uint8_t> ServerRequest::body() const
     return std::span<const uint8_t>(message_.body).subspan(header_.header_bytes);
 }
 
+// What a drain needs never waits for a client's lock, and neither does a replay.
+bool ServerRequest::is_owed() const
+{
+    bool waits_by_design = opcode() == Opcode::kActiveEnqueue;
+    return is_replay() || (info().gate == GateClass::kExempt && !waits_by_design);
+}
+
 Status ServerRequest::begin()
 {
-    TRY(exp->begin_request(xid(), *connection_));
+    TRY(exp->begin_request(xid(), *connection_, is_owed()));
     begun_ = true;
     return kOk;
 }
@@ -57,7 +64,7 @@ void ServerRequest::finish(Status status, Bytes& body, Bytes&& bulk)
     header.last_committed = last_committed_;
     // Before the connection is chosen: a resend that was dropped because we were in progress came
     // over the one of now.
-    if (std::exchange(begun_, false)) exp->end_request(xid());
+    if (std::exchange(begun_, false)) exp->end_request(xid(), is_owed());
 
     Encoder out(protocol());
     Status s = begin_message(out);

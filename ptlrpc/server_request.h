@@ -62,6 +62,7 @@ public:
     Ref<Export> exp;  // null for Connect
 
 private:
+    bool is_owed() const;
     void finish(Status status, Bytes& body, Bytes&& bulk);
     Node& node_;
     Ref<Connection> connection_;

@@ -20,7 +20,9 @@ void Service::receive(Node& node, Connection& from, Message&& message)
         request->exp = targets_.find_export(request->header().export_cookie);
         if (request->exp) request->exp->heard();
     }
-    Pool& pool = request->info().gate == GateClass::kGated ? normal_ : exempt_;
+    Pool& pool = request->info().gate == GateClass::kGated ? normal_
+                 : request->opcode() == Opcode::kPing      ? pings_
+                                                           : exempt_;
     request->ref();  // the queue's
     s = pool.push(*request);
     if (s.ok()) return;
@@ -34,6 +36,7 @@ void Service::stop()
 {
     normal_.stop();
     exempt_.stop();
+    pings_.stop();
 }
 
 void Service::run(void* service, ServerRequest& request)

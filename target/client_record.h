@@ -9,12 +9,13 @@
 namespace lull {
 
 struct ClientRecord {
-    static constexpr uint32_t kFormat = 1;
+    static constexpr uint32_t kFormat = 2;
     uint32_t format = kFormat;
     Text<65> nodename;
     uint32_t flags = 0;        // ConnectFlags
     uint64_t instance = 0;     // of the target, at its first connect
-    template <class Io> void io(Io& x) { x.u32(format); x.text(nodename); x.u32(flags); x.u64(instance); }
+    uint64_t import_cookie = 0;  // which life of the client this is
+    template <class Io> void io(Io& x) { x.u32(format); x.text(nodename); x.u32(flags); x.u64(instance); x.u64(import_cookie); }
 };
 
 Status write_client_record(Store& store, const UuidText& client, const ClientRecord& record);

@@ -20,18 +20,29 @@ Status TargetImpl::negotiate(const ConnectOp& op, uint16_t* protocol)
     return -kEPROTONOSUPPORT;
 }
 
+// An MDT keeps its uuid over its lives (mdt/osp.h), and its former one may run on unaware of the next (failover). The cookie of the
+// import tells them apart; a client that was never connected to us is at the beginning of a life.
+bool TargetImpl::is_former_life(const ConnectOp& op) const
+{
+    if (op.last_instance == 0 || !is_expected(op.client_uuid)) return false;
+    auto record = read_client_record(store_, op.client_uuid);
+    return record.ok() && record.value().import_cookie != op.import_cookie;
+}
+
 // What a client without an export is to us.
 Result<ConnectResult> TargetImpl::judge(const ConnectOp& op)
 {
     bool was_connected = op.last_instance != 0;
     if (op.flags & kConnectLight) return was_connected ? ConnectResult::kResume : ConnectResult::kNew;
+    if (is_former_life(op)) return -kESTALE;
     if (was_connected && reservations_.has(op.client_uuid)) return ConnectResult::kResume;
     // A13: nothing but opens can be carried over to another version.
     bool carries = !decision_.version_changed || (op.resends == 0 && op.replays == 0);
     if (was_connected && carries && recovery_.expects(op.client_uuid)) return ConnectResult::kRecover;
-    if (is_expected(op.client_uuid))
-        evict_absent_client(op.client_uuid, was_connected ? "it has more than opens to replay to another version"
-                                                          : "its client started anew");
+    if (is_expected(op.client_uuid)) {
+        if (was_connected) evict_absent_client(op.client_uuid, "it has more than opens to replay to another version");
+        else forget_absent_client(op.client_uuid);
+    }
     // Strangers wait until the window is closed (T9).
     if (recovery_.active()) return -kERetryLater;
     return ConnectResult::kNew;
@@ -53,6 +64,7 @@ Status TargetImpl::make_export(const ConnectOp& op, ConnectResult result, Ref<Ex
         record.nodename = op.nodename;
         record.flags = op.flags;
         record.instance = instance_;
+        record.import_cookie = op.import_cookie;
         TRY(write_client_record(store_, op.client_uuid, record));
     }
     mine->durable.store(mine->light || result != ConnectResult::kNew);
@@ -77,6 +89,7 @@ Status TargetImpl::admit_new(const ConnectOp& op, Ref<Export>* out)
 Status TargetImpl::admit_known(const ConnectOp& op, Export& exp, ConnectResult* result)
 {
     TargetExport& t = *TargetExport::of(exp);
+    if (exp.import_cookie() != op.import_cookie) return op.last_instance ? -kESTALE : -kERetryLater;
     if (t.let_go.load()) return -kERetryLater;
     bool knows = op.last_instance == instance_;
     bool unfinished = t.first_result == ConnectResult::kRecover ? !recovery_.is_done(exp.client_uuid()) : !t.settled.load();
@@ -93,6 +106,8 @@ Status TargetImpl::admit(ServerRequest& request, const ConnectOp& op, uint16_t p
     Ref<Export> before = exports_.find(op.client_uuid);
     if (before && TargetExport::of(*before)->let_go.load() && !parked_.load())
         evict(*before, "it was away during a shutdown that was cancelled");
+    bool other_life = before && before->import_cookie() != op.import_cookie && op.last_instance == 0;
+    if (other_life && !TargetExport::of(*before)->let_go.load()) expel(*before, nullptr);
     before.reset();
     {
         MutexLock members(members_mutex_);
@@ -163,7 +178,7 @@ void TargetImpl::disconnect(Ref<ServerRequest> request)
             if (may_write) running_.leave();
             return;
         }
-        recovery_.gone(exp->client_uuid());
+        recovery_.gone(exp->client_uuid(), Recovery::Gone::kLeft);
         settle_uuid(exp->client_uuid());
         if (may_write && !TargetExport::of(*exp)->light) (void)store_.remove_client(exp->client_uuid());
     }
@@ -175,7 +190,10 @@ void TargetImpl::disconnect(Ref<ServerRequest> request)
     running_.leave();
 }
 
-void TargetImpl::evict(Export& e, const char* why)
+void TargetImpl::evict(Export& e, const char* why) { expel(e, why); }
+
+// why: of an eviction; null: the client has begun another life and knows nothing of this one.
+void TargetImpl::expel(Export& e, const char* why)
 {
     Ref<Export> exp(&e);
     bool may_write = running_.enter();
@@ -185,9 +203,13 @@ void TargetImpl::evict(Export& e, const char* why)
             if (may_write) running_.leave();
             return;
         }
-        log_warn("%s: evicting client %s at %s (%s): %s", name(), e.client_uuid().c_str(), to_text(e.peer()).c_str(),
-                 e.nodename().c_str(), why);
-        recovery_.gone(e.client_uuid());
+        if (why)
+            log_warn("%s: evicting client %s at %s (%s): %s", name(), e.client_uuid().c_str(), to_text(e.peer()).c_str(),
+                     e.nodename().c_str(), why);
+        else
+            log_notice("%s: client %s at %s (%s) has started anew", name(), e.client_uuid().c_str(), to_text(e.peer()).c_str(),
+                       e.nodename().c_str());
+        recovery_.gone(e.client_uuid(), why ? Recovery::Gone::kEvicted : Recovery::Gone::kLeft);
         settle_uuid(e.client_uuid());
         if (may_write && !TargetExport::of(e)->light) (void)store_.remove_client(e.client_uuid());
     }
@@ -204,18 +226,38 @@ void TargetImpl::evict_absent_client(const UuidText& client, const char* why)
 {
     auto record = read_client_record(store_, client);
     log_warn("%s: evicting client %s (%s): %s", name(), client.c_str(), record.ok() ? record.value().nodename.c_str() : "?", why);
-    recovery_.gone(client);
+    recovery_.gone(client, Recovery::Gone::kEvicted);
     settle_uuid(client);
     (void)store_.remove_client(client);
+}
+
+// Its next life has come: nobody has lost anything, and nobody is waited for.
+void TargetImpl::forget_absent_client(const UuidText& client)
+{
+    log_notice("%s: client %s has started anew", name(), client.c_str());
+    recovery_.gone(client, Recovery::Gone::kLeft);
+    settle_uuid(client);
+    (void)store_.remove_client(client);
+}
+
+Text<65> TargetImpl::nodename_of(const UuidText& client)
+{
+    auto record = read_client_record(store_, client);
+    return record.ok() ? record.value().nodename : Text<65>();
 }
 
 void TargetImpl::evict_silent()
 {
     Vec<Ref<Export>> list;
     if (!exports_.list(&list).ok()) return;
-    uint64_t limit = evict_after_ms(node_) * kMsec, now = now_ns();
+    uint64_t limit = evict_after_ms(node_) * kMsec, began = now_ns();
+    { MutexLock members(members_mutex_); }  // who comes back waits here for a slow disk, unheard
+    uint64_t now = now_ns();
+    bool late = silent_checked_ns_ && began - silent_checked_ns_ > limit / 2;
+    if (late || now - began > limit / 6) silent_from_ns_ = now;  // it was we who were away: everybody may speak first
+    silent_checked_ns_ = now;
     for (Ref<Export>& exp : list) {
-        uint64_t heard = exp->last_heard_ns();
+        uint64_t heard = exp->last_heard_ns() > silent_from_ns_ ? exp->last_heard_ns() : silent_from_ns_;
         bool resumes_later = parked_.load() && TargetExport::of(*exp)->let_go.load();
         if (heard >= now || now - heard < limit || resumes_later) continue;
         evict(*exp, text_format<80>("nothing heard for %llu s", static_cast<unsigned long long>((now - heard) / kSec)).c_str());

@@ -115,10 +115,10 @@ struct TargetParams {
         if (size_t left = of(o).reservations_.left()) out.printf("reserved_clients: %zu\n", left);
         return out.status();
     }
-    static Status recovery_soft(void* o, TextSink& out) { return number(out, of(o).recovery_.soft_ms.load()); }
-    static Status recovery_hard(void* o, TextSink& out) { return number(out, of(o).recovery_.hard_ms.load()); }
-    static Status set_recovery_soft(void* o, Str v) { of(o).recovery_.soft_ms.store(TRY(parse_ms(v))); return kOk; }
-    static Status set_recovery_hard(void* o, Str v) { of(o).recovery_.hard_ms.store(TRY(parse_ms(v))); return kOk; }
+    static Status recovery_soft(void* o, TextSink& out) { return number(out, of(o).recovery_.soft_limit_ms()); }
+    static Status recovery_hard(void* o, TextSink& out) { return number(out, of(o).recovery_.hard_limit_ms()); }
+    static Status set_recovery_soft(void* o, Str v) { of(o).recovery_.set_limits(TRY(parse_ms(v)), 0); return kOk; }
+    static Status set_recovery_hard(void* o, Str v) { of(o).recovery_.set_limits(0, TRY(parse_ms(v))); return kOk; }
     static Status reservation(void* o, TextSink& out) { return number(out, of(o).reservations_.deadline_ms.load()); }
     static Status set_reservation(void* o, Str v) { of(o).reservations_.deadline_ms.store(TRY(parse_ms(v))); return kOk; }
     static Status abort_recov(void* o, Str)
@@ -205,6 +205,13 @@ struct TargetParams {
     }
     static Status kbytes_total(void* o, TextSink& out) { return space(o, out, false); }
     static Status kbytes_free(void* o, TextSink& out) { return space(o, out, true); }
+    static Status timeouts(void* o, TextSink& out)
+    {
+        Alive alive(of(o));
+        TRY(alive.status());
+        of(o).ldlm_->describe_timeouts(out);
+        return out.status();
+    }
     static Status clean_start(void* o, TextSink& out)
     {
         out.printf("%d start_ms %llu\n", of(o).decision_.kind == StartKind::kResume, ms(of(o).start_took_ns_));
@@ -267,6 +274,7 @@ constexpr Param kTargetParams[] = {
     {"controlled_shutdown_hard_ms", P::hard, P::set_hard},
     {"kbytestotal", P::kbytes_total, nullptr},
     {"kbytesfree", P::kbytes_free, nullptr},
+    {"timeouts", P::timeouts, nullptr},
     {"clean_start", P::clean_start, nullptr},
 };
 

@@ -2,6 +2,7 @@
 // The pieces of a target alone: identity, slots, transaction numbers and group commit, clean record, start-up check, replay order.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,8 @@
 #include "target/clean_record.h"
 #include "target/commit.h"
 #include "target/identity.h"
+#include "ptlrpc/params.h"
+#include "target/recovery.h"
 #include "target/replay_queue.h"
 #include "target/reservations.h"
 #include "target/slots.h"
@@ -311,6 +314,136 @@ TEST(ReplayQueue, SmallestOfAllWhoMayStillCome)
         EXPECT_TRUE(q.all_done());
         EXPECT_EQ(q.counts().expected, 2u);
         EXPECT_EQ(q.counts().done, 2u);
+    });
+}
+
+// ---- the window's limits
+
+namespace {
+
+struct WindowEnv final : RecoveryEnv {
+    Recovery* recovery = nullptr;
+    std::map<std::string, std::string> evicted;
+    uint64_t evicted_ns = 0, closed_ns = 0;
+    void execute_replay(Ref<ServerRequest>) override {}
+    void evict_absent(const UuidText& client, const char* why) override
+    {
+        evicted[client.c_str()] = why;
+        evicted_ns = now_ns();
+    }
+    void evict_export(Export&, const char*) override { ADD_FAILURE(); }
+    Text<65> nodename_of(const UuidText& client) override { return text_format<65>("node-%s", client.c_str()); }
+    void on_window_closed() override { closed_ns = now_ns(); }
+};
+
+struct Window {
+    WindowEnv env;
+    Recovery recovery{env, "lull-MDT0000"};
+    uint64_t began_ns = now_ns();
+    explicit Window(std::vector<const char*> clients, uint32_t soft_s = 10, uint32_t hard_s = 60, uint32_t extend_s = 4)
+    {
+        Vec<UuidText> list;
+        for (const char* c : clients) EXPECT_TRUE(list.push_back(UuidText(c)).ok());
+        recovery.set_limits(soft_s * 1000, hard_s * 1000);
+        recovery.set_extension(extend_s * 1000);
+        EXPECT_TRUE(recovery.begin(list).ok());
+    }
+    void until(uint64_t s) { kapi_sleep_ns(began_ns + s * kSec - now_ns()); }
+    uint64_t closed_s()
+    {
+        while (recovery.active()) kapi_sleep_ns(10 * kMsec);
+        return (env.closed_ns - began_ns) / kSec;
+    }
+    std::string status()
+    {
+        TextSink out(4096);
+        recovery.describe(out);
+        return std::string(out.text().data(), out.text().size());
+    }
+};
+
+}  // namespace
+
+TEST(RecoveryWindow, MissingClientsAreNamedAndEvictedAtTheSoftLimit)
+{
+    sim::run(1, [] {
+        Window w({"a", "b"});
+        w.until(1);
+        w.recovery.connected(UuidText("a"), nullptr);
+        std::string s = w.status();
+        EXPECT_NE(s.find("connected_clients: 1/2\ncompleted_clients: 0/2"), std::string::npos) << s;
+        EXPECT_NE(s.find("missing: b (node-b)\nunfinished: a (node-a)\n"), std::string::npos) << s;
+        EXPECT_NE(s.find("time_remaining: 9\ntime_remaining_hard: 59\n"), std::string::npos) << s;
+        w.until(2);
+        w.recovery.gone(UuidText("a"), Recovery::Gone::kLeft);
+        EXPECT_EQ(w.closed_s(), 10u);
+        EXPECT_EQ(w.env.evicted["b"], "it did not come back within the recovery window");
+        s = w.status();
+        EXPECT_NE(s.find("evicted_clients: 1\nleft_clients: 1\nevicted: b (node-b)"), std::string::npos) << s;
+    });
+}
+
+TEST(RecoveryWindow, ProgressExtendsItUpToTheHardLimit)
+{
+    sim::run(1, [] {
+        Window w({"a", "b", "c"});
+        w.until(9);
+        w.recovery.connected(UuidText("a"), nullptr);
+        w.until(12);
+        w.recovery.connected(UuidText("b"), nullptr);
+        for (uint64_t t = 13; t < 60; t += 3) {
+            w.until(t);
+            EXPECT_TRUE(w.env.evicted.empty()) << t;
+            w.recovery.note_progress(UuidText("a"));
+            w.recovery.note_progress(UuidText("b"));
+        }
+        EXPECT_EQ(w.closed_s(), 60u);
+        EXPECT_EQ(w.env.evicted.size(), 3u);
+        EXPECT_EQ(w.env.evicted["a"], "it did not finish its recovery in time");
+    });
+}
+
+TEST(RecoveryWindow, WhoDoesNotGoOnIsNotWaitedFor)
+{
+    sim::run(1, [] {
+        Window w({"a", "b"}, 10, 60, 4);
+        w.recovery.connected(UuidText("a"), nullptr);
+        w.until(9);
+        w.recovery.connected(UuidText("b"), nullptr);
+        w.until(11);
+        w.recovery.note_progress(UuidText("b"));
+        w.until(14);
+        EXPECT_TRUE(w.env.evicted.empty());
+        w.until(16);
+        EXPECT_EQ(w.env.evicted["a"], "it came back, but did not go on with its recovery");
+        EXPECT_EQ(w.closed_s(), 15u);
+        EXPECT_EQ(w.env.evicted.size(), 2u);
+    });
+}
+
+TEST(RecoveryWindow, ClosedByHandAndLimitsChangedMeanwhile)
+{
+    sim::run(1, [] {
+        Window w({"a", "b"});
+        w.recovery.connected(UuidText("a"), nullptr);
+        w.until(2);
+        w.recovery.close();  // who has come may finish
+        w.until(3);
+        EXPECT_EQ(w.env.evicted.size(), 1u);
+        EXPECT_EQ(w.env.evicted.count("b"), 1u);
+        EXPECT_TRUE(w.recovery.active());
+        w.recovery.gone(UuidText("a"), Recovery::Gone::kLeft);
+        EXPECT_EQ(w.closed_s(), 3u);
+
+        Window v({"a"}, 600, 900);
+        v.until(5);
+        v.recovery.set_limits(1000, 0);
+        EXPECT_EQ(v.closed_s(), 5u);
+        EXPECT_EQ(v.env.evicted.size(), 1u);
+        Window u({"a"}, 600, 900);
+        u.until(5);
+        u.recovery.set_limits(0, 7000);
+        EXPECT_EQ(u.closed_s(), 7u);
     });
 }
 

@@ -8,12 +8,29 @@ namespace lull {
 
 using Stage = ReplayQueue::Stage;
 
+namespace {
+// Who has not come, or who came and is not done (R3).
+void name_clients(const ReplayQueue& queue, const char* title, bool missing, TextSink& out)
+{
+    size_t n = 0;
+    for (const ReplayQueue::Client& c : queue.clients()) {
+        if (c.stage == Stage::kDone || (c.stage == Stage::kMissing) != missing) continue;
+        if (n++ == 0) out.printf("%s:", title);
+        if (n <= Recovery::kNamesShown) out.printf(" %s (%s)", c.uuid.c_str(), c.nodename.c_str());
+    }
+    if (n > Recovery::kNamesShown) out.printf(" and %zu more", n - Recovery::kNamesShown);
+    if (n) out.append("\n");
+}
+}  // namespace
+
 Status Recovery::begin(const Vec<UuidText>& clients)
 {
+    Vec<Text<65>> names;
+    for (const UuidText& c : clients) TRY(names.push_back(env_.nodename_of(c)));
     {
         auto s = state_.lock();
-        for (const UuidText& c : clients) TRY(s->queue.expect(c));
-        s->began_ns = now_ns();
+        for (size_t i = 0; i < clients.size(); i++) TRY(s->queue.expect(clients[i], names[i]));
+        s->began_ns = s->progress_ns = now_ns();
         s->total = clients.size();
     }
     active_.store(true);
@@ -58,15 +75,36 @@ void Recovery::connected(const UuidText& client, Ref<Export> exp)
     if (!c) return;
     if (c->stage != Stage::kDone) c->stage = Stage::kReplaying;
     std::swap(c->exp, exp);
+    progress_locked(*s, *c);
     changed_.wake_all();
 }
 
-void Recovery::gone(const UuidText& client)
+void Recovery::note_progress(const UuidText& client)
+{
+    if (!active()) return;
+    auto s = state_.lock();
+    if (ReplayQueue::Client* c = s->queue.find(client)) progress_locked(*s, *c);
+}
+
+void Recovery::set_limits(uint32_t soft, uint32_t hard)
 {
     auto s = state_.lock();
-    if (!s->queue.find(client)) return;
+    if (soft) soft_ms_.store(soft);
+    if (hard) hard_ms_.store(hard);
+    changed_.wake_all();
+}
+
+void Recovery::gone(const UuidText& client, Gone how)
+{
+    auto s = state_.lock();
+    ReplayQueue::Client* c = s->queue.find(client);
+    if (!c) return;
+    if (how == Gone::kEvicted && s->evicted_names.size() + c->uuid.size() + c->nodename.size() + 5 < s->evicted_names.capacity()) {
+        auto name = text_format<112>(" %s (%s)", c->uuid.c_str(), c->nodename.c_str());
+        (void)s->evicted_names.append(name);
+    }
     s->queue.remove(client);
-    s->evicted++;
+    (how == Gone::kEvicted ? s->evicted : s->left)++;
     changed_.wake_all();
 }
 
@@ -95,6 +133,7 @@ bool Recovery::replay_done(Ref<ServerRequest> request)
         return true;
     }
     c->stage = Stage::kDone;
+    progress_locked(*s, *c);
     changed_.wake_all();
     return true;
 }
@@ -108,19 +147,69 @@ void Recovery::requests_replayed(const UuidText& client)
     changed_.wake_all();
 }
 
+uint64_t Recovery::soft_end_locked(const State& s) const
+{
+    if (s.close) return s.began_ns;
+    uint64_t soft = s.began_ns + soft_ms_.load() * kMsec, extended = s.progress_ns + extend_ms_.load() * kMsec;
+    uint64_t hard = hard_end_locked(s);
+    if (soft < extended) soft = extended;
+    return soft < hard ? soft : hard;
+}
+
+// Of a client that has come back. What the server has not answered yet is not its fault.
+uint64_t Recovery::patience_end(const ReplayQueue::Client& c) const
+{
+    uint64_t since = c.exp ? c.exp->idle_since_ns() : 0;
+    if (since < c.progress_ns) since = c.progress_ns;
+    return since + extend_ms_.load() * kMsec;
+}
+
+// When there is something to decide next, if nothing happens.
 uint64_t Recovery::deadline_locked(const State& s) const
 {
-    uint64_t soft = s.began_ns + soft_ms.load() * kMsec, hard = s.began_ns + hard_ms.load() * kMsec;
-    return !s.close && now_ns() < soft && soft < hard ? soft : hard;
+    uint64_t next = soft_end_locked(s);
+    if (now_ns() < next) return next;
+    next = hard_end_locked(s);
+    for (const auto& c : s.queue.clients()) {
+        bool waited_for = c.stage != Stage::kMissing && c.stage != Stage::kDone && c.held == 0;
+        uint64_t end = patience_end(c);
+        if (waited_for && end < next) next = end;
+    }
+    return next;
+}
+
+// all: whoever is not done. Else who has not come, and who does nothing.
+bool Recovery::find_late_locked(State& s, bool all, Late* out) const
+{
+    for (auto& c : s.queue.clients()) {
+        if (c.stage == Stage::kDone) continue;
+        bool missing = c.stage == Stage::kMissing;
+        bool stuck = c.held == 0 && now_ns() >= patience_end(c);
+        if (!missing && !stuck && !all) continue;
+        out->uuid = c.uuid;
+        out->exp = c.exp;
+        out->why = missing ? "it did not come back within the recovery window"
+                   : all   ? "it did not finish its recovery in time"
+                           : "it came back, but did not go on with its recovery";
+        return true;
+    }
+    return false;
+}
+
+void Recovery::evict_late(Late& late)
+{
+    if (late.exp) env_.evict_export(*late.exp, late.why);
+    else env_.evict_absent(late.uuid, late.why);
+    gone(late.uuid, Gone::kEvicted);  // if the environment did not say so already
+    late = {};
 }
 
 bool Recovery::over_locked(const State& s, const char** why) const
 {
     if (s.stop) return true;
-    uint64_t passed = now_ns() - s.began_ns;
     auto counts = s.queue.counts();
     if (s.queue.all_done()) *why = "every client is done";
-    else if (passed >= hard_ms.load() * kMsec) *why = "its time is over (recovery_time_hard)";
+    else if (now_ns() >= hard_end_locked(s)) *why = "its time is over (recovery_time_hard)";
     else if (soft_passed_locked(s) && counts.connected == counts.done && s.queue.held() == 0)
         *why = s.close ? "the administrator closed it (abort_recov)" : "nobody else came (recovery_time_soft)";
     else return false;
@@ -131,16 +220,12 @@ void Recovery::run()
 {
     const char* why = "";
     auto s = state_.lock();
-    // After the soft limit the missing ones are not waited for any more: they would hold up the replays of the others.
-    bool missing_evicted = false;
+    // After the soft limit who is late is not waited for any more: he would hold up the replays of the others.
     while (!over_locked(*s, &why)) {
-        if (!missing_evicted && soft_passed_locked(*s)) {
-            missing_evicted = true;
-            Vec<UuidText> missing;
-            for (auto& c : s->queue.clients())
-                if (c.stage == Stage::kMissing && !missing.push_back(c.uuid).ok()) break;  // the rest at the hard limit
+        Late late;
+        if (soft_passed_locked(*s) && find_late_locked(*s, false, &late)) {
             s.unlock();
-            for (const UuidText& uuid : missing) env_.evict_absent(uuid, "it did not come back within the recovery window");
+            evict_late(late);
             s.relock();
             continue;
         }
@@ -150,6 +235,7 @@ void Recovery::run()
         }
         Ref<ServerRequest> request = s->queue.next();
         s->executed++;
+        s->progress_ns = now_ns();
         s.unlock();
         env_.execute_replay(std::move(request));
         s.relock();
@@ -167,23 +253,9 @@ void Recovery::run()
 void Recovery::evict_incomplete()
 {
     for (;;) {
-        UuidText uuid;
-        Ref<Export> exp;
-        bool found = false;
-        {
-            auto s = state_.lock();
-            for (auto& c : s->queue.clients()) {
-                if (c.stage == Stage::kDone) continue;
-                uuid = c.uuid;
-                exp = c.exp;
-                found = true;
-                break;
-            }
-        }
-        if (!found) return;
-        if (exp) env_.evict_export(*exp, "it did not finish its recovery in time");
-        else env_.evict_absent(uuid, "it did not come back within the recovery window");
-        gone(uuid);  // if the environment did not say so already
+        Late late;
+        if (!find_late_locked(*state_.lock(), true, &late)) return;
+        evict_late(late);
     }
 }
 
@@ -218,15 +290,20 @@ void Recovery::describe(TextSink& out) const
     using ull = unsigned long long;
     if (!active()) {
         out.printf("status: COMPLETE\nrecovery_duration: %llu\n", static_cast<ull>((s->ended_ns - s->began_ns) / kSec));
-        out.printf("completed_clients: %zu/%zu\nreplayed_requests: %zu\nevicted_clients: %zu\n", s->completed, s->total,
-                   s->executed, s->evicted);
+        out.printf("completed_clients: %zu/%zu\nreplayed_requests: %zu\nevicted_clients: %zu\nleft_clients: %zu\n", s->completed,
+                   s->total, s->executed, s->evicted, s->left);
+        if (!s->evicted_names.empty()) out.printf("evicted:%s\n", s->evicted_names.c_str());
         return;
     }
     auto counts = s->queue.counts();
-    uint64_t deadline = deadline_locked(*s), now = now_ns();
-    out.printf("status: RECOVERING\ntime_remaining: %llu\n", static_cast<ull>(deadline > now ? (deadline - now) / kSec : 0));
+    auto seconds_to = [now = now_ns()](uint64_t t) { return static_cast<ull>(t > now ? (t - now) / kSec : 0); };
+    out.printf("status: RECOVERING\ntime_remaining: %llu\ntime_remaining_hard: %llu\n", seconds_to(deadline_locked(*s)),
+               seconds_to(hard_end_locked(*s)));
     out.printf("connected_clients: %zu/%zu\ncompleted_clients: %zu/%zu\n", counts.connected, s->total, counts.done, s->total);
-    out.printf("replayed_requests: %zu\nqueued_requests: %zu\nevicted_clients: %zu\n", s->executed, s->queue.held(), s->evicted);
+    out.printf("replayed_requests: %zu\nqueued_requests: %zu\nevicted_clients: %zu\nleft_clients: %zu\n", s->executed,
+               s->queue.held(), s->evicted, s->left);
+    name_clients(s->queue, "missing", true, out);
+    name_clients(s->queue, "unfinished", false, out);
 }
 
 }  // namespace lull

@@ -4,10 +4,15 @@
  *
  *   state      ends with
  *   inactive   begin() with clients
- *   open       every expected client sent ReplayDone; or soft_ms passed and nobody who has connected is still
- *              replaying; or hard_ms passed. close() (abort_recov, R2) is soft_ms passing now: who is missing is not waited for, who
- *              has connected may finish. Who is not done at the end is evicted and named.
+ *   open       every expected client sent ReplayDone; or the soft limit passed and nobody who has connected is still
+ *              replaying; or hard_ms passed. Who is not done at the end is evicted and named.
  *   complete   -
+ *
+ * The soft limit is soft_ms after the beginning, and extend_ms after the last sign of progress of any client (it came back, replayed,
+ * finished) if that is later: a server that is busy with some has had no time for the others. Then the missing ones are evicted, and
+ * of those who have connected each that has done nothing for extend_ms, though the server owed it nothing (Export::idle_since_ns) and
+ * it was not waiting for another client's replay. Pings are not progress.
+ * Nothing goes beyond hard_ms. close() (abort_recov, R2) is the soft limit passing now: who has connected may finish.
  *
  * The replies to ReplayDone are withheld until the end.
  */
@@ -21,6 +26,7 @@ public:
     virtual void execute_replay(Ref<ServerRequest> request) = 0;
     virtual void evict_absent(const UuidText& client, const char* why) = 0;  // its record; it has no export
     virtual void evict_export(Export& exp, const char* why) = 0;
+    virtual Text<65> nodename_of(const UuidText& client) = 0;  // from its record; may be empty
     virtual void on_window_closed() = 0;   // active() is false already; the withheld replies go out afterwards
 
 protected:
@@ -29,7 +35,8 @@ protected:
 
 class Recovery {
 public:
-    static constexpr uint32_t kSoftMsDefault = 60000, kHardMsDefault = 180000;
+    static constexpr uint32_t kSoftMsDefault = 60000, kHardMsDefault = 180000, kExtendMsDefault = 20000;
+    static constexpr size_t kNamesShown = 32;    // in the status
 
     Recovery(RecoveryEnv& env, const char* name) : env_(env), name_(name), state_(LockRank::kTarget) {}
     ~Recovery() { stop(); }
@@ -43,34 +50,49 @@ public:
     // True: it has said ReplayDone (or is not a recovering client at all).
     bool is_done(const UuidText& client) const;
     void connected(const UuidText& client, Ref<Export> exp);
-    void gone(const UuidText& client);           // evicted meanwhile
+    enum class Gone { kEvicted, kLeft };         // left: it disconnected, or began another life
+    void gone(const UuidText& client, Gone how);
 
     // False: there is no window for this client (any more), the caller answers.
     bool hold_replay(Ref<ServerRequest> request);
     bool replay_done(Ref<ServerRequest> request);
     void requests_replayed(const UuidText& client);  // it has begun with its locks
+    void note_progress(const UuidText& client);
+    void set_limits(uint32_t soft, uint32_t hard);   // ms; 0: as it is. At any time
+    uint32_t soft_limit_ms() const { return soft_ms_.load(); }
+    uint32_t hard_limit_ms() const { return hard_ms_.load(); }
+    void set_extension(uint32_t ms) { extend_ms_.store(ms); }  // before begin()
 
     void describe(class TextSink& out) const;
-    std::atomic<uint32_t> soft_ms{kSoftMsDefault}, hard_ms{kHardMsDefault};
 
 private:
     struct State {
         ReplayQueue queue;
         Vec<Ref<ServerRequest>> done_requests;
         bool stop = false, close = false;
-        uint64_t began_ns = 0, ended_ns = 0;
-        size_t evicted = 0, total = 0, completed = 0, executed = 0;
+        uint64_t began_ns = 0, ended_ns = 0, progress_ns = 0;
+        Text<400> evicted_names;
+        size_t evicted = 0, left = 0, total = 0, completed = 0, executed = 0;
     };
     void run();
-    bool soft_passed_locked(const State& s) const
-    {
-        return s.close || now_ns() - s.began_ns >= soft_ms.load() * kMsec;
-    }
+    struct Late {
+        UuidText uuid;
+        Ref<Export> exp;
+        const char* why = nullptr;
+    };
+    uint64_t hard_end_locked(const State& s) const { return s.began_ns + hard_ms_.load() * kMsec; }
+    uint64_t soft_end_locked(const State& s) const;
+    bool soft_passed_locked(const State& s) const { return now_ns() >= soft_end_locked(s); }
+    void progress_locked(State& s, ReplayQueue::Client& c) const { s.progress_ns = c.progress_ns = now_ns(); }
+    uint64_t patience_end(const ReplayQueue::Client& c) const;
+    bool find_late_locked(State& s, bool all, Late* out) const;  // after the soft limit
+    void evict_late(Late& late);
     bool over_locked(const State& s, const char** why) const;
     uint64_t deadline_locked(const State& s) const;
     void evict_incomplete();
     void finish(const char* why);
 
+    std::atomic<uint32_t> soft_ms_{kSoftMsDefault}, hard_ms_{kHardMsDefault}, extend_ms_{kExtendMsDefault};
     RecoveryEnv& env_;
     const char* name_;
     mutable Guarded<State> state_;

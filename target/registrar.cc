@@ -45,6 +45,8 @@ Status Registrar::fill(MgsRegisterOp* op)
     op->target.kind = static_cast<uint8_t>(identity_.kind);
     op->target.index = identity_.index;
     op->target_uuid = identity_.uuid;
+    op->nid = node_.transport().own_nid().addr;
+    op->instance = instance_;
     if (!identity_.service_nids.empty()) return append_nids(identity_.service_nids, &op->target.nids);
     Nid own = node_.transport().own_nid();
     if (own.is_zero()) return -kENETUNREACH;

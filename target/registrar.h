@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tells the MGS where a target is. At the very first start the mount waits for the answer, because the name may be taken
- * (-EADDRINUSE); after that, and when no MGS answers, a task repeats it until it has succeeded once.
+ * (-EADDRINUSE); after that, and when no MGS answers, a task repeats it until it has succeeded once. It says where the target runs
+ * and as which instance, too, so that the MGS can tell the clients (R5).
  */
 #pragma once
 #include "osd/store.h"
@@ -14,8 +15,8 @@ class Registrar {
 public:
     static constexpr uint64_t kFirstTryMs = 10000, kTryMs = 20000, kRetryMs = 5000;
 
-    Registrar(Node& node, Store& store, const TargetIdentity& identity)
-        : node_(node), store_(store), identity_(identity), state_(LockRank::kTarget)
+    Registrar(Node& node, Store& store, const TargetIdentity& identity, uint64_t instance)
+        : node_(node), store_(store), identity_(identity), instance_(instance), state_(LockRank::kTarget)
     {
     }
     ~Registrar() { stop(); }
@@ -39,6 +40,7 @@ private:
     Node& node_;
     Store& store_;
     const TargetIdentity& identity_;
+    const uint64_t instance_;
     Guarded<State> state_;
     CondVar changed_;
     Task task_;

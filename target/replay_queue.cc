@@ -3,10 +3,11 @@
 
 namespace lull {
 
-Status ReplayQueue::expect(const UuidText& uuid)
+Status ReplayQueue::expect(const UuidText& uuid, Str nodename)
 {
     Client c;
     c.uuid = uuid;
+    TRY(c.nodename.assign(nodename));
     return clients_.push_back(std::move(c));
 }
 

@@ -19,12 +19,14 @@ public:
         Stage stage = Stage::kMissing;
         unsigned held = 0;
         Ref<Export> exp;
+        Text<65> nodename;
+        uint64_t progress_ns = 0;  // when it did something last
     };
     struct Counts {
         size_t expected = 0, connected = 0, done = 0;
     };
 
-    Status expect(const UuidText& uuid);
+    Status expect(const UuidText& uuid, Str nodename = {});
     Client* find(const UuidText& uuid);
     void remove(const UuidText& uuid);  // evicted: with what is held of it
     // -ENOENT: no such client is expected; -ENOMEM.
@@ -36,6 +38,7 @@ public:
     Counts counts() const;
     size_t held() const { return held_.size(); }
     Vec<Client>& clients() { return clients_; }
+    const Vec<Client>& clients() const { return clients_; }
 
 private:
     struct Held {

@@ -69,6 +69,7 @@ bool TargetImpl::must_park(const ServerRequest& request, const TargetExport& cli
 void TargetImpl::dispatch(Ref<ServerRequest> request)
 {
     TargetExport& client = *TargetExport::of(*request->exp);
+    recovery_.note_progress(request->exp->client_uuid());
     bool is_lock = request->opcode() == Opcode::kLdlmEnqueue;
     if (request->is_replay()) {
         bool is_open = request->flags() & kRpcReplayOpen;

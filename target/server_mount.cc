@@ -5,6 +5,20 @@
 
 namespace lull {
 
+namespace {
+Status parse_seconds(Str word, size_t at, uint32_t* out_ms, Text<200>* why)
+{
+    auto seconds = parse_u64(word.substr(at));
+    if (seconds.ok() && seconds.value() >= 1 && seconds.value() <= 86400) {
+        *out_ms = static_cast<uint32_t>(seconds.value() * 1000);
+        return kOk;
+    }
+    Str shown = word.substr(0, 60);
+    *why = text_format<200>("\"%.*s\": from 1 to 86400 seconds", STR_ARG(shown));
+    return -kEINVAL;
+}
+}  // namespace
+
 Status parse_start_options(Str text, StartOptions* out, Text<200>* why)
 {
     while (!text.empty()) {
@@ -13,9 +27,11 @@ Status parse_start_options(Str text, StartOptions* out, Text<200>* why)
         text = comma == SIZE_MAX ? Str() : text.substr(comma + 1);
         if (word == Str("force")) out->force = true;
         else if (word == Str("abort_recov")) out->abort_recov = true;
+        else if (word.starts_with("recovery_time_soft=")) TRY(parse_seconds(word, 19, &out->recovery_soft_ms, why));
+        else if (word.starts_with("recovery_time_hard=")) TRY(parse_seconds(word, 19, &out->recovery_hard_ms, why));
         else if (!word.empty() && !(word == Str("rw")) && !(word == Str("defaults"))) {
             Str shown = word.substr(0, 60);
-            *why = text_format<200>("unknown option \"%.*s\": a target knows force and abort_recov", STR_ARG(shown));
+            *why = text_format<200>("unknown option \"%.*s\": a target knows force, abort_recov, recovery_time_soft= and recovery_time_hard=", STR_ARG(shown));
             return -kEINVAL;
         }
     }
@@ -54,7 +70,7 @@ Status ServerMount::register_targets(Store& store, Text<200>* why)
 {
     for (Owned<TargetImpl>& t : targets_) {
         if (t->identity().kind == TargetKind::kMgs) continue;
-        Owned<Registrar> r = make<Registrar>(node_, store, t->identity());
+        Owned<Registrar> r = make<Registrar>(node_, store, t->identity(), t->instance());
         if (!r) return -kENOMEM;
         TRY(registrars_.push_back(std::move(r)));
         TRY(registrars_.back()->start(why));

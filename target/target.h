@@ -127,6 +127,7 @@ Result<Owned<TargetService>> make_ofd(Target& target);
 struct StartOptions {
     bool force = false;         // -o force: start in spite of A4, evict who cannot be recovered
     bool abort_recov = false;   // -o abort_recov: no window, evict everybody who was connected
+    uint32_t recovery_soft_ms = 0, recovery_hard_ms = 0;  // -o recovery_time_soft=SECONDS, …_hard=; 0: the default (R4)
 };
 
 class Target : public RequestHandler {

@@ -100,7 +100,7 @@ Status TargetImpl::expect_former_clients(CleanRecord&& clean, const Vec<UuidText
         ldlm_->set_recovering(true);
         window_.close();
         log_notice("%s: recovery window opens for %zu clients, at most %u s", name(), clients.size(),
-                   recovery_.hard_ms.load() / 1000);
+                   recovery_.hard_limit_ms() / 1000);
         return recovery_.begin(clients);
     }
     return kOk;
@@ -124,6 +124,8 @@ Status TargetImpl::start(const StartOptions& options, Text<200>* why)
     StartFacts facts;
     CleanRecord clean;
     Vec<UuidText> clients;
+    recovery_.set_limits(options.recovery_soft_ms, options.recovery_hard_ms);
+    recovery_.set_extension(node_.options().timeout_ms);
     facts.force = options.force;
     facts.abort_recov = options.abort_recov;
     TRY(gather(&facts, &clean, &clients, why));

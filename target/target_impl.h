@@ -163,6 +163,9 @@ private:
     Status make_export(const ConnectOp& op, ConnectResult result, Ref<Export>* out);
     void disconnect(Ref<ServerRequest> request);
     void evict_absent_client(const UuidText& client, const char* why);
+    void forget_absent_client(const UuidText& client);
+    bool is_former_life(const ConnectOp& op) const;
+    void expel(Export& exp, const char* why);
 
     // requests.cc
     void run(Ref<ServerRequest> request);
@@ -181,6 +184,7 @@ private:
     void execute_replay(Ref<ServerRequest> request) override;
     void evict_absent(const UuidText& client, const char* why) override { evict_absent_client(client, why); }
     void evict_export(Export& exp, const char* why) override { evict(exp, why); }
+    Text<65> nodename_of(const UuidText& client) override;
     void on_window_closed() override;
     // EvictorEnv
     void evict_silent() override;
@@ -209,6 +213,7 @@ private:
     Owned<Shutdown> shutdown_;
 
     Mutex members_mutex_{LockRank::kShutdown};
+    uint64_t silent_checked_ns_ = 0, silent_from_ns_ = 0;  // of the evictor's task alone
     UseCount running_, alive_;
     HoldingPen frozen_, window_;
     CleanRecord::Times previous_;             // of the shutdown before this instance; written_at 0: there was none

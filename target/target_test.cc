@@ -320,6 +320,7 @@ TEST(Target, RecoveryWindowWithADeadClient)
         TinyClient &c = l.mount(), &d = l.mount();
         l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("x", 1).ok()); });
         l.on(l.host_of(d), [&] { EXPECT_TRUE(d.create("y", 2).ok()); });
+        std::string lost = str(d.import->options().client_uuid);
         l.drop(d);
         l.crash_server();
         ASSERT_TRUE(l.start(l.a).ok());
@@ -327,6 +328,7 @@ TEST(Target, RecoveryWindowWithADeadClient)
         EXPECT_EQ(l.set_param("controlled_shutdown", "1"), -kEBUSY);
         l.world.run_for(5 * kSec);
         EXPECT_NE(l.param("recovery_status").find("connected_clients: 1/2"), std::string::npos) << l.param("recovery_status");
+        EXPECT_NE(l.param("recovery_status").find("missing: " + lost + " (c1)"), std::string::npos);
         bool by_hand = seed % 2;
         if (by_hand) { EXPECT_EQ(l.set_param("abort_recov", "1"), 0); }
         l.on(l.host_of(c), [&] { EXPECT_TRUE(c.stat("x").ok()); });
@@ -339,6 +341,7 @@ TEST(Target, RecoveryWindowWithADeadClient)
         }
         EXPECT_EQ(c.evicted, 0u);
         EXPECT_NE(l.param("recovery_status").find("status: COMPLETE"), std::string::npos);
+        EXPECT_NE(l.param("recovery_status").find("evicted: " + lost), std::string::npos);
         EXPECT_FALSE(l.server->target->recovering());
         l.finish();
     });
@@ -356,6 +359,31 @@ TEST(Target, SilentClientIsEvicted)
     l.until([&] { return c.evicted == 1 && c.import->state() == ImportState::kFull; });
     l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("x", 1).ok()); });
     l.finish();
+}
+
+// One client's record takes the disk for longer than anybody may be silent; another one, who comes back meanwhile, waits behind it.
+TEST(Target, SlowDiskEvictsNobody)
+{
+    for_seeds([](uint64_t seed) {
+        TinyLab l(seed);
+        ASSERT_TRUE(l.start(l.a).ok());
+        TinyClient& c = l.mount();
+        l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("x", 1).ok()); });
+        l.disk.set_slow_ns(15 * kSec, 15 * kSec);
+        sim::Host& host = l.world.host("late");
+        TinyClient d;
+        auto* mounting = host.spawn("mount", [&] { EXPECT_TRUE(d.start(host.net(), "late", {l.a.address(), l.b.address()}).ok()); });
+        l.world.run_for(kSec);
+        l.world.network().reset_connections(l.a, l.host_of(c));
+        EXPECT_TRUE(l.until([&] { return sim::World::finished(mounting); }));
+        l.world.run_for(10 * kSec);
+        l.disk.set_slow_ns(0, 500000);
+        EXPECT_TRUE(l.until([&] { return c.import->state() == ImportState::kFull; }));
+        EXPECT_EQ(c.evicted, 0u);
+        l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("y", 2).ok()); });
+        l.on(host, [&] { d.stop(); });
+        l.finish();
+    });
 }
 
 TEST(Target, VersionCheck)
@@ -537,6 +565,11 @@ TEST(Target, MountErrors)
     StartOptions options;
     EXPECT_TRUE(parse_start_options("force,abort_recov,rw", &options, &why).ok());
     EXPECT_TRUE(options.force && options.abort_recov);
+    EXPECT_TRUE(parse_start_options("recovery_time_soft=30,recovery_time_hard=90", &options, &why).ok());
+    EXPECT_EQ(options.recovery_soft_ms, 30000u);
+    EXPECT_EQ(options.recovery_hard_ms, 90000u);
+    EXPECT_TRUE(parse_start_options("recovery_time_soft=0", &options, &why).is(kEINVAL));
+    EXPECT_TRUE(parse_start_options("recovery_time_hard=abc", &options, &why).is(kEINVAL));
     EXPECT_TRUE(parse_start_options("nonsense", &options, &why).is(kEINVAL));
     EXPECT_NE(std::string(why.c_str()).find("nonsense"), std::string::npos);
 }

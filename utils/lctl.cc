@@ -89,6 +89,54 @@ int set_params(const std::vector<std::string>& words, bool quiet)
     return worst;
 }
 
+// What went wrong with a recovery, by the number that the parameter gives (ptlrpc/import.h).
+std::string explain_recover(const Answer& answer)
+{
+    switch (answer.error) {
+    case EINVAL: return "that is no NID of a node where this target may run";
+    case ERANGE: return "the time limit is from 1 to 3600 seconds";
+    case ENODEV: return "it has reconnected, but to another node: the target does not run at that NID";
+    case ETIMEDOUT: return "not reconnected in time; the client goes on trying";
+    case ESHUTDOWN: return "unmounted meanwhile";
+    default: return answer.text;
+    }
+}
+
+// The parameters import_recover of a device (as lctl dl names it), or of all connections of this node to a target.
+Answer find_imports(const std::string& name, std::vector<std::string>* params)
+{
+    Answer found;
+    for (const std::string glob : {"*." + name + ".import_recover", "*." + name + "-*.import_recover"}) {
+        found = control(LULL_CTL_LIST, glob);
+        if (!found.error) break;
+    }
+    for (size_t at = 0, end; at < found.text.size() && !found.error; at = end + 1) {
+        end = found.text.find('\n', at);
+        if (end == std::string::npos) end = found.text.size();
+        if (end > at) params->push_back(found.text.substr(at, end - at));
+    }
+    return found;
+}
+
+// R1: success only when every connection is FULL again.
+int recover(const std::string& name, const std::string& nid, unsigned seconds)
+{
+    std::vector<std::string> params;
+    if (Answer found = find_imports(name, &params); found.error) {
+        fprintf(stderr, "lctl: recover %s: %s\n", name.c_str(),
+                found.error == ENOENT ? "this node has no connection to such a target (lctl dl shows all)" : found.text.c_str());
+        return found.error;
+    }
+    int worst = 0;
+    for (const std::string& param : params) {
+        Answer answer = control(LULL_CTL_SET, param + "=" + (nid.empty() ? "1" : nid) + " " + std::to_string(seconds));
+        if (!answer.error) continue;
+        fprintf(stderr, "lctl: recover %s: %s\n", param.c_str(), explain_recover(answer).c_str());
+        worst = answer.error;
+    }
+    return worst;
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -120,6 +168,13 @@ int main(int argc, char** argv)
     CLI::App* ping = app.add_subcommand("ping", "is a node there? lctl ping 10.0.0.1@tcp");
     ping->add_option("NID", name)->required();
 
+    std::string nid;
+    unsigned seconds = 60;
+    CLI::App* rec = app.add_subcommand("recover", "connect to a target now: lctl recover lull-OST0000 10.0.0.2@tcp");
+    rec->add_option("DEVICE|TARGET", name)->required();
+    rec->add_option("NID", nid, "the node to try first");
+    rec->add_option("--timeout", seconds, "seconds to wait until it is usable again");
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
@@ -130,6 +185,7 @@ int main(int argc, char** argv)
     if (*set) return set_params(names, quiet);
     if (*list) return each(LULL_CTL_LIST, "list_param", names.empty() ? std::vector<std::string>{"*"} : names);
     if (*wait) return lull::utils::wait_param(name, wanted, limit_s);
+    if (*rec) return recover(name, nid, seconds);
     if (*dl) return each(LULL_CTL_DL, "dl", {""});
     return *ping ? each(LULL_CTL_PING, "ping", {name}) : 22;
 }

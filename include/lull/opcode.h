@@ -28,6 +28,7 @@ enum class GateClass : uint8_t { kGated, kExempt, kInternal, kCallback };
     X(ActiveWarm,       17, kCallback, false, false)     \
     X(MgsRegister,      20, kExempt,   false, false)     \
     X(MgsConfig,        21, kExempt,   false, false)     \
+    X(MgsTargetAt,      22, kCallback, false, false)     \
     X(MdsGetattr,       30, kGated,    false, false)     \
     X(MdsReaddir,       31, kGated,    false, false)     \
     X(MdsReadlink,      32, kGated,    false, false)     \

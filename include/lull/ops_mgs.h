@@ -14,23 +14,41 @@ struct TargetConfig {
     Text<256> nids;          // where it may run: 10.0.0.1@tcp:10.0.0.2@tcp, failover partners included
     template <class Io> void io(Io& x) { x.text(name); x.u8(kind); x.u32(index); x.text(nids); }
 };
+// Where a target runs now, as it said when it started (R5). A hint, kept in the MGS's memory only.
+struct TargetPlace {
+    TargetName name;
+    uint32_t nid = 0;        // IPv4, host order; 0: not known
+    uint64_t instance = 0;
+    template <class Io> void io(Io& x) { x.text(name); x.u32(nid); x.u64(instance); }
+};
 struct MgsRegisterOp {       // idempotent; -EADDRINUSE: another target already has this fsname, kind and index
     static constexpr Opcode kOpcode = Opcode::kMgsRegister;
     using Reply = Empty;
     Text<32> fsname;
     TargetConfig target;
     UuidText target_uuid;
-    template <class Io> void io(Io& x) { x.text(fsname); x.sub(target); x.text(target_uuid); }
+    uint32_t nid = 0;        // where it runs
+    uint64_t instance = 0;
+    template <class Io> void io(Io& x) { x.text(fsname); x.sub(target); x.text(target_uuid); x.u32(nid); x.u64(instance); }
 };
 struct MgsConfigReply {
     Vec<TargetConfig> targets;
-    template <class Io> void io(Io& x) { x.list(targets, 1024); }
+    Vec<TargetPlace> places;  // of those that have started since the MGS has
+    template <class Io> void io(Io& x) { x.list(targets, 1024); x.list(places, 1024); }
 };
 struct MgsConfigOp {         // -ENOENT: no file system of that name is known
     static constexpr Opcode kOpcode = Opcode::kMgsConfig;
     using Reply = MgsConfigReply;
     Text<32> fsname;
     template <class Io> void io(Io& x) { x.text(fsname); }
+};
+// To everybody connected to the MGS, when a target has started. Who was away asks with MgsConfig when it is back.
+struct MgsTargetAt {
+    static constexpr Opcode kOpcode = Opcode::kMgsTargetAt;
+    using Reply = Empty;
+    Text<32> fsname;
+    TargetPlace place;
+    template <class Io> void io(Io& x) { x.text(fsname); x.sub(place); }
 };
 
 }  // namespace lull

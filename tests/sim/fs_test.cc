@@ -582,6 +582,84 @@ TEST(FsCrash, OstReplaysWrites)
     });
 }
 
+namespace {
+
+// Power off that nobody is told of, and the takeover by the partner. Virtual time from the mount there until every client is FULL.
+uint64_t takeover_ms(FsWorld& w, FsWorld::Target& t, FsWorld::Node& to)
+{
+    FsWorld::Node& from = *t.at;
+    from.host->crash(CrashNet::kSilent);
+    w.forget(from);
+    uint64_t began = w.world.now_ns();
+    EXPECT_EQ(w.start(t, to), 0);
+    std::string instance = w.get_param(to, t.param + "instance");
+    instance = "instance: " + instance.substr(instance.find('=') + 1);
+    auto full = [&] {
+        for (auto& n : w.client_nodes) {
+            std::string text = w.get_param(*n, "*." + t.name + "-*.import");
+            if (text.find("state: FULL") == std::string::npos || text.find(instance) == std::string::npos) return false;
+        }
+        return true;
+    };
+    while (!full() && w.world.now_ns() - began < 120 * kSec) w.run_for_ms(20);
+    EXPECT_TRUE(full()) << t.name;
+    return (w.world.now_ns() - began) / 1000000;
+}
+
+FsOptions many_clients()
+{
+    FsOptions o;
+    o.clients = 12;
+    return o;
+}
+
+}  // namespace
+
+// R5: clients learn of a takeover from the MGS, not from their timeouts.
+TEST(FsCrash, TakeoverIsAnnounced)
+{
+    for_seeds([](uint64_t seed) {
+        uint64_t with, without;
+        {
+            FsWorld w(seed, many_clients());
+            with = takeover_ms(w, w.ost(0), w.oss2);
+            EXPECT_LT(with, 2000u);
+            EXPECT_EQ(w.client_counter("evictions"), 0u);
+            w.finish();
+        }
+        {
+            FsWorld w(seed, many_clients());
+            EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.imperative_recovery", "0"), 0);
+            without = takeover_ms(w, w.ost(0), w.oss2);
+            EXPECT_GT(without, 2 * with);
+            EXPECT_EQ(w.client_counter("evictions"), 0u);
+            w.finish();
+        }
+        printf("takeover of an OST, 12 clients: all FULL after %llu ms, without the MGS's word %llu ms\n",
+               static_cast<unsigned long long>(with), static_cast<unsigned long long>(without));
+    });
+}
+
+// The MGS may be dead at the time; after its restart clients hear of the next takeover again.
+TEST(FsCrash, TakeoverWhileTheMgsIsDead)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        w.crash(w.mds1);
+        EXPECT_LT(takeover_ms(w, w.ost(0), w.oss2), 100000u);
+        EXPECT_EQ(w.start(w.mdt(), w.mds2), 0);
+        w.run_for_ms(60000);
+        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/a", "x"), 0); });
+        w.boot(w.oss1);
+        // The OST looks for the MGS at mds1 first, which is dead: one attempt to connect.
+        EXPECT_LT(takeover_ms(w, w.ost(0), w.oss1), 5000u);
+        EXPECT_EQ(w.start(w.ost(1), w.oss1), 0);
+        w.on(1, [&] { EXPECT_EQ(w.c(1).get("/a"), "x"); });
+        EXPECT_EQ(w.client_counter("evictions"), 0u);
+        w.finish();
+    });
+}
+
 TEST(FsCrash, EvictedClientKnowsIt)
 {
     FsWorld w(3);

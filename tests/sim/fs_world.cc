@@ -158,6 +158,11 @@ void FsWorld::stop(Target& t, unsigned flags)
 void FsWorld::crash(Node& node)
 {
     node.host->crash();
+    forget(node);
+}
+
+void FsWorld::forget(Node& node)
+{
     node.node = nullptr;
     for (auto& t : targets_)
         if (t->at == &node) {

@@ -73,6 +73,7 @@ public:
     int start(Target& target, Node& node, const std::string& options = "", std::string* why = nullptr);
     void stop(Target& target, unsigned flags = 0);            // umount
     void crash(Node& node);                                   // power off, with everything that runs there
+    void forget(Node& node);                                  // its host has crashed
     void crash(Target& target) { crash(*target.at); }
     void boot(Node& node);
     // lctl on that node. set: 0 or the error; get: the value.

@@ -14,7 +14,8 @@ struct StoredDefault {
 }  // namespace
 
 MdtService::MdtService(Target& target)
-    : target_(target), identities_(target.store()), osts_(target), destroyer_(target, opens_, osts_)
+    : target_(target), identities_(target.store()), osts_(target), destroyer_(target, opens_, osts_),
+      orphans_(target, identities_, osts_)
 {
 }
 
@@ -24,6 +25,7 @@ Status MdtService::start()
     TRY(load_default_layout());
     Status s = osts_.start();
     if (s.ok()) s = destroyer_.start();
+    if (s.ok()) s = orphans_.start();
     if (!s.ok()) stop();
     return s;
 }
@@ -32,6 +34,7 @@ void MdtService::stop()
 {
     osts_.close();
     destroyer_.stop();
+    orphans_.stop();
 }
 
 Status MdtService::load_default_layout()
@@ -141,15 +144,24 @@ void MdtService::drop_reservations(const UuidText& client)
         if (orphan) destroyer_.add(fid, target_.last_transno());
 }
 
-void MdtService::on_recovery_done() { destroyer_.scan(); }
+void MdtService::on_recovery_done()
+{
+    destroyer_.scan();
+    orphans_.recovery_done();
+}
 
 void MdtService::background(bool run)
 {
     osts_.park(!run);
     destroyer_.park(!run);
+    orphans_.park(!run);
 }
 
-void MdtService::on_committed(uint64_t) { destroyer_.on_committed(); }
+void MdtService::on_committed(uint64_t)
+{
+    destroyer_.on_committed();
+    orphans_.on_committed();
+}
 
 Result<Owned<TargetService>> make_mdt(Target& target)
 {

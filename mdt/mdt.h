@@ -23,6 +23,7 @@
 #include "mdt/identities.h"
 #include "mdt/layout_alloc.h"
 #include "mdt/open_table.h"
+#include "mdt/orphans.h"
 #include "mdt/ost_pool.h"
 
 namespace lull {
@@ -77,6 +78,7 @@ public:
     OpenTable& opens() { return opens_; }
     OstPool& osts() { return osts_; }
     Destroyer& destroyer() { return destroyer_; }
+    Orphans& orphans() { return orphans_; }
     uint32_t stripe_bytes() const { return stripe_bytes_; }
     uint32_t stripe_count() const { return stripe_count_; }
     Status set_default_layout(uint32_t stripe_bytes, uint32_t stripe_count);  // kept in the target's record
@@ -121,7 +123,8 @@ private:
     // Identity, inherited group, layout. replayed: the layout an earlier life gave it.
     Status plan(ServerRequest& request, Object& parent, const Fid& chosen, const Layout& replayed, NewObject* out);
     Status plan_layout(Object& parent, const Layout& replayed, NewObject* out);
-    Result<Ref<Object>> make_object(Object& parent, Str name, const NewObject& what, uint64_t transno);
+    Status name_stripes(NewObject* what);  // inside the transaction: orphans.h counts on it
+    Result<Ref<Object>> make_object(Object& parent, Str name, NewObject& what, uint64_t transno);
     // The object of that name was made by this very request before a crash.
     bool made_by(ServerRequest& request, const Fid& chosen, const Fid& found);
 
@@ -165,6 +168,7 @@ private:
     OpenTable opens_;
     OstPool osts_;
     Destroyer destroyer_;
+    Orphans orphans_;
     std::atomic<uint32_t> next_handle_{1};
     std::atomic<uint64_t> next_turn_{0};  // round robin over the OSTs
     std::atomic<uint32_t> stripe_bytes_{0}, stripe_count_{0};

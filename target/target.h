@@ -142,6 +142,7 @@ public:
     virtual Status commit() = 0;
     virtual void evict(Export& exp, const char* why) = 0;
     virtual bool recovering() const = 0;
+    virtual bool started_clean() const = 0;   // nothing of the instance before is lost
     virtual bool shutting_down() const = 0;   // park is in force
     virtual Status list_exports(Vec<Ref<Export>>* out) const = 0;
     virtual Ref<Export> find_export(const UuidText& client) = 0;

@@ -135,6 +135,7 @@ Status TargetImpl::start(const StartOptions& options, Text<200>* why)
         return -kEPROTONOSUPPORT;
     }
     committed_before_ = facts.clean ? clean.last_transno : TRY(read_last_committed(store_, identity_.kind));
+    started_clean_ = facts.clean || facts.first;
     uint64_t before = instance_;
     TRY(begin_instance(before));
     TRY(start_service());

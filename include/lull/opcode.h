@@ -48,7 +48,8 @@ enum class GateClass : uint8_t { kGated, kExempt, kInternal, kCallback };
     X(OstGetattr,       54, kGated,    false, false)     \
     X(OstDestroy,       55, kGated,    true,  false)     \
     X(OstStatfs,        56, kGated,    false, false)     \
-    X(OstSync,          57, kExempt,   false, false)
+    X(OstSync,          57, kExempt,   false, false)     \
+    X(OstList,          58, kGated,    false, false)
 
 // OstRead, OstPunch and OstSetattr are exempt because they run inside an operation that was already admitted by the gate
 // (GateScope) and hold extent locks which the drain is waiting for.

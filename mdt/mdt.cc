@@ -23,6 +23,7 @@ Status MdtService::start()
 {
     TRY(identities_.load());
     TRY(load_default_layout());
+    if (!target_.started_clean()) survivor_ = TRY(highest_survivor(store()));
     Status s = osts_.start();
     if (s.ok()) s = destroyer_.start();
     if (s.ok()) s = orphans_.start();
@@ -69,7 +70,18 @@ Status MdtService::set_default_layout(uint32_t stripe_bytes, uint32_t stripe_cou
 void MdtService::execute(Ref<ServerRequest> request)
 {
     Status s = run(request);
-    if (!s.ok()) request->reply_error(s);
+    if (s.ok()) return;
+    if (!s.is(kESTALE) || !is_history(*request)) return request->reply_error(s);
+    Empty done;  // its client knows what it said then
+    request->set_transno(request->replay_transno());
+    request->reply(done);
+}
+
+// An object that was never made, because its maker is missing, leaves no survivors behind it.
+bool MdtService::is_history(ServerRequest& request) const
+{
+    bool replay = request.flags() & kRpcReplay;
+    return replay && request.opcode() != Opcode::kMdsOpen && request.replay_transno() < survivor_;
 }
 
 Status MdtService::run(Ref<ServerRequest>& request)

@@ -177,7 +177,10 @@ Status ImportImpl::encode_locked(Request& r, uint32_t flags, Encoder& out)
     header.slot = r.track.slot;
     header.xid = r.track.xid;
     header.export_cookie = export_cookie_;
-    if (flags & (kRpcReplay | kRpcReplayOpen)) header.transno = r.transno;
+    if (flags & (kRpcReplay | kRpcReplayOpen)) {
+        header.transno = r.transno;
+        for (unsigned i = 0; i < kVersionsMax; i++) header.versions[i] = r.versions[i];
+    }
     TRY(begin_message(out));
     r.encode(out);
     return finish_message(out, header, r.bulk_out().size());
@@ -249,7 +252,10 @@ Status ImportImpl::take_reply_locked(Request& r, const RpcHeader& header,
     if (header.protocol < kProtocol1 || header.protocol > node_.options().protocol_max)
         return -kEPROTO;
     r.reply_flags = header.flags;
-    if (!r.track.answered) r.transno = header.transno;
+    if (!r.track.answered) {
+        r.transno = header.transno;
+        for (unsigned i = 0; i < kVersionsMax; i++) r.versions[i] = header.versions[i];
+    }
     TRY(peer_status(header));
     Decoder in(header.protocol, body);
     if (Status s = r.decode_reply(in); !s.ok()) {

@@ -151,7 +151,9 @@ void Recovery::run()
         Ref<ServerRequest> request = s->queue.next();
         s->executed++;
         s.unlock();
-        env_.execute_replay(std::move(request));
+        env_.execute_replay(request);
+        note_loss(*request);
+        request.reset();
         s.relock();
     }
     bool stopped = s->stop;
@@ -164,24 +166,39 @@ void Recovery::run()
     s.relock();
 }
 
+void Recovery::note_loss(const ServerRequest& request)
+{
+    Status status = request.replied() ? request.replied_status() : kOk;
+    bool is_loss = !status.ok() && !status.is(kEEvicted) && !status.is(kEPark) && !status.is(kERetryLater);
+    if (!is_loss) return;
+    const UuidText& uuid = request.exp->client_uuid();
+    log_warn("%s: replay of %s, transaction %llu, of client %s (%s) failed: error %d%s; it will be evicted when recovery ends", name_,
+             request.info().name, static_cast<unsigned long long>(request.replay_transno()), uuid.c_str(),
+             request.exp->nodename().c_str(), status.error(),
+             status.is(kEOVERFLOW) || status.is(kESTALE) ? ", it builds on what another client did who is missing" : "");
+    auto s = state_.lock();
+    if (ReplayQueue::Client* c = s->queue.find(uuid)) c->lost = true;
+}
+
 void Recovery::evict_incomplete()
 {
     for (;;) {
         UuidText uuid;
         Ref<Export> exp;
-        bool found = false;
+        bool found = false, lost = false;
         {
             auto s = state_.lock();
             for (auto& c : s->queue.clients()) {
-                if (c.stage == Stage::kDone) continue;
+                if (c.stage == Stage::kDone && !c.lost) continue;
                 uuid = c.uuid;
                 exp = c.exp;
+                lost = c.lost;
                 found = true;
                 break;
             }
         }
         if (!found) return;
-        if (exp) env_.evict_export(*exp, "it did not finish its recovery in time");
+        if (exp) env_.evict_export(*exp, lost ? "not all it had done could be replayed" : "it did not finish its recovery in time");
         else env_.evict_absent(uuid, "it did not come back within the recovery window");
         gone(uuid);  // if the environment did not say so already
     }
@@ -204,7 +221,8 @@ void Recovery::finish(const char* why)
     env_.on_window_closed();
     for (Ref<ServerRequest>& request : done) {
         Empty reply;
-        request->reply(reply);
+        if (request->exp->is_dead()) request->reply_error(-kEEvicted);
+        else request->reply(reply);
     }
 }
 

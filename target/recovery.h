@@ -9,6 +9,10 @@
  *              has connected may finish. Who is not done at the end is evicted and named.
  *   complete   -
  *
+ * A replay that fails, because what it builds on was done by a client that is missing (the service compares the versions of objects
+ * before the operation, as its client was told them, with those of now), is the business of its client alone: the others' go on, and so do
+ * its own that do not depend on it. At the end that client is evicted: it must not believe in what is lost.
+ *
  * The replies to ReplayDone are withheld until the end.
  */
 #pragma once
@@ -69,6 +73,7 @@ private:
     bool over_locked(const State& s, const char** why) const;
     uint64_t deadline_locked(const State& s) const;
     void evict_incomplete();
+    void note_loss(const ServerRequest& request);
     void finish(const char* why);
 
     RecoveryEnv& env_;

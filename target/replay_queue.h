@@ -18,6 +18,7 @@ public:
         UuidText uuid;
         Stage stage = Stage::kMissing;
         unsigned held = 0;
+        bool lost = false;  // one of its replays failed: evicted at the end
         Ref<Export> exp;
     };
     struct Counts {

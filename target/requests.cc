@@ -113,6 +113,7 @@ bool TargetImpl::answer_from_slot(ServerRequest& request, TargetExport& client)
         break;
     }
     request.set_transno(answer.record.transno);
+    request.set_versions(answer.record.versions);
     if (answer.record.status) {
         request.reply_error(answer.record.status);
     } else if (answer.has_reply) {

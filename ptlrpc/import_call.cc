@@ -160,6 +160,22 @@ Status ImportImpl::wait_reply(MutexLock& lock, Request& r, CondVar& done)
     return Status(r.track.status);
 }
 
+Status ImportImpl::await(Request& r, uint64_t deadline_ns)
+{
+    CondVar done;
+    MutexLock lock(lock_);
+    if (r.track.state == Request::Track::State::kNew) return -kERESTARTSYS;
+    r.track.waiter = &done;
+    while (r.track.state == Request::Track::State::kSent) {
+        if (!done.wait(lock, deadline_ns, WaitMode::kUninterruptible).is(kETIMEDOUT)) continue;
+        if (r.track.state != Request::Track::State::kSent) break;
+        r.track.waiter = nullptr;
+        return -kETIMEDOUT;
+    }
+    r.track.waiter = nullptr;
+    return without_own_codes(Status(r.track.status));
+}
+
 // ---- encoding
 
 uint16_t ImportImpl::wire_protocol_locked(const Request& r) const

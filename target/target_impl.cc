@@ -94,6 +94,7 @@ Status TargetImpl::expect_former_clients(CleanRecord&& clean, const Vec<UuidText
         if (clean.clients.size() != clients.size())
             log_warn("%s: the clean record names %zu clients, %zu are recorded", name(), clean.clients.size(), clients.size());
         for (const ReservedOpen& open : clean.opens) TRY(service_->reserve(open));
+        for (const Flock& flock : clean.flocks) TRY(ldlm_->flocks().reserve(flock));
         return reservations_.begin(clients, std::move(clean.opens));
     }
     if (decision_.kind == StartKind::kRecover) {

@@ -24,7 +24,10 @@ enum class GateClass : uint8_t { kGated, kExempt, kInternal, kCallback };
     X(LdlmEnqueue,      10, kGated,    false, false)     \
     X(LdlmCancel,       11, kExempt,   false, false)     \
     X(ActiveEnqueue,    12, kExempt,   false, false)     \
+    X(LdlmFlock,        13, kGated,    false, false)     \
+    X(LdlmFlockCancel,  14, kExempt,   false, false)     \
     X(LdlmBlAst,        15, kCallback, false, false)     \
+    X(LdlmFlockReplay,  16, kExempt,   false, false)     \
     X(MgsRegister,      20, kExempt,   false, false)     \
     X(MgsConfig,        21, kExempt,   false, false)     \
     X(MdsGetattr,       30, kGated,    false, false)     \

@@ -201,6 +201,7 @@ void LdlmServerImpl::set_recovering(bool on) { state.lock()->recovering = on; }
 
 void LdlmServerImpl::park_waiters(bool on)
 {
+    flocks().park_waiters(on);
     Outbox out;
     auto s = state.lock();
     s->parked = on;
@@ -242,6 +243,7 @@ void LdlmServerImpl::drop_export(Export& exp)
 void LdlmServerImpl::shutdown()
 {
     if (!task.started()) return;
+    flocks().close();
     {
         // Waiters first: none may be granted by an instance that ends.
         Outbox out;

@@ -15,6 +15,7 @@
  */
 #pragma once
 #include "include/lull/ops_ldlm.h"
+#include "ldlm/flock_server.h"
 #include "ptlrpc/node.h"
 
 namespace lull {
@@ -103,7 +104,11 @@ public:
     // No new locks; every waiter is answered -kERetryLater… and all locks are dropped. Before destruction.
     virtual void shutdown() = 0;
 
+    // File locks: a table beside the namespace. park_waiters() and shutdown() are for both.
+    FlockServer& flocks() { return flocks_; }
+
 private:
+    FlockServer flocks_;
     friend class LocalLock;
     virtual void release_local(struct ServerLock* lock) = 0;
 };

@@ -77,7 +77,7 @@ Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t grant
         uint32_t granted = granted_pages < pages ? granted_pages : static_cast<uint32_t>(pages);
         Stripe& stripe = layout->stripes[place.stripe];
         uint64_t mtime = state_.lock()->stripes[place.stripe].mtime_ns, blocks = 0;
-        Status s = stripe.osc->write(stripe.fid, place.offset, data, n, granted * kPageBytes,
+        Status s = stripe.osc->write(fid, stripe.fid, place.offset, data, n, granted * kPageBytes,
                                      mtime ? mtime : kapi_realtime_ns(), &blocks);
         auto state = state_.lock();
         state->dirty_pages -= granted < state->dirty_pages ? granted : state->dirty_pages;

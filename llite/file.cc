@@ -165,4 +165,11 @@ Status File::close(Owned<File> file)
     return kOk;
 }
 
+Status File::flock(const FlockRange& range, bool wait)
+{
+    bool unlock = range.mode == static_cast<uint8_t>(LockMode::kNL);
+    if (is_dead()) return unlock ? kOk : Status(-kEIO);
+    return mount_.flocks().set(range, wait);
+}
+
 }  // namespace lull

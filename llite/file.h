@@ -17,6 +17,8 @@ public:
                             Owned<File>* file, bool* created);
     // Never waits at a gate: left to the Closer if that is not open.
     static Status close(Owned<File> file);
+    // A lock of its file. Of one that the MDT's eviction has made void: -EIO, except that it can be unlocked.
+    Status flock(const FlockRange& range, bool wait);
     File(Inode& inode, Ref<Call<MdsOpenOp>> open);
     ~File() { LULL_ASSERT(!open_); }
 

@@ -91,6 +91,27 @@ int llc_open_create(struct llc_inode *dir, const char *name, size_t len, uint32_
 int llc_close(struct llc_file *f); /* frees f in any case; never waits for a parked gate */
 int llc_fsync(struct llc_inode *i, bool data_only); /* pages were written by the host; commits on MDT (unless data_only) and OSTs */
 
+/* ---- file locks, at the MDT. They hold between all clients, and over crashes and restarts of the MDT. Of one client's own open files and
+ * processes, too: the host keeps a record of them only to know what to release. */
+#define LLC_FLOCK_POSIX 1u /* fcntl */
+#define LLC_FLOCK_BSD 2u   /* flock */
+#define LLC_FLOCK_UNLOCK 0u
+#define LLC_FLOCK_SHARED 1u
+#define LLC_FLOCK_EXCLUSIVE 2u
+struct llc_flock {
+    uint32_t kind, type;
+    uint64_t start, end; /* inclusive */
+    uint64_t owner;      /* different for different owners of this host */
+    uint32_t pid;
+    bool same_client;    /* llc_flock_test: what was found is of this mount */
+};
+/* Locks or unlocks. -EAGAIN: somebody is in the way (not wait); -EDEADLK; -ERESTARTSYS: interrupted, nothing was changed. */
+int llc_flock_set(struct llc_inode *i, struct llc_file *f, const struct llc_flock *lock, bool wait); /* f: NULL for a directory */
+/* Unlocks as part of a close: never waits at a gate. */
+void llc_flock_release(struct llc_inode *i, const struct llc_flock *lock);
+/* Who is in the way of the lock: replaces it; type unlock: nobody. */
+int llc_flock_test(struct llc_inode *i, struct llc_flock *lock);
+
 /* ---- data. An I/O scope holds the gates of all OSTs of the file and extent locks over [pos, end] in the mode. The host must not fault on
  * user memory inside (prefault, copy with page faults off). end inclusive, UINT64_MAX: to the end of the file. The host passes page-aligned ranges
  * and, as its readahead may go further, end = UINT64_MAX for reads. */

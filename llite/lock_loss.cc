@@ -75,6 +75,7 @@ void Mount::on_inode_lock_lost(const ResourceId& resource, uint32_t)
 void Mount::on_mdt_evicted()
 {
     mdt_generation_.fetch_add(1);
+    flocks_->drop_all();
     Fid at{};
     while (Ref<Inode> inode = next_inode(at)) {
         at = inode->fid;

@@ -84,7 +84,10 @@ Status Mount::add_mdt(const TargetConfig& target)
 {
     mdc_ = TRY(Mdc::create(node_, TRY(import_options(target)), *this, id_));
     closer_ = make<Closer>(mdc_->import());
-    return closer_ ? closer_->start() : Status(-kENOMEM);
+    flocks_ = make<Flocks>(mdc_->import());
+    if (!closer_ || !flocks_) return -kENOMEM;
+    TRY(closer_->start());
+    return flocks_->start();
 }
 
 Status Mount::add_ost(const TargetConfig& target)
@@ -193,7 +196,8 @@ void Mount::close()
     }
     if (mgc_) mgc_->close();
     if (mdc_) mdc_->close();
-    closer_.reset();  // what it was waiting for has failed
+    closer_.reset();  // what they were waiting for has failed
+    flocks_.reset();
     for (auto& osc : oscs_)
         if (osc.load()) osc.load()->close();
     for (auto& osc : oscs_) Owned<Osc> freed(osc.exchange(nullptr));

@@ -8,6 +8,7 @@
 #pragma once
 #include "include/lull/ops_mgs.h"
 #include "llite/closer.h"
+#include "llite/flocks.h"
 #include "llite/inode.h"
 #include "llite/mgc.h"
 #include "llite/mount_source.h"
@@ -33,6 +34,7 @@ public:
 
     Mdc& mdc() { return *mdc_; }
     Closer& closer() { return *closer_; }
+    Flocks& flocks() { return *flocks_; }
     // -ENODEV: no such OST in the configuration, even after asking again.
     Result<Osc*> osc(uint32_t index);
     Osc* known_osc(uint32_t index) const { return index < kOstsMax ? oscs_[index].load() : nullptr; }
@@ -83,6 +85,7 @@ private:
 
     void on_inode_lock_lost(const ResourceId& resource, uint32_t bits) override;
     void on_mdt_evicted() override;
+    Status on_mdt_replay_flocks() override { return flocks_->replay(); }
     void on_extent_lock_lost(uint32_t ost_index, const ResourceId& object, uint64_t start, uint64_t end,
                              bool discard) override;
     void on_ost_evicted(uint32_t ost_index) override;
@@ -101,6 +104,7 @@ private:
     Owned<Mgc> mgc_;
     Owned<Mdc> mdc_;
     Owned<Closer> closer_;
+    Owned<Flocks> flocks_;
     std::atomic<Osc*> oscs_[kOstsMax] = {};  // owned; only ever added while mounted
     Mutex config_mutex_;                     // one task adds OSTs
     Owned<Device> device_;

@@ -31,6 +31,28 @@ void give(Ref<Inode> inode, llc_inode** out, llc_attr* attr)
     *out = of(inode.leak());
 }
 
+static_assert(LLC_FLOCK_POSIX == static_cast<unsigned>(FlockKind::kPosix) &&
+              LLC_FLOCK_BSD == static_cast<unsigned>(FlockKind::kFlock));
+
+FlockRange to_range(const llc_flock& l)
+{
+    FlockRange r;
+    LockMode mode = l.type == LLC_FLOCK_UNLOCK ? LockMode::kNL : l.type == LLC_FLOCK_SHARED ? LockMode::kPR : LockMode::kPW;
+    r.kind = static_cast<uint8_t>(l.kind);
+    r.mode = static_cast<uint8_t>(mode);
+    r.start = l.start;
+    r.end = l.end;
+    r.owner = l.owner;
+    r.pid = l.pid;
+    return r;
+}
+
+uint32_t to_type(uint8_t mode)
+{
+    if (mode == static_cast<uint8_t>(LockMode::kNL)) return LLC_FLOCK_UNLOCK;
+    return mode == static_cast<uint8_t>(LockMode::kPR) ? LLC_FLOCK_SHARED : LLC_FLOCK_EXCLUSIVE;
+}
+
 Owned<IoScope> scope_of(llc_io* io) { return Owned<IoScope>(static_cast<IoScope*>(io->opaque[0])); }
 
 }  // namespace
@@ -208,6 +230,36 @@ int64_t llc_read(llc_inode* i, uint64_t pos, void* buf, size_t bytes)
 int llc_write(llc_inode* i, uint64_t pos, const void* buf, size_t bytes, uint32_t granted_pages)
 {
     return to_errno_or_dead(of(i)->write(pos, buf, bytes, granted_pages));
+}
+
+// ---- file locks
+
+int llc_flock_set(llc_inode* i, llc_file* f, const llc_flock* lock, bool wait)
+{
+    FlockRange range = to_range(*lock);
+    range.fid = of(i)->fid;
+    return to_errno_or_dead(f ? of(f)->flock(range, wait) : of(i)->mount.flocks().set(range, wait));
+}
+
+void llc_flock_release(llc_inode* i, const llc_flock* lock)
+{
+    FlockRange range = to_range(*lock);
+    range.fid = of(i)->fid;
+    of(i)->mount.flocks().release(range);
+}
+
+int llc_flock_test(llc_inode* i, llc_flock* lock)
+{
+    FlockRange range = to_range(*lock), other;
+    range.fid = of(i)->fid;
+    Status s = of(i)->mount.flocks().test(range, &other, &lock->same_client);
+    if (!s.ok()) return to_errno_or_dead(s);
+    lock->type = to_type(other.mode);
+    if (lock->type == LLC_FLOCK_UNLOCK) return 0;
+    lock->start = other.start;
+    lock->end = other.end;
+    lock->pid = other.pid;
+    return 0;
 }
 
 // ---- layout

@@ -94,7 +94,7 @@ Status Inode::setattr_objects(FileLayout& layout, const Attr& to)
             auto state = state_.lock();
             if (state->stripes[stripe.index].mtime_ns == 0) continue;  // never written: not there
         }
-        TRY(stripe.osc->setattr(stripe.fid, times));
+        TRY(stripe.osc->setattr(fid, stripe.fid, times));
         state_.lock()->stripes[stripe.index].mtime_ns = to.mtime_ns;
     }
     return kOk;
@@ -112,7 +112,7 @@ Status Inode::truncate(FileLayout& layout, const Attr& to, bool* punched)
     Status result;
     for (Stripe& stripe : layout.stripes) {
         if (!changes[stripe.index]) continue;
-        Status s = stripe.osc->punch(stripe.fid, layout.striping.object_size(stripe.index, to.size), time_ns);
+        Status s = stripe.osc->punch(fid, stripe.fid, layout.striping.object_size(stripe.index, to.size), time_ns);
         *punched = true;
         auto state = state_.lock();
         if (s.ok())

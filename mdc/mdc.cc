@@ -33,6 +33,7 @@ public:
 
 private:
     void on_lock_lost(ClientLock& lock, bool) override { owner_.on_inode_lock_lost(lock.resource, lock.policy.bits); }
+    Status on_replay_flocks() override { return owner_.on_mdt_replay_flocks(); }
     void on_evicted() override
     {
         fids_->forget();

@@ -15,6 +15,9 @@ public:
     virtual void on_inode_lock_lost(const ResourceId& resource, uint32_t bits) = 0;
     virtual void on_mdt_evicted() = 0;  // everything: locks, open handles (their use fails -EIO)
 
+    // A new instance of the MDT, after a crash or a clean halt: it is to be told of the file locks that are held.
+    virtual Status on_mdt_replay_flocks() { return kOk; }
+
 protected:
     ~MdcOwner() = default;
 };

@@ -16,6 +16,7 @@ public:
     virtual void on_lock_lost(ClientLock& lock, bool discard) = 0;
     virtual void on_evicted() = 0;                                      // after every lock was dropped
     virtual void on_warm() {}  // the target is about to be shut down: write back, service goes on (B2)
+    virtual Status on_replay_flocks() { return kOk; }
     virtual void on_connected(const ConnectReply& reply, bool first) { (void)reply; (void)first; }
 
 protected:
@@ -49,6 +50,7 @@ private:
     Status init(ImportOptions options, const Kind& kind, Str instance_name);
     void on_evicted() override;
     Status on_replay_locks() override { return locks_->replay_locks(); }
+    Status on_replay_flocks() override { return owner_.on_replay_flocks(); }
     void on_full(const ConnectReply& reply, bool first) override;
     void on_parked() override { active_->on_parked(); }
     void on_callback(Opcode opcode, Decoder& body) override;

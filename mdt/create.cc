@@ -63,13 +63,19 @@ Status MdtService::plan_layout(Object& parent, const Layout& replayed, NewObject
     TRY(osts_.indices(&osts));
     if (osts.empty()) return -kENODEV;
     Layout wanted = effective_default(of_parent, stripe_bytes_, stripe_count_);
-    TRY(place_stripes(wanted, osts, next_turn_.fetch_add(1), &out->layout));
-    for (StripeObject& stripe : out->layout.objects) stripe.fid = TRY(identities_.next_stripe(stripe.ost_index));
+    return place_stripes(wanted, osts, next_turn_.fetch_add(1), &out->layout);
+}
+
+Status MdtService::name_stripes(NewObject* what)
+{
+    for (StripeObject& stripe : what->layout.objects)
+        if (stripe.fid.is_zero()) stripe.fid = TRY(identities_.next_stripe(stripe.ost_index));
     return kOk;
 }
 
-Result<Ref<Object>> MdtService::make_object(Object& parent, Str name, const NewObject& what, uint64_t transno)
+Result<Ref<Object>> MdtService::make_object(Object& parent, Str name, NewObject& what, uint64_t transno)
 {
+    TRY(name_stripes(&what));
     CreateSpec spec;
     spec.fid = what.fid;
     spec.mode = what.mode & (kTypeMask | kPermissions);

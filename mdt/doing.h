@@ -21,6 +21,9 @@ struct DoingRecord {
 };
 
 Status note_doing(Store& store, ServerRequest& request, uint64_t transno, const Fid& fid, const Fid& fid2);
+// The highest transaction of which the disk shows a trace after a crash, in any client's notes and reply slots. What survives is a
+// beginning of all steps: what was done before it, and led to it, is on the disk, too.
+Result<uint64_t> highest_survivor(Store& store);
 // False: this request is no resend, or it left no note.
 bool find_doing(Store& store, ServerRequest& request, DoingRecord* out);
 

@@ -21,6 +21,7 @@ public:
     Result<uint64_t> next_sequence() { return sequences_.next(); }
     Result<Fid> next_igif(uint32_t generation);           // -ENOSPC: version 1 has no numbers left
     Result<Fid> next_stripe(uint32_t ost_index);
+    uint64_t stripe_upper() const { return serials_.upper(); }  // every serial handed out so far is below
     // May an object be made under this FID? Sequences must have been granted; version-1 names are made only here, so a new
     // one comes from a client only when it replays. -EINVAL.
     Status check_chosen(const Fid& fid, bool replay) const;

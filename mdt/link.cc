@@ -30,6 +30,8 @@ Status MdtService::do_link(Ref<ServerRequest>& request)
         if (found.ok() && !done) return -kEEXIST;
         if (attr.nlink == 0) return -kENOENT;  // unlinked, only open
     }
+    uint64_t before = request->version_before(0);
+    if (object.ok() && !done) TRY(match_version(*request, *object.value(), 0, &before));
 
     Transaction tx(target_, request);
     if (!begin_or_fail(tx)) return kOk;
@@ -47,6 +49,7 @@ Status MdtService::do_link(Ref<ServerRequest>& request)
         return kOk;
     }
     tx.slot.fid = op->fid;
+    tx.slot.versions[0] = before;
     tx.reply(reply);
     return kOk;
 }

@@ -14,7 +14,8 @@ struct StoredDefault {
 }  // namespace
 
 MdtService::MdtService(Target& target)
-    : target_(target), identities_(target.store()), osts_(target), destroyer_(target, opens_, osts_)
+    : target_(target), identities_(target.store()), osts_(target), destroyer_(target, opens_, osts_),
+      orphans_(target, identities_, osts_)
 {
 }
 
@@ -22,8 +23,10 @@ Status MdtService::start()
 {
     TRY(identities_.load());
     TRY(load_default_layout());
+    if (!target_.started_clean()) survivor_ = TRY(highest_survivor(store()));
     Status s = osts_.start();
     if (s.ok()) s = destroyer_.start();
+    if (s.ok()) s = orphans_.start();
     if (!s.ok()) stop();
     return s;
 }
@@ -32,6 +35,7 @@ void MdtService::stop()
 {
     osts_.close();
     destroyer_.stop();
+    orphans_.stop();
 }
 
 Status MdtService::load_default_layout()
@@ -66,7 +70,18 @@ Status MdtService::set_default_layout(uint32_t stripe_bytes, uint32_t stripe_cou
 void MdtService::execute(Ref<ServerRequest> request)
 {
     Status s = run(request);
-    if (!s.ok()) request->reply_error(s);
+    if (s.ok()) return;
+    if (!s.is(kESTALE) || !is_history(*request)) return request->reply_error(s);
+    Empty done;  // its client knows what it said then
+    request->set_transno(request->replay_transno());
+    request->reply(done);
+}
+
+// An object that was never made, because its maker is missing, leaves no survivors behind it.
+bool MdtService::is_history(ServerRequest& request) const
+{
+    bool replay = request.flags() & kRpcReplay;
+    return replay && request.opcode() != Opcode::kMdsOpen && request.replay_transno() < survivor_;
 }
 
 Status MdtService::run(Ref<ServerRequest>& request)
@@ -141,17 +156,26 @@ void MdtService::drop_reservations(const UuidText& client)
         if (orphan) destroyer_.add(fid, target_.last_transno());
 }
 
-void MdtService::on_recovery_done() { destroyer_.scan(); }
+void MdtService::on_recovery_done()
+{
+    destroyer_.scan();
+    orphans_.recovery_done();
+}
 
 void MdtService::background(bool run)
 {
     osts_.park(!run);
     destroyer_.park(!run);
+    orphans_.park(!run);
 }
 
 void MdtService::estimate(TextSink& out) { out.printf("opens: %zu\n", opens_.counts().opens); }
 
-void MdtService::on_committed(uint64_t) { destroyer_.on_committed(); }
+void MdtService::on_committed(uint64_t)
+{
+    destroyer_.on_committed();
+    orphans_.on_committed();
+}
 
 Result<Owned<TargetService>> make_mdt(Target& target)
 {

@@ -12,6 +12,11 @@
  * version already, it was done. If not, a crash may have come between its steps: every operation recognises its own result. A resend
  * after a crash knows no number; creates are recognised by their FID, unlink and rename by the note of doing.h.
  *
+ * Replays when clients are missing: what they did and was not committed is lost. Operations build on each other through names and
+ * through objects. A replay goes on if the names it uses are what they were (absent, or of the same object), and the objects it changes, as
+ * opposed to directories it changes entries of, have the versions they had: two clients that work in one directory do not depend on each
+ * other. Else it fails, and its client is evicted when recovery ends (target/recovery.h).
+ *
  * Lock order of the DLM: rename token, directories from ancestor to descendant (unrelated ones by resource id, only with the token),
  * then what is in them, by resource id.
  *
@@ -23,6 +28,7 @@
 #include "mdt/identities.h"
 #include "mdt/layout_alloc.h"
 #include "mdt/open_table.h"
+#include "mdt/orphans.h"
 #include "mdt/ost_pool.h"
 
 namespace lull {
@@ -78,12 +84,15 @@ public:
     OpenTable& opens() { return opens_; }
     OstPool& osts() { return osts_; }
     Destroyer& destroyer() { return destroyer_; }
+    Orphans& orphans() { return orphans_; }
     uint32_t stripe_bytes() const { return stripe_bytes_; }
     uint32_t stripe_count() const { return stripe_count_; }
     Status set_default_layout(uint32_t stripe_bytes, uint32_t stripe_count);  // kept in the target's record
 
 private:
     Status run(Ref<ServerRequest>& request);
+    // A replay whose object is gone, because a later operation that survived has removed it.
+    bool is_history(ServerRequest& request) const;
     Store& store() { return target_.store(); }
 
     // ---- operations
@@ -122,7 +131,8 @@ private:
     // Identity, inherited group, layout. replayed: the layout an earlier life gave it.
     Status plan(ServerRequest& request, Object& parent, const Fid& chosen, const Layout& replayed, NewObject* out);
     Status plan_layout(Object& parent, const Layout& replayed, NewObject* out);
-    Result<Ref<Object>> make_object(Object& parent, Str name, const NewObject& what, uint64_t transno);
+    Status name_stripes(NewObject* what);  // inside the transaction: orphans.h counts on it
+    Result<Ref<Object>> make_object(Object& parent, Str name, NewObject& what, uint64_t transno);
     // The object of that name was made by this very request before a crash.
     bool made_by(ServerRequest& request, const Fid& chosen, const Fid& found);
 
@@ -146,6 +156,9 @@ private:
     Status bump_version(Object& object, uint64_t transno);
     // A replay whose change of this object is in the store already.
     bool is_done(ServerRequest& request, Object& object);
+    // Before a change: which version of the object it is made to. -EOVERFLOW: a replay that was made to another one, because an
+    // operation of a client that is missing was lost.
+    Status match_version(ServerRequest& request, Object& object, unsigned i, uint64_t* before);
     Status is_empty_dir(Object& dir);              // -ENOTEMPTY
     void became_pending(const Fid& fid, uint64_t transno);  // to the destroyer, unless it is open
     Status load_default_layout();
@@ -166,7 +179,9 @@ private:
     OpenTable opens_;
     OstPool osts_;
     Destroyer destroyer_;
+    Orphans orphans_;
     std::atomic<uint32_t> next_handle_{1};
+    uint64_t survivor_ = 0;               // of the instance before, when it crashed: highest_survivor()
     std::atomic<uint64_t> next_turn_{0};  // round robin over the OSTs
     std::atomic<uint32_t> stripe_bytes_{0}, stripe_count_{0};
 };

@@ -412,13 +412,15 @@ struct TestClient {
         return call(c);
     }
     // ---- data
-    Status write(size_t ost, const Fid& object, uint64_t offset, const std::string& data, uint64_t grant_used = 0)
+    Status write(size_t ost, const Fid& object, uint64_t offset, const std::string& data, uint64_t grant_used = 0,
+                 const Fid& file = {})
     {
         auto c = make_call<OstWriteOp>();
         c->op.object.fid = object;
         c->op.offset = offset;
         c->op.bytes = static_cast<uint32_t>(data.size());
         c->op.grant_used = grant_used;
+        c->op.file.fid = file;
         c->op.mtime_ns = 1000000 * ++clock;
         TRY(c->bulk.assign(reinterpret_cast<const uint8_t*>(data.data()), data.size()));
         return osts[ost]->import->call(*c);

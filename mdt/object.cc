@@ -93,6 +93,18 @@ bool MdtService::is_done(ServerRequest& request, Object& object)
     return version.ok() && version.value() >= request.replay_transno();
 }
 
+Status MdtService::match_version(ServerRequest& request, Object& object, unsigned i, uint64_t* before)
+{
+    uint64_t now = TRY(store().version(object));
+    *before = request.is_replay() ? request.version_before(i) : object.type() == KBFS_DIR ? 0 : now;
+    // Later than the replay itself: it was executed, and survived, up to some step.
+    if (*before == 0 || now == *before || now >= request.replay_transno()) return kOk;
+    log_warn("%s: " FID_FMT " was at %llx when client %s changed it, and is at %llx now", target_.target_name().c_str(),
+             FID_ARG(object.fid()), static_cast<unsigned long long>(*before), request.exp->client_uuid().c_str(),
+             static_cast<unsigned long long>(now));
+    return -kEOVERFLOW;
+}
+
 Status MdtService::is_empty_dir(Object& dir)
 {
     Vec<DirEntry> entries;

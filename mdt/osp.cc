@@ -96,6 +96,18 @@ Status Osp::destroy(std::span<const OstFid> objects, uint64_t* transno)
     return kOk;
 }
 
+Status Osp::list(const OstListOp& from, OstListReply* out)
+{
+    if (!is_connected()) return -kEPark;
+    auto call = make_ref<Call<OstListOp>>();
+    if (!call) return -kENOMEM;
+    call->op = from;
+    call->try_gate = true;
+    TRY(import_->call(*call));
+    *out = std::move(call->reply);
+    return kOk;
+}
+
 void Osp::describe(TextSink& out) const
 {
     import_->describe(out);

@@ -28,6 +28,8 @@ public:
     bool is_connected() const { return import_->state() == ImportState::kFull; }
     // -kEPark: the OST is shutting down or we are not connected; try again later. *transno: to be committed by the OST.
     Status destroy(std::span<const OstFid> objects, uint64_t* transno);
+    // Objects that exist there, of serials in a range. -kEPark as above.
+    Status list(const OstListOp& from, OstListReply* out);
     // Everything up to transno is durable at the OST. epoch: see below.
     bool is_committed(uint64_t transno) const { return import_->last_committed() >= transno; }
     // Changes when the OST evicted us: what was destroyed but not committed before may be lost.

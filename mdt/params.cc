@@ -46,10 +46,17 @@ Status store_stripecount(void* o, Str value)
     return mdt_of(o).set_default_layout(mdt_of(o).stripe_bytes(), static_cast<uint32_t>(n));
 }
 
+Status show_orphans(void* o, TextSink& out)
+{
+    mdt_of(o).orphans().show(out);
+    return out.status();
+}
+
 constexpr Param kParams[] = {
     {"open_files", show_open_files, nullptr},
     {"reserved_opens", show_reserved, nullptr},
     {"pending_destroys", show_destroys, nullptr},
+    {"orphans", show_orphans, nullptr},
     {"stripesize", show_stripesize, store_stripesize},
     {"stripecount", show_stripecount, store_stripecount},
     {"osts", show_osts, nullptr},

@@ -15,6 +15,7 @@ struct MdtService::RenamePlan {
     Ref<Object> moved, replaced;
     bool done = false;             // nothing (more) is to be done
     DoingRecord note;
+    uint64_t versions[kVersionsMax] = {};  // of moved and replaced, before
 };
 
 namespace {
@@ -46,7 +47,12 @@ Status MdtService::rename_find(ServerRequest& request, const MdsRenameOp& op, Re
     auto is_moved_from = [&](const Fid& fid) { return !from.ok() || !(from.value()->fid() == fid); };
 
     plan->done = is_done(request, *plan->from) || is_done(request, *plan->to);
-    if (!plan->done && request.is_replay()) plan->done = is_moved_from(op.fid);
+    if (!plan->done && request.is_replay()) {
+        Fid at_target = to.ok() ? to.value()->fid() : Fid();
+        plan->done = is_moved_from(op.fid) && at_target == op.fid;
+        // The names are not what they were.
+        if (!plan->done && (is_moved_from(op.fid) || !(at_target == op.replaced))) return -kEOVERFLOW;
+    }
     if (plan->done) {
         plan->note.fid = op.fid;
         plan->note.fid2 = op.replaced;
@@ -125,12 +131,15 @@ Status MdtService::do_rename(Ref<ServerRequest>& request)
         // Two names of one file, or the same name: POSIX wants nothing to happen.
         nothing = plan->moved == plan->replaced;
     }
+    for (unsigned i = 0; i < kVersionsMax; i++) plan->versions[i] = request->version_before(i);
     if (!nothing) {
         const Fid& a = plan->moved->fid();
         const Fid* b = plan->replaced ? &plan->replaced->fid() : nullptr;
         TRY(locks.lock(b && *b < a ? *b : a));
         if (b) TRY(locks.lock(*b < a ? a : *b));
         if (is_dir(plan->replaced)) TRY(is_empty_dir(*plan->replaced));
+        TRY(match_version(*request, *plan->moved, 0, &plan->versions[0]));
+        if (plan->replaced) TRY(match_version(*request, *plan->replaced, 1, &plan->versions[1]));
     }
 
     Transaction tx(target_, request);
@@ -147,6 +156,7 @@ Status MdtService::do_rename(Ref<ServerRequest>& request)
     }
     tx.slot.fid = reply->fid;
     tx.slot.fid2 = reply->replaced;
+    for (unsigned i = 0; i < kVersionsMax; i++) tx.slot.versions[i] = plan->versions[i];
     tx.reply(*reply);
     return kOk;
 }

@@ -32,6 +32,8 @@ Status MdtService::do_setattr(Ref<ServerRequest>& request)
     TRY(locks.lock(op->fid, kIbitLookup | kIbitUpdate));
     Ref<Object> object = TRY(find(op->fid));
     bool done = is_done(*request, *object);
+    uint64_t before;
+    TRY(match_version(*request, *object, 0, &before));
     Attr attr = settable(op->attr);
     attr.mode |= object->type();
 
@@ -47,6 +49,7 @@ Status MdtService::do_setattr(Ref<ServerRequest>& request)
         return kOk;
     }
     tx.slot.fid = op->fid;
+    tx.slot.versions[0] = before;
     tx.reply(reply);
     return kOk;
 }

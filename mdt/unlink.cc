@@ -34,19 +34,22 @@ Status MdtService::do_unlink(Ref<ServerRequest>& request)
     reply.fid = request->is_replay() ? op->fid : Fid();
     bool done = is_done(*request, *parent);
     DoingRecord note;
-    if (request->is_replay() && (!found.ok() || !(found.value()->fid() == op->fid))) done = true;
+    if (request->is_replay() && !done && found.ok() && !(found.value()->fid() == op->fid)) return -kEOVERFLOW;
+    if (request->is_replay() && !found.ok()) done = true;
     if (!done && find_doing(store(), *request, &note) && (!found.ok() || !(found.value()->fid() == note.fid))) {
         done = true;
         reply.fid = note.fid;
     }
     if (!done && !found.ok()) return found.status();
     Ref<Object> object;
+    uint64_t before = request->version_before(0);
     if (!done) {
         object = found.value();
         bool is_dir = object->type() == KBFS_DIR;
         if (is_dir != op->rmdir) return is_dir ? -kEISDIR : -kENOTDIR;
         TRY(locks.lock(object->fid()));
         if (is_dir) TRY(is_empty_dir(*object));
+        TRY(match_version(*request, *object, 0, &before));
         reply.fid = object->fid();
     }
 
@@ -62,6 +65,7 @@ Status MdtService::do_unlink(Ref<ServerRequest>& request)
         return kOk;
     }
     tx.slot.fid = reply.fid;
+    tx.slot.versions[0] = before;
     tx.reply(reply);
     return kOk;
 }

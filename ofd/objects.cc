@@ -38,7 +38,7 @@ Status OfdService::do_read(ServerRequest& request)
 Status OfdService::write_steps(const OstWriteOp& op, std::span<const uint8_t> data, uint64_t transno, OstWriteReply* reply)
 {
     Store& store = target_.store();
-    Ref<Object> object = TRY(store.ost_find(op.object.fid, true, op.uid, op.gid));
+    Ref<Object> object = TRY(store.ost_find(op.object.fid, true, op.uid, op.gid, op.file.fid));
     TRY(store.ost_write(*object, op.offset, data));
     Attr attr;
     if (op.mtime_ns) {
@@ -72,7 +72,7 @@ Status OfdService::do_punch(Ref<ServerRequest>& request)
 Status OfdService::punch_steps(const OstPunchOp& op, uint64_t transno)
 {
     Store& store = target_.store();
-    Result<Ref<Object>> found = store.ost_find(op.object.fid, op.size != 0, 0, 0);
+    Result<Ref<Object>> found = store.ost_find(op.object.fid, op.size != 0, 0, 0, op.file.fid);
     if (found.is(kENOENT)) return kOk;  // nothing there, nothing wanted
     Ref<Object> object = TRY(std::move(found));
     TRY(store.ost_truncate(*object, op.size));
@@ -110,7 +110,7 @@ Status OfdService::setattr_steps(const OstSetattrOp& op, uint64_t transno)
     if (attr.valid & kAttrAtimeNow) attr.valid |= kAttrAtime, attr.atime_ns = now;
     if (attr.valid & kAttrMtimeNow) attr.valid |= kAttrMtime, attr.mtime_ns = now;
     attr.valid &= kSettable & ~kAttrMode;
-    Ref<Object> object = TRY(store.ost_find(op.object.fid, true, attr.uid, attr.gid));
+    Ref<Object> object = TRY(store.ost_find(op.object.fid, true, attr.uid, attr.gid, op.file.fid));
     TRY(store.setattr(*object, attr));
     return store.set_version(*object, transno);
 }
@@ -152,6 +152,24 @@ Status OfdService::do_destroy(Ref<ServerRequest>& request)
     }
     Empty reply;
     tx.reply(reply);
+    return kOk;
+}
+
+Status OfdService::do_list(ServerRequest& request)
+{
+    OstListOp op;
+    TRY(request.decode(&op));
+    if (op.bucket > OstCursor::kBuckets) return -kEINVAL;
+    OstCursor cursor{op.bucket, op.cookie};
+    Vec<OstObject> found;
+    uint64_t seq = kFidSeqOstBase + target_.identity().index;
+    TRY(target_.store().ost_list(seq, op.from, op.to, OstListReply::kMax, &cursor, &found));
+    OstListReply reply;
+    for (const OstObject& o : found) TRY(reply.entries.push_back(OstListEntry{{o.fid}, {o.file}, o.bytes}));
+    reply.bucket = cursor.bucket;
+    reply.cookie = cursor.cookie;
+    reply.end = cursor.bucket == OstCursor::kBuckets;
+    request.reply(reply);
     return kOk;
 }
 

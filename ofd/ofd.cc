@@ -55,6 +55,7 @@ Status OfdService::run(Ref<ServerRequest>& request)
     case Opcode::kOstDestroy: return do_destroy(request);
     case Opcode::kOstStatfs: return do_statfs(*request);
     case Opcode::kOstSync: return do_sync(*request);
+    case Opcode::kOstList: return do_list(*request);
     default: return -kEOPNOTSUPP;
     }
 }

@@ -50,6 +50,7 @@ private:
     Status do_destroy(Ref<ServerRequest>& request);
     Status do_statfs(ServerRequest& request);
     Status do_sync(ServerRequest& request);
+    Status do_list(ServerRequest& request);
 
     Status check(const OstFid& object) const;  // -EINVAL: not an object of this OST
     Status admit(ServerRequest& request, const OstWriteOp& op, struct kbfs_statfs* space);

@@ -48,11 +48,11 @@ public:
 
     bool reserve_grant(uint64_t bytes) override { return state_.lock()->grant.reserve(bytes); }
     void return_grant(uint64_t bytes) override { state_.lock()->grant.release(bytes); }
-    Status write(const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used,
+    Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used,
                  uint64_t mtime_ns, uint64_t* blocks_512) override;
     Result<uint32_t> read(const Fid& object, uint64_t offset, void* into, size_t bytes) override;
-    Status punch(const Fid& object, uint64_t size, uint64_t time_ns) override;
-    Status setattr(const Fid& object, const Attr& attr) override;
+    Status punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns) override;
+    Status setattr(const Fid& file, const Fid& object, const Attr& attr) override;
     Status getattr(const Fid& object, Attr* attr) override;
     Status statfs(StatfsReply* out) override;
     Status sync() override;
@@ -66,7 +66,7 @@ private:
         GrantAccount grant;
         bool syncing = false;
     };
-    Status write_one(const Fid& object, uint64_t offset, const uint8_t* data, size_t bytes, uint64_t grant_used,
+    Status write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data, size_t bytes, uint64_t grant_used,
                      uint64_t mtime_ns, uint64_t* blocks_512);
     Result<uint32_t> read_one(const Fid& object, uint64_t offset, uint8_t* into, size_t bytes);
     Status make_room();
@@ -102,7 +102,7 @@ Ref<Call<Op>> new_call(const Fid& object, WaitMode reply_wait)
     return call;
 }
 
-Status OscImpl::write(const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used,
+Status OscImpl::write(const Fid& file, const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used,
                       uint64_t mtime_ns, uint64_t* blocks_512)
 {
     const uint8_t* from = static_cast<const uint8_t*>(data);
@@ -111,7 +111,7 @@ Status OscImpl::write(const Fid& object, uint64_t offset, const void* data, size
         Status s = make_room();
         size_t n = bytes < piece ? bytes : piece;
         uint64_t grant = grant_used < n ? grant_used : n;
-        if (s.ok()) s = write_one(object, offset, from, n, grant, mtime_ns, blocks_512);
+        if (s.ok()) s = write_one(file, object, offset, from, n, grant, mtime_ns, blocks_512);
         if (s.is(kENOMEM) && piece > kSmallWriteBytes) {
             piece = kSmallWriteBytes;  // what is kept for replay goes by a commit; the rest is asked for in small pieces
             (void)sync();
@@ -130,12 +130,13 @@ Status OscImpl::write(const Fid& object, uint64_t offset, const void* data, size
     return kOk;
 }
 
-Status OscImpl::write_one(const Fid& object, uint64_t offset, const uint8_t* data, size_t bytes, uint64_t grant_used,
+Status OscImpl::write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data, size_t bytes, uint64_t grant_used,
                           uint64_t mtime_ns, uint64_t* blocks_512)
 {
     auto call = new_call<OstWriteOp>(object, WaitMode::kUninterruptible);
     if (!call) return -kENOMEM;
     TRY(call->bulk.assign(data, bytes));
+    call->op.file.fid = file;
     call->op.offset = offset;
     call->op.bytes = static_cast<uint32_t>(bytes);
     call->op.mtime_ns = mtime_ns;
@@ -195,19 +196,21 @@ Result<uint32_t> OscImpl::read_one(const Fid& object, uint64_t offset, uint8_t* 
 }
 
 // Not killable: the extent lock must not go while the truncation is still under way.
-Status OscImpl::punch(const Fid& object, uint64_t size, uint64_t time_ns)
+Status OscImpl::punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns)
 {
     auto call = new_call<OstPunchOp>(object, WaitMode::kUninterruptible);
     if (!call) return -kENOMEM;
+    call->op.file.fid = file;
     call->op.size = size;
     call->op.time_ns = time_ns;
     return import().call(*call);
 }
 
-Status OscImpl::setattr(const Fid& object, const Attr& attr)
+Status OscImpl::setattr(const Fid& file, const Fid& object, const Attr& attr)
 {
     auto call = new_call<OstSetattrOp>(object, WaitMode::kUninterruptible);
     if (!call) return -kENOMEM;
+    call->op.file.fid = file;
     call->op.attr = attr;
     return import().call(*call);
 }

@@ -38,12 +38,12 @@ public:
     virtual bool reserve_grant(uint64_t bytes) = 0;
     virtual void return_grant(uint64_t bytes) = 0;
     // blocks_512: what the object occupies after it (may be null). Never waits at a gate; waits out recoveries, not interruptible.
-    virtual Status write(const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used, uint64_t mtime_ns,
+    virtual Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used, uint64_t mtime_ns,
                          uint64_t* blocks_512 = nullptr) = 0;
     // Short at the end of the object.
     virtual Result<uint32_t> read(const Fid& object, uint64_t offset, void* into, size_t bytes) = 0;
-    virtual Status punch(const Fid& object, uint64_t size, uint64_t time_ns) = 0;
-    virtual Status setattr(const Fid& object, const Attr& attr) = 0;
+    virtual Status punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns) = 0;
+    virtual Status setattr(const Fid& file, const Fid& object, const Attr& attr) = 0;
     virtual Status getattr(const Fid& object, Attr* attr) = 0;  // inside an admitted operation: -kEPark
     virtual Status statfs(StatfsReply* out) = 0;
     virtual Status sync() = 0;

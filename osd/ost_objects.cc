@@ -27,7 +27,16 @@ Status StoreImpl::ost_directory(const Fid& fid, bool create, NodeRef* out)
     return bfs_lookup(sequence.get(), bucket, out);
 }
 
-Result<Ref<Object>> StoreImpl::ost_find(const Fid& fid, bool create, uint32_t uid, uint32_t gid)
+Result<Ref<Object>> StoreImpl::ost_find(const Fid& fid, bool create, uint32_t uid, uint32_t gid, const Fid& file)
+{
+    Ref<Object> o = TRY(ost_open(fid, create, uid, gid, file));
+    if (!create || file.is_zero()) return o;
+    auto c = cache.lock();
+    if (o->parent_.is_zero()) o->parent_ = file;  // stored with the version of what is about to be done
+    return o;
+}
+
+Result<Ref<Object>> StoreImpl::ost_open(const Fid& fid, bool create, uint32_t uid, uint32_t gid, const Fid& file)
 {
     if (Ref<Object> o = cached(fid)) return o;
     NodeRef dir, node;
@@ -50,6 +59,7 @@ Result<Ref<Object>> StoreImpl::ost_find(const Fid& fid, bool create, uint32_t ui
     owner.uid = uid;
     owner.gid = gid;
     TRY(Status(kbfs_setattr(node.get(), &owner, KBFS_UID | KBFS_GID)));
+    mark.parent = file;
     TRY(write_mark(node.get(), mark));
     return adopt(std::move(node), mark, KBFS_FILE, false);
 }
@@ -89,6 +99,89 @@ Status StoreImpl::ost_destroy(const Fid& fid)
     if (s.is(kENOENT)) return kOk;
     if (s.ok()) forget(fid);
     return s;
+}
+
+// ---- listing
+
+struct OstRange {
+    uint64_t from, to;
+    size_t max;
+};
+
+namespace {
+
+constexpr size_t kExaminedMax = 16384;  // entries looked at in one call
+
+struct CollectSerials {
+    const OstRange& range;
+    OstCursor* cursor;
+    Vec<uint64_t> serials;
+    size_t* examined;
+    bool full = false;
+    Status status;
+};
+
+bool parse_serial(Str name, uint64_t* out)
+{
+    if (name.empty() || name.size() > 16) return false;
+    *out = 0;
+    for (size_t i = 0; i < name.size(); i++) {
+        char c = name[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
+        *out = *out << 4 | static_cast<uint64_t>(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return true;
+}
+
+bool collect_serial(void* arg, const char* name, size_t len, uint64_t, uint32_t, uint64_t next_cookie)
+{
+    auto* c = static_cast<CollectSerials*>(arg);
+    uint64_t serial;
+    bool wanted = parse_serial(Str(name, len), &serial) && serial >= c->range.from && serial < c->range.to;
+    c->full = (wanted && c->serials.size() >= c->range.max) || *c->examined >= kExaminedMax;
+    if (c->full) return false;
+    ++*c->examined;
+    if (wanted) c->status = c->serials.push_back(serial);
+    if (c->status.ok()) c->cursor->cookie = next_cookie;
+    return c->status.ok();
+}
+
+}  // namespace
+
+Status StoreImpl::ost_list(uint64_t seq, uint64_t from, uint64_t to, size_t max, OstCursor* cursor, Vec<OstObject>* out)
+{
+    size_t examined = 0;
+    for (; cursor->bucket < OstCursor::kBuckets; *cursor = OstCursor{cursor->bucket + 1, 0}) {
+        NodeRef dir;
+        Status s = ost_directory(Fid{seq, cursor->bucket, 0}, false, &dir);
+        if (s.is(kENOENT)) continue;
+        TRY(s);
+        OstRange range{from, to, max - out->size()};
+        CollectSerials found{range, cursor, {}, &examined, false, kOk};
+        TRY(Status(kbfs_iterate(dir.get(), cursor->cookie, collect_serial, &found)));
+        TRY(found.status);
+        for (uint64_t serial : found.serials) {
+            OstObject o;
+            o.fid = Fid{seq, static_cast<uint32_t>(serial), static_cast<uint32_t>(serial >> 32)};
+            Status described = describe(&o);
+            if (described.is(kENOENT)) continue;  // destroyed meanwhile
+            TRY(described);
+            TRY(out->push_back(o));
+        }
+        if (found.full) return kOk;
+    }
+    return kOk;
+}
+
+Status StoreImpl::describe(OstObject* object)
+{
+    Ref<Object> o = TRY(ost_open(object->fid, false, 0, 0, Fid()));
+    kbfs_attr attr;
+    TRY(Status(kbfs_getattr(o->node(), &attr)));
+    object->bytes = attr.size;
+    auto c = cache.lock();
+    object->file = o->parent_;
+    return kOk;
 }
 
 }  // namespace lull

@@ -46,7 +46,7 @@ private:
     SetHook hook_;
     // Under the store's lock:
     uint64_t version_ = 0;   // transno of the last change
-    Fid parent_;             // of a directory
+    Fid parent_;             // of a directory; of an OST object: its file
     bool pending_ = false;   // its last name is gone
     uint32_t recent_ = 0;    // place in the store's ring of recent objects, from 1
 };
@@ -57,6 +57,17 @@ struct CreateSpec {
     uint64_t time_ns = 0, transno = 0;
     Str symlink_target;
     const Layout* layout = nullptr;
+};
+
+// An object of an OST as ost_list() finds it.
+struct OstObject {
+    Fid fid, file;  // file: zero when a crash came before it was noted
+    uint64_t bytes = 0;
+};
+struct OstCursor {
+    static constexpr uint32_t kBuckets = 256;
+    uint32_t bucket = 0;  // kBuckets: the end
+    uint64_t cookie = 0;
 };
 
 class Store {
@@ -93,11 +104,14 @@ public:
     virtual Status readdir(Object& dir, uint64_t cookie, uint32_t max, Vec<DirEntry>* out, bool* end) = 0;
 
     // ---- OST objects: made by the first write or setattr
-    virtual Result<Ref<Object>> ost_find(const Fid& fid, bool create, uint32_t uid, uint32_t gid) = 0;  // -ENOENT
+    // -ENOENT. file: whose object it becomes.
+    virtual Result<Ref<Object>> ost_find(const Fid& fid, bool create, uint32_t uid, uint32_t gid, const Fid& file = {}) = 0;
     virtual Result<uint32_t> ost_read(Object& object, uint64_t offset, std::span<uint8_t> into) = 0;
     virtual Status ost_write(Object& object, uint64_t offset, std::span<const uint8_t> from) = 0;
     virtual Status ost_truncate(Object& object, uint64_t size) = 0;
     virtual Status ost_destroy(const Fid& fid) = 0;                               // a missing one is destroyed already
+    // At most max objects of the sequence with serials in [from, to), after the cursor; perhaps none though there are more.
+    virtual Status ost_list(uint64_t seq, uint64_t from, uint64_t to, size_t max, OstCursor* cursor, Vec<OstObject>* out) = 0;
 
     // ---- records: named blobs of at most 3000 bytes on a named file of a directory (kept as attributes, ordered)
     enum class Area { kClients, kServer };  // CLIENTS/<file>, ./last_rcvd (file ignored)

@@ -18,7 +18,7 @@ struct ObjectMark {
     uint32_t format = kFormat;
     Fid fid;
     uint64_t transno = 0;
-    Fid parent;  // of a directory: where it is, so that ancestors are found from any object
+    Fid parent;  // of a directory: where it is, so that ancestors are found from any object; of an OST object: the file
     template <class Io> void io(Io& x)
     {
         x.u32(format);
@@ -55,11 +55,12 @@ struct StoreImpl final : Store {
     Status readlink(Object& object, Text<kSymlinkMax>* out) override;
     Status readdir(Object& dir, uint64_t cookie, uint32_t max, Vec<DirEntry>* out, bool* end) override;
 
-    Result<Ref<Object>> ost_find(const Fid& fid, bool create, uint32_t uid, uint32_t gid) override;
+    Result<Ref<Object>> ost_find(const Fid& fid, bool create, uint32_t uid, uint32_t gid, const Fid& file) override;
     Result<uint32_t> ost_read(Object& object, uint64_t offset, std::span<uint8_t> into) override;
     Status ost_write(Object& object, uint64_t offset, std::span<const uint8_t> from) override;
     Status ost_truncate(Object& object, uint64_t size) override;
     Status ost_destroy(const Fid& fid) override;
+    Status ost_list(uint64_t seq, uint64_t from, uint64_t to, size_t max, OstCursor* cursor, Vec<OstObject>* out) override;
 
     Result<Bytes> get_record(Area area, Str file, const char* record) override;
     Status put_record(Area area, Str file, const char* record, std::span<const uint8_t> value) override;
@@ -103,6 +104,8 @@ struct StoreImpl final : Store {
     Status write_mark(Object& object);                    // what is in memory
 
     Status ost_directory(const Fid& fid, bool create, NodeRef* out);
+    Result<Ref<Object>> ost_open(const Fid& fid, bool create, uint32_t uid, uint32_t gid, const Fid& file);
+    Status describe(OstObject* object);
     Status record_node(Area area, Str file, bool create, NodeRef* out);
 
     struct ByFid {

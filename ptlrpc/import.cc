@@ -20,7 +20,7 @@ bool transition_allowed(ImportState from, ImportState to)
     case kDisconn: return to == kConnecting;
     case kConnecting: return to == kReplay || to == kEvicted || to == kRecover || to == kFull;
     case kReplay: return to == kReplayLocks || to == kRecover;
-    case kReplayLocks: return to == kReplayWait;
+    case kReplayLocks: return to == kReplayWait || to == kRecover;
     case kReplayWait: return to == kRecover;
     case kRecover:
     case kEvicted: return to == kFull;

@@ -6,7 +6,7 @@
  *   NEW → CONNECTING → FULL                                     first connect
  *   FULL → DISCONN → CONNECTING → …                             connection lost, or server says so
  *   CONNECTING → FULL            (ConnectResult::kReconnect)    resend what has no reply
- *   CONNECTING → REPLAY → REPLAY_LOCKS → REPLAY_WAIT → RECOVER → FULL    (kRecover: window; kResume: open replay only)
+ *   CONNECTING → REPLAY → REPLAY_LOCKS → REPLAY_WAIT → RECOVER → FULL    (kRecover: window; kResume: opens and file locks, no wait)
  *   CONNECTING → EVICTED → FULL  (kNew, though we were connected before: everything cached is dropped, requests fail -EIO)
  *   any → CLOSED
  *
@@ -38,6 +38,8 @@ public:
     virtual void on_disconnected() {}
     virtual void on_evicted() {}              // drop every lock and cached state: it is void
     virtual Status on_replay_locks() { return kOk; }  // re-establish locks by requests with in_recovery = true
+    // The same for what lasts beyond a clean halt, too: file locks.
+    virtual Status on_replay_flocks() { return kOk; }
     // The import is about to be FULL; callers are released after this returns. first: of this instance. Whoever owns the active lock enqueues it from here (S11).
     virtual void on_full(const ConnectReply& reply, bool first) { (void)reply; (void)first; }
     // A gated request was answered "park": the server is shutting down, though its BlAst may not have come yet.
@@ -74,6 +76,9 @@ public:
     // status, or -ERESTARTSYS (at the gate: no effect), -EIO after an eviction, -ENOMEM, -ESHUTDOWN after close.
     // A "park" answer is handled inside: back to the gate (unless admitted/try_gate: then -kEPark).
     virtual Status call(Request& request) = 0;
+    // After a call that ended with -ERESTARTSYS while its request went on: its status once it is answered. -ETIMEDOUT: not yet. Not
+    // sent at all: -ERESTARTSYS.
+    virtual Status await(Request& request, uint64_t deadline_ns) = 0;
     // The open's close was done: stop keeping it for replay.
     virtual void forget(Request& open) = 0;
     virtual Gate& gate() = 0;

@@ -161,6 +161,22 @@ Status ImportImpl::wait_reply(MutexLock& lock, Request& r, CondVar& done)
     return Status(r.track.status);
 }
 
+Status ImportImpl::await(Request& r, uint64_t deadline_ns)
+{
+    CondVar done;
+    MutexLock lock(lock_);
+    if (r.track.state == Request::Track::State::kNew) return -kERESTARTSYS;
+    r.track.waiter = &done;
+    while (r.track.state == Request::Track::State::kSent) {
+        if (!done.wait(lock, deadline_ns, WaitMode::kUninterruptible).is(kETIMEDOUT)) continue;
+        if (r.track.state != Request::Track::State::kSent) break;
+        r.track.waiter = nullptr;
+        return -kETIMEDOUT;
+    }
+    r.track.waiter = nullptr;
+    return without_own_codes(Status(r.track.status));
+}
+
 // ---- encoding
 
 uint16_t ImportImpl::wire_protocol_locked(const Request& r) const
@@ -178,7 +194,10 @@ Status ImportImpl::encode_locked(Request& r, uint32_t flags, Encoder& out)
     header.slot = r.track.slot;
     header.xid = r.track.xid;
     header.export_cookie = export_cookie_;
-    if (flags & (kRpcReplay | kRpcReplayOpen)) header.transno = r.transno;
+    if (flags & (kRpcReplay | kRpcReplayOpen)) {
+        header.transno = r.transno;
+        for (unsigned i = 0; i < kVersionsMax; i++) header.versions[i] = r.versions[i];
+    }
     TRY(begin_message(out));
     r.encode(out);
     return finish_message(out, header, r.bulk_out().size());
@@ -250,7 +269,10 @@ Status ImportImpl::take_reply_locked(Request& r, const RpcHeader& header,
     if (header.protocol < kProtocol1 || header.protocol > node_.options().protocol_max)
         return -kEPROTO;
     r.reply_flags = header.flags;
-    if (!r.track.answered) r.transno = header.transno;
+    if (!r.track.answered) {
+        r.transno = header.transno;
+        for (unsigned i = 0; i < kVersionsMax; i++) r.versions[i] = header.versions[i];
+    }
     TRY(peer_status(header));
     Decoder in(header.protocol, body);
     if (Status s = r.decode_reply(in); !s.ok()) {

@@ -70,6 +70,7 @@ struct ImportImpl final : Import, ConnectionSink {
     // ---- Import
     Status connect(uint64_t deadline_ns, WaitMode mode) override;
     Status call(Request& request) override;
+    Status await(Request& r, uint64_t deadline_ns) override;
     void forget(Request& open) override;
     Gate& gate() override { return *gate_; }
     ImportState state() const override;
@@ -164,6 +165,7 @@ struct ImportImpl final : Import, ConnectionSink {
     Status run_step(size_t index, uint64_t* took_ns);
     Status step_replay();
     Status step_replay_locks();
+    Status step_replay_flocks();
     Status step_replay_done();
     Status step_evict();
     Status step_resend();

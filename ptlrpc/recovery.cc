@@ -26,6 +26,7 @@ struct Step {
 constexpr Step kSteps[] = {
     {"replay", ImportState::kReplay, kAfterCrash | kAfterHalt, &ImportImpl::step_replay},
     {"locks", ImportState::kReplayLocks, kAfterCrash, &ImportImpl::step_replay_locks},
+    {"flocks", ImportState::kReplayLocks, kAfterCrash | kAfterHalt, &ImportImpl::step_replay_flocks},
     {"wait", ImportState::kReplayWait, kAfterCrash, &ImportImpl::step_replay_done},
     {"evict", ImportState::kEvicted, kEvicted, &ImportImpl::step_evict},
     {"resend", ImportState::kRecover, kAfterCrash | kAfterHalt | kSameInstance,
@@ -111,6 +112,7 @@ Status ImportImpl::step_replay()
 }
 
 Status ImportImpl::step_replay_locks() { return client_.on_replay_locks(); }
+Status ImportImpl::step_replay_flocks() { return client_.on_replay_flocks(); }
 
 // The server answers when its recovery window is closed.
 Status ImportImpl::step_replay_done()
@@ -200,8 +202,9 @@ void ImportImpl::report_recovery(const ConnectReply& reply, const RecoveryTimes&
         describe_result(reply.result), static_cast<ull>(reply.instance),
         to_text(current_nid_).c_str(), in_ms(total), in_ms(times.connect_ns),
         in_ms(times.step_ns[0]), static_cast<ull>(replayed_opens_now_),
-        static_cast<ull>(replayed_now_), in_ms(times.step_ns[1]), in_ms(times.step_ns[2]),
-        in_ms(times.step_ns[3]), in_ms(times.step_ns[4]), static_cast<ull>(resent_now_));
+        static_cast<ull>(replayed_now_), in_ms(times.step_ns[1] + times.step_ns[2]),
+        in_ms(times.step_ns[3]), in_ms(times.step_ns[4]), in_ms(times.step_ns[5]),
+        static_cast<ull>(resent_now_));
     log_notice("%s: %s", name(), last_recovery_.c_str());
 }
 

@@ -25,6 +25,7 @@ public:
     // Result, valid once Import::call() returned 0.
     Bytes reply_bulk;
     uint64_t transno = 0;
+    uint64_t versions[kVersionsMax] = {};  // of what it changed, before: for the replay
     uint32_t reply_flags = 0;    // RpcFlags
 
     // How the call behaves; set before it.

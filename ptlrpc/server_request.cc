@@ -52,6 +52,7 @@ void ServerRequest::finish(Status status, Bytes& body, Bytes&& bulk)
 {
     LULL_ASSERT(!replied_);
     replied_ = true;
+    replied_status_ = status;
     RpcHeader header;
     header.kind = static_cast<uint16_t>(RpcKind::kReply);
     header.opcode = header_.opcode;
@@ -62,6 +63,7 @@ void ServerRequest::finish(Status status, Bytes& body, Bytes&& bulk)
     header.export_cookie = header_.export_cookie;
     header.transno = transno_;
     header.last_committed = last_committed_;
+    for (unsigned i = 0; i < kVersionsMax; i++) header.versions[i] = versions_[i];
     // Before the connection is chosen: a resend that was dropped because we were in progress came
     // over the one of now.
     if (std::exchange(begun_, false)) exp->end_request(xid(), is_owed());

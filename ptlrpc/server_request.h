@@ -28,6 +28,7 @@ public:
     bool is_replay() const { return flags() & (kRpcReplay | kRpcReplayOpen); }
     bool is_resend() const { return flags() & kRpcResend; }
     uint64_t replay_transno() const { return header_.transno; }
+    uint64_t version_before(unsigned i) const { return header_.versions[i]; }  // of a replay
     uint16_t protocol() const { return header_.protocol; }
     const RpcHeader& header() const { return header_; }
     Bytes& bulk() { return message_.bulk; }
@@ -55,7 +56,12 @@ public:
     }
     void reply_error(Status status) { Bytes none; finish(status, none, Bytes()); }
     bool replied() const { return replied_; }
+    Status replied_status() const { return replied_status_; }
     void set_transno(uint64_t t) { transno_ = t; }
+    void set_versions(const uint64_t (&v)[kVersionsMax])
+    {
+        for (unsigned i = 0; i < kVersionsMax; i++) versions_[i] = v[i];
+    }
     void set_last_committed(uint64_t t) { last_committed_ = t; }
     void set_reply_flags(uint32_t f) { reply_flags_ |= f; }
 
@@ -70,6 +76,8 @@ private:
     RpcHeader header_;
     const OpcodeInfo* info_ = nullptr;
     uint64_t transno_ = 0, last_committed_ = 0;
+    uint64_t versions_[kVersionsMax] = {};
+    Status replied_status_;
     uint32_t reply_flags_ = 0;
     bool replied_ = false, begun_ = false;
 

@@ -13,8 +13,8 @@ inline constexpr char kSoftwareVersion[] = "Lull 0.1";
 using VersionText = Text<40>;
 
 struct CleanRecord {
-    static constexpr uint32_t kFormat = 3;
-    static constexpr size_t kClientsMax = 1u << 20, kOpensMax = 1u << 22;
+    static constexpr uint32_t kFormat = 4;
+    static constexpr size_t kClientsMax = 1u << 20, kOpensMax = 1u << 22, kFlocksMax = 1u << 22;
     struct Client {
         UuidText uuid;
         template <class Io> void io(Io& x) { x.text(uuid); }
@@ -31,10 +31,11 @@ struct CleanRecord {
     } times;
     Vec<Client> clients;
     Vec<ReservedOpen> opens;
+    Vec<Flock> flocks;
     template <class Io> void io(Io& x)
     {
         x.u32(format); x.text(software); x.u16(protocol); x.u64(instance); x.u64(last_transno); x.sub(times);
-        x.list(clients, kClientsMax); x.list(opens, kOpensMax);
+        x.list(clients, kClientsMax); x.list(opens, kOpensMax); x.list(flocks, kFlocksMax);
     }
 };
 

@@ -181,8 +181,9 @@ void TargetImpl::disconnect(Ref<ServerRequest> request)
         recovery_.gone(exp->client_uuid(), Recovery::Gone::kLeft);
         settle_uuid(exp->client_uuid());
         if (may_write && !TargetExport::of(*exp)->light) (void)store_.remove_client(exp->client_uuid());
+        exp->kill();
+        ldlm_->flocks().drop(exp->client_uuid(), false);  // before it can come back
     }
-    exp->kill();
     node_.remove_export(*exp);
     ldlm_->drop_export(*exp);
     if (!may_write) return;
@@ -212,8 +213,9 @@ void TargetImpl::expel(Export& e, const char* why)
         recovery_.gone(e.client_uuid(), why ? Recovery::Gone::kEvicted : Recovery::Gone::kLeft);
         settle_uuid(e.client_uuid());
         if (may_write && !TargetExport::of(e)->light) (void)store_.remove_client(e.client_uuid());
+        e.kill();
+        ldlm_->flocks().drop(e.client_uuid(), false);  // before it can come back
     }
-    e.kill();
     node_.remove_export(e);
     ldlm_->drop_export(e);
     if (!may_write) return;

@@ -178,17 +178,19 @@ uint64_t Recovery::deadline_locked(const State& s) const
     return next;
 }
 
-// all: whoever is not done. Else who has not come, and who does nothing.
+// all: whoever is not done, or has lost something. Else who has not come, and who does nothing.
 bool Recovery::find_late_locked(State& s, bool all, Late* out) const
 {
     for (auto& c : s.queue.clients()) {
-        if (c.stage == Stage::kDone) continue;
+        bool done = c.stage == Stage::kDone;
+        if (done && !(all && c.lost)) continue;
         bool missing = c.stage == Stage::kMissing;
         bool stuck = c.held == 0 && now_ns() >= patience_end(c);
         if (!missing && !stuck && !all) continue;
         out->uuid = c.uuid;
         out->exp = c.exp;
         out->why = missing ? "it did not come back within the recovery window"
+                   : done  ? "not all it had done could be replayed"
                    : all   ? "it did not finish its recovery in time"
                            : "it came back, but did not go on with its recovery";
         return true;
@@ -237,7 +239,9 @@ void Recovery::run()
         s->executed++;
         s->progress_ns = now_ns();
         s.unlock();
-        env_.execute_replay(std::move(request));
+        env_.execute_replay(request);
+        note_loss(*request);
+        request.reset();
         s.relock();
     }
     bool stopped = s->stop;
@@ -248,6 +252,20 @@ void Recovery::run()
         finish(reason.c_str());
     }
     s.relock();
+}
+
+void Recovery::note_loss(const ServerRequest& request)
+{
+    Status status = request.replied() ? request.replied_status() : kOk;
+    bool is_loss = !status.ok() && !status.is(kEEvicted) && !status.is(kEPark) && !status.is(kERetryLater);
+    if (!is_loss) return;
+    const UuidText& uuid = request.exp->client_uuid();
+    log_warn("%s: replay of %s, transaction %llu, of client %s (%s) failed: error %d%s; it will be evicted when recovery ends", name_,
+             request.info().name, static_cast<unsigned long long>(request.replay_transno()), uuid.c_str(),
+             request.exp->nodename().c_str(), status.error(),
+             status.is(kEOVERFLOW) || status.is(kESTALE) ? ", it builds on what another client did who is missing" : "");
+    auto s = state_.lock();
+    if (ReplayQueue::Client* c = s->queue.find(uuid)) c->lost = true;
 }
 
 void Recovery::evict_incomplete()
@@ -276,7 +294,8 @@ void Recovery::finish(const char* why)
     env_.on_window_closed();
     for (Ref<ServerRequest>& request : done) {
         Empty reply;
-        request->reply(reply);
+        if (request->exp->is_dead()) request->reply_error(-kEEvicted);
+        else request->reply(reply);
     }
 }
 

@@ -14,6 +14,10 @@
  * it was not waiting for another client's replay. Pings are not progress.
  * Nothing goes beyond hard_ms. close() (abort_recov, R2) is the soft limit passing now: who has connected may finish.
  *
+ * A replay that fails, because what it builds on was done by a client that is missing (the service compares the versions of objects
+ * before the operation, as its client was told them, with those of now), is the business of its client alone: the others' go on, and so do
+ * its own that do not depend on it. At the end that client is evicted: it must not believe in what is lost.
+ *
  * The replies to ReplayDone are withheld until the end.
  */
 #pragma once
@@ -90,6 +94,7 @@ private:
     bool over_locked(const State& s, const char** why) const;
     uint64_t deadline_locked(const State& s) const;
     void evict_incomplete();
+    void note_loss(const ServerRequest& request);
     void finish(const char* why);
 
     std::atomic<uint32_t> soft_ms_{kSoftMsDefault}, hard_ms_{kHardMsDefault}, extend_ms_{kExtendMsDefault};

@@ -18,6 +18,7 @@ public:
         UuidText uuid;
         Stage stage = Stage::kMissing;
         unsigned held = 0;
+        bool lost = false;  // one of its replays failed: evicted at the end
         Ref<Export> exp;
         Text<65> nodename;
         uint64_t progress_ns = 0;  // when it did something last

@@ -35,6 +35,11 @@ void TargetImpl::handle(Ref<ServerRequest> request)
         return disconnect(std::move(request));
     case Opcode::kLdlmCancel:
         return ldlm_->handle_cancel(std::move(request));
+    case Opcode::kLdlmFlockCancel:
+        return ldlm_->flocks().handle_cancel(std::move(request));
+    case Opcode::kLdlmFlockReplay:
+        recovery_.requests_replayed(request->exp->client_uuid());
+        return ldlm_->flocks().handle_replay(std::move(request));
     case Opcode::kActiveEnqueue:
         settle(*client);  // it is FULL: whatever it had open is open again
         return ldlm_->handle_enqueue(std::move(request));
@@ -91,6 +96,7 @@ void TargetImpl::dispatch(Ref<ServerRequest> request)
     if (must_park(*request, client)) return request->reply_error(-kEPark);
     if (request->info().gate == GateClass::kGated) settle(client);
     if (is_lock) return ldlm_->handle_enqueue(std::move(request));
+    if (request->opcode() == Opcode::kLdlmFlock) return ldlm_->flocks().handle(std::move(request));
     service_->execute(std::move(request));
 }
 
@@ -115,6 +121,7 @@ bool TargetImpl::answer_from_slot(ServerRequest& request, TargetExport& client)
         break;
     }
     request.set_transno(answer.record.transno);
+    request.set_versions(answer.record.versions);
     if (answer.record.status) {
         request.reply_error(answer.record.status);
     } else if (answer.has_reply) {
@@ -147,6 +154,7 @@ void TargetImpl::settle_uuid(const UuidText& client)
 {
     if (!reservations_.settle(client)) return;
     service_->drop_reservations(client);
+    ldlm_->flocks().drop(client, true);
     if (reservations_.left() != 0) return;
     service_->on_recovery_done();
     all_back_ns_.store(now_ns());

@@ -144,6 +144,7 @@ Status TargetShutdownEnv::write_clean_record(const ShutdownPhases& so_far)
     for (const UuidText& uuid : clients) TRY(record.clients.push_back(CleanRecord::Client{uuid}));
     TRY(target_.service().save_opens(&record.opens));
     TRY(target_.reservations_.unsettled_opens(&record.opens));
+    TRY(target_.ldlm().flocks().save(&record.flocks));
     return lull::write_clean_record(target_.store(), target_.identity().kind, record);
 }
 

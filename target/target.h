@@ -45,11 +45,13 @@ struct SlotRecord {
     Fid fid, fid2;              // what the operation made, removed, moved
     uint64_t handle = 0;        // open
     uint32_t extra = 0;         // operation's own (created…)
+    uint64_t versions[kVersionsMax] = {};  // of the objects it changed, before it
     template <class Io> void io(Io& x)
     {
         x.u64(xid); x.u64(transno); x.i32(status); x.u16(opcode);
         x.u64(fid.seq); x.u32(fid.oid); x.u32(fid.ver); x.u64(fid2.seq); x.u32(fid2.oid); x.u32(fid2.ver);
         x.u64(handle); x.u32(extra);
+        for (uint64_t& v : versions) x.u64(v);
     }
 };
 
@@ -145,6 +147,7 @@ public:
     virtual Status commit() = 0;
     virtual void evict(Export& exp, const char* why) = 0;
     virtual bool recovering() const = 0;
+    virtual bool started_clean() const = 0;   // nothing of the instance before is lost
     virtual bool shutting_down() const = 0;   // park is in force
     virtual Status list_exports(Vec<Ref<Export>>* out) const = 0;
     virtual Ref<Export> find_export(const UuidText& client) = 0;

@@ -94,6 +94,7 @@ Status TargetImpl::expect_former_clients(CleanRecord&& clean, const Vec<UuidText
         if (clean.clients.size() != clients.size())
             log_warn("%s: the clean record names %zu clients, %zu are recorded", name(), clean.clients.size(), clients.size());
         for (const ReservedOpen& open : clean.opens) TRY(service_->reserve(open));
+        for (const Flock& flock : clean.flocks) TRY(ldlm_->flocks().reserve(flock));
         return reservations_.begin(clients, std::move(clean.opens));
     }
     if (decision_.kind == StartKind::kRecover) {
@@ -140,6 +141,7 @@ Status TargetImpl::start(const StartOptions& options, Text<200>* why)
     previous_ = clean.times;
     uint64_t now = kapi_realtime_ns();
     if (previous_.written_at && now > previous_.written_at) previous_down_ns_ = now - previous_.written_at;
+    started_clean_ = facts.clean || facts.first;
     uint64_t before = instance_;
     TRY(begin_instance(before));
     TRY(start_service());

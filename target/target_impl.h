@@ -124,6 +124,7 @@ public:
     Status commit() override { return commit_.commit(); }
     void evict(Export& exp, const char* why) override;
     bool recovering() const override { return recovery_.active(); }
+    bool started_clean() const override { return started_clean_; }
     bool shutting_down() const override { return parked_.load(); }
     Status list_exports(Vec<Ref<Export>>* out) const override { return exports_.list(out); }
     Ref<Export> find_export(const UuidText& client) override { return exports_.find(client); }
@@ -197,6 +198,7 @@ private:
     ServiceFactory factory_ = nullptr;
     LdlmOwner ldlm_owner_{*this};
     uint64_t instance_ = 0;
+    bool started_clean_ = false;
     uint64_t committed_before_ = 0;        // of the instance before: what a connect reply says (T7)
     StartDecision decision_;
     uint64_t start_ns_ = 0, start_took_ns_ = 0;

@@ -118,6 +118,7 @@ inline void TinyService::create(Ref<ServerRequest> request)
     Ref<Object> root = target_.store().root().release_value();
     auto there = target_.store().lookup(*root, op->name);
     bool done = was_done(*request, *root);
+    if (there.ok() && request->is_replay()) done = done || there.value()->fid() == op->fid;  // it survived the crash
     if (there.ok() && !done) return request->reply_error(-kEEXIST);
     Transaction tx(target_, request);
     if (Status s = tx.begin(); !s.ok()) return tx.fail(s);

@@ -54,6 +54,7 @@ void Transaction::complete(Status status, Bytes* body)
         }
         target.commit_.end(transno_);
         request_->set_transno(transno_);
+        request_->set_versions(slot.versions);
     }
     request_->set_last_committed(target.last_committed());
     if (!status.ok()) return request_->reply_error(status);

@@ -170,6 +170,10 @@ TEST(Codec, Ost)
     op_and_reply<OstDestroyOp>();
     op_and_reply<OstStatfsOp>();
     op_and_reply<OstSyncOp>();
+    op_and_reply<OstListOp>();
+    op_and_reply<LdlmFlockOp>();
+    op_and_reply<LdlmFlockCancelOp>();
+    op_and_reply<LdlmFlockReplayOp>();
 }
 
 // S9: the two versions are really two.

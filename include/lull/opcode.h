@@ -24,7 +24,10 @@ enum class GateClass : uint8_t { kGated, kExempt, kInternal, kCallback };
     X(LdlmEnqueue,      10, kGated,    false, false)     \
     X(LdlmCancel,       11, kExempt,   false, false)     \
     X(ActiveEnqueue,    12, kExempt,   false, false)     \
+    X(LdlmFlock,        13, kGated,    false, false)     \
+    X(LdlmFlockCancel,  14, kExempt,   false, false)     \
     X(LdlmBlAst,        15, kCallback, false, false)     \
+    X(LdlmFlockReplay,  16, kExempt,   false, false)     \
     X(ActiveWarm,       17, kCallback, false, false)     \
     X(MgsRegister,      20, kExempt,   false, false)     \
     X(MgsConfig,        21, kExempt,   false, false)     \
@@ -50,7 +53,8 @@ enum class GateClass : uint8_t { kGated, kExempt, kInternal, kCallback };
     X(OstGetattr,       54, kGated,    false, false)     \
     X(OstDestroy,       55, kGated,    true,  false)     \
     X(OstStatfs,        56, kGated,    false, false)     \
-    X(OstSync,          57, kExempt,   false, false)
+    X(OstSync,          57, kExempt,   false, false)     \
+    X(OstList,          58, kGated,    false, false)
 
 // OstRead, OstPunch and OstSetattr are exempt because they run inside an operation that was already admitted by the gate
 // (GateScope) and hold extent locks which the drain is waiting for.

@@ -128,4 +128,60 @@ struct LdlmBlAst {
     uint64_t client_handle = 0, server_handle = 0;
     template <class Io> void io(Io& x) { x.u64(client_handle); x.u64(server_handle); }
 };
+
+// ---- file locks: flock(2) and fcntl(2), which know nothing of each other. Advisory, of an owner on a client, never called back: they are
+// no locks of a namespace (whose clients cache what they cover) but a table of ranges beside it (ldlm/flock.h).
+
+enum class FlockKind : uint8_t { kPosix = 1, kFlock = 2 };
+struct FlockRange {
+    Fid fid;
+    uint8_t kind = 0;      // FlockKind
+    uint8_t mode = 0;      // LockMode: kPR shared, kPW exclusive, kNL unlocked
+    uint64_t start = 0, end = UINT64_MAX;  // inclusive; a flock covers everything
+    uint64_t owner = 0;    // the client's business
+    uint32_t pid = 0;      // for F_GETLK
+    template <class Io> void io(Io& x)
+    {
+        x.fid(fid); x.u8(kind); x.u8(mode); x.u64(start); x.u64(end); x.u64(owner); x.u32(pid);
+    }
+};
+enum FlockFlags : uint32_t {
+    kFlockWait = 1,        // else -EAGAIN when somebody is in the way
+    kFlockTest = 2,        // F_GETLK: only tell who would be
+};
+struct LdlmFlockReply {
+    FlockRange other;      // test: who is in the way; mode kNL: nobody
+    bool same_client = false;
+    template <class Io> void io(Io& x) { x.sub(other); x.boolean(same_client); }
+};
+// Replaces what the owner has in the range. The reply comes when nobody is in the way any more, or says -EAGAIN, -EDEADLK, or -kEPark: ask
+// again behind the gate (B3).
+struct LdlmFlockOp {
+    static constexpr Opcode kOpcode = Opcode::kLdlmFlock;
+    using Reply = LdlmFlockReply;
+    FlockRange range;
+    uint32_t flags = 0;    // FlockFlags
+    uint64_t cookie = 0;   // of one that waits: to cancel it; unique in the client
+    template <class Io> void io(Io& x) { x.sub(range); x.u32(flags); x.u64(cookie); }
+};
+// The request waits no longer: it is answered -ERESTARTSYS, unless it was granted before. Not known: no error.
+struct LdlmFlockCancelOp {
+    static constexpr Opcode kOpcode = Opcode::kLdlmFlockCancel;
+    using Reply = Empty;
+    uint64_t cookie = 0;
+    template <class Io> void io(Io& x) { x.u64(cookie); }
+};
+// What the client holds, after the server started anew.
+struct LdlmFlockReplayReply {
+    uint32_t lost = 0;     // somebody else has them by now
+    template <class Io> void io(Io& x) { x.u32(lost); }
+};
+struct LdlmFlockReplayOp {
+    static constexpr Opcode kOpcode = Opcode::kLdlmFlockReplay;
+    using Reply = LdlmFlockReplayReply;
+    static constexpr size_t kMax = 1024;
+    Vec<FlockRange> ranges;
+    template <class Io> void io(Io& x) { x.list(ranges, kMax); }
+};
+
 }  // namespace lull

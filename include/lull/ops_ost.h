@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Object operations. An object that was never written does not exist yet and reads as empty: the MDT hands out object FIDs
- * without asking, the first write creates. Bulk data travels with the message (OstWrite request, OstRead reply).
+ * without asking, the first write creates. What can create one says whose it is, so that the MDT finds objects of files that a crash
+ * has undone. Bulk data travels with the message (OstWrite request, OstRead reply).
  */
 #pragma once
 #include "include/lull/ops_mds.h"
@@ -40,9 +41,11 @@ struct OstWriteOp {
     uint64_t grant_used = 0;    // bytes of grant this write consumes; 0: without grant, may fail with -ENOSPC
     uint64_t grant_want = 0;    // bytes of grant the client would like to have
     uint32_t uid = 0, gid = 0;
+    OstFid file;                // whose the object is
     template <class Io> void io(Io& x)
     {
         x.sub(object); x.u64(offset); x.u32(bytes); x.u64(mtime_ns); x.u64(grant_used); x.u64(grant_want); x.u32(uid); x.u32(gid);
+        x.sub(file);
     }
 };
 struct OstPunchOp {  // truncate (or extend) to size
@@ -51,14 +54,16 @@ struct OstPunchOp {  // truncate (or extend) to size
     OstFid object;
     uint64_t size = 0;
     uint64_t time_ns = 0;
-    template <class Io> void io(Io& x) { x.sub(object); x.u64(size); x.u64(time_ns); }
+    OstFid file;
+    template <class Io> void io(Io& x) { x.sub(object); x.u64(size); x.u64(time_ns); x.sub(file); }
 };
 struct OstSetattrOp {  // times, owner
     static constexpr Opcode kOpcode = Opcode::kOstSetattr;
     using Reply = Empty;
     OstFid object;
     Attr attr;
-    template <class Io> void io(Io& x) { x.sub(object); x.sub(attr); }
+    OstFid file;
+    template <class Io> void io(Io& x) { x.sub(object); x.sub(attr); x.sub(file); }
 };
 struct OstGetattrReply {
     Attr attr;
@@ -85,6 +90,29 @@ struct OstSyncOp {  // replies when everything executed before it is committed
     static constexpr Opcode kOpcode = Opcode::kOstSync;
     using Reply = Empty;
     template <class Io> void io(Io&) {}
+};
+
+// Objects that exist, of the serials [from, to): for the MDT's search for orphans. In no order; bucket and cookie say where to go on.
+struct OstListEntry {
+    OstFid object, file;  // file: zero if nobody said whose it is
+    uint64_t bytes = 0;
+    template <class Io> void io(Io& x) { x.sub(object); x.sub(file); x.u64(bytes); }
+};
+struct OstListReply {
+    static constexpr size_t kMax = 256;
+    Vec<OstListEntry> entries;
+    uint32_t bucket = 0;
+    uint64_t cookie = 0;
+    bool end = false;
+    template <class Io> void io(Io& x) { x.list(entries, kMax); x.u32(bucket); x.u64(cookie); x.boolean(end); }
+};
+struct OstListOp {
+    static constexpr Opcode kOpcode = Opcode::kOstList;
+    using Reply = OstListReply;
+    uint64_t from = 0, to = 0;
+    uint32_t bucket = 0;
+    uint64_t cookie = 0;
+    template <class Io> void io(Io& x) { x.u64(from); x.u64(to); x.u32(bucket); x.u64(cookie); }
 };
 
 }  // namespace lull

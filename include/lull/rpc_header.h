@@ -14,6 +14,8 @@ enum RpcFlags : uint32_t {
     kRpcCommitted = 8,      // reply: everything of this target is committed; a clean halt follows (E1)
 };
 
+inline constexpr unsigned kVersionsMax = 2;  // objects of one operation whose versions are told
+
 struct RpcHeader {
     le32 magic;            // kRpcMagic
     le16 header_bytes;     // sizeof(RpcHeader) of the sender; a receiver skips what it does not know
@@ -30,8 +32,9 @@ struct RpcHeader {
     le64 last_committed;   // reply: every transno up to this is durable
     le32 body_bytes;
     le32 bulk_bytes;
+    le64 versions[kVersionsMax];  // reply: of the objects the operation changed, before it; a replay repeats them. 0: none
 };
-static_assert(sizeof(RpcHeader) == 64);
+static_assert(sizeof(RpcHeader) == 80);
 inline constexpr uint32_t kRpcMagic = 0x4c554c31;        // "LUL1"
 inline constexpr uint32_t kRpcBodyMaxBytes = 256u << 10; // limit of a body
 inline constexpr uint32_t kBulkMaxBytes = 1u << 20;      // limit of bulk data of one request

@@ -47,6 +47,16 @@ static inline void lull_renamedata(struct renamedata *rd, lull_idmap *idmap, str
 	rd->new_dentry = new;
 }
 
+/* 6.9: what posix locks and leases have in common is in a structure of its own. */
+#if LULL_SINCE(6, 3)
+#include <linux/filelock.h>
+#endif
+#if LULL_SINCE(6, 9)
+#define lull_fl(fl, field) ((fl)->c.flc_##field)
+#else
+#define lull_fl(fl, field) ((fl)->fl_##field)
+#endif
+
 /* 6.7: the time of the last change of an inode is behind accessors. */
 #if LULL_SINCE(6, 7)
 #define lull_inode_atime(inode) inode_get_atime(inode)

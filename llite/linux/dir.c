@@ -41,4 +41,6 @@ const struct file_operations ll_dir_fops = {
 	.read = generic_read_dir,
 	.iterate_shared = ll_iterate,
 	.fsync = ll_dir_fsync,
+	.lock = ll_lock,
+	.flock = ll_flock,
 };

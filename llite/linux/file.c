@@ -146,6 +146,8 @@ const struct file_operations ll_file_fops = {
 	.read_iter = ll_read_iter,
 	.write_iter = ll_write_iter,
 	.fsync = ll_fsync,
+	.lock = ll_lock,
+	.flock = ll_flock,
 	.mmap = ll_mmap,
 #if LULL_SINCE(6, 5)
 	.splice_read = copy_splice_read,

@@ -4,7 +4,7 @@
  * who waits where is the core's to say.
  *
  * super.c mount and super block   inode.c inodes and attributes   namei.c names   dir.c readdir   file.c open, read, fsync
- * write.c buffered write   pages.c address space   fault.c mmap   xattr.c layouts   port.c what the core asks of us
+ * flock.c file locks   write.c buffered write   pages.c address space   fault.c mmap   xattr.c layouts   port.c what the core asks of us
  */
 #pragma once
 #include <linux/fs.h>
@@ -85,6 +85,8 @@ int ll_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *s
 int ll_getattr(struct user_namespace *idmap, const struct path *path, struct kstat *stat, u32 mask, unsigned int flags);
 #endif
 
+int ll_lock(struct file *file, int cmd, struct file_lock *fl);
+int ll_flock(struct file *file, int cmd, struct file_lock *fl);
 ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from);
 int ll_open_known(struct inode *inode, struct file *file);
 u32 ll_open_flags(unsigned int f_flags);

@@ -474,6 +474,10 @@ int SimMount::close(int fd)
     File closed = *f;
     files_.erase(fd);
     int err = closed.inode->wb_err_seq != closed.seen_err ? closed.inode->wb_err : 0;
+    for (auto& [locker, any] : closed.lockers) {
+        llc_flock all{locker.first, LLC_FLOCK_UNLOCK, 0, UINT64_MAX, locker.second, 1, false};
+        llc_flock_release(closed.inode->core, &all);
+    }
     (void)llc_close(closed.core);
     closed.inode->opens--;
     unuse(closed.inode);
@@ -507,6 +511,35 @@ int SimMount::fsync(int fd)
         err = f->inode->wb_err;
     }
     return err;
+}
+
+int SimMount::lock_file(int fd, unsigned kind, uint64_t owner, unsigned type, uint64_t start, uint64_t end, bool wait)
+{
+    File* f = file(fd);
+    if (!f) return -kEBADF;
+    llc_flock lock{kind, type, start, end, owner, static_cast<uint32_t>(owner), false};
+    int err = llc_flock_set(f->inode->core, f->core, &lock, wait);
+    f = file(fd);
+    if (!err && f) f->lockers[{kind, owner}] = true;
+    return err;
+}
+
+int SimMount::flock(int fd, unsigned type, bool wait)
+{
+    return lock_file(fd, LLC_FLOCK_BSD, 1000000u + static_cast<unsigned>(fd), type, 0, UINT64_MAX, wait);
+}
+
+int SimMount::setlk(int fd, uint64_t owner, unsigned type, uint64_t start, uint64_t end, bool wait)
+{
+    return lock_file(fd, LLC_FLOCK_POSIX, owner, type, start, end, wait);
+}
+
+int SimMount::getlk(int fd, uint64_t owner, unsigned type, uint64_t start, uint64_t end, llc_flock* out)
+{
+    File* f = file(fd);
+    if (!f) return -kEBADF;
+    *out = llc_flock{LLC_FLOCK_POSIX, type, start, end, owner, static_cast<uint32_t>(owner), false};
+    return llc_flock_test(f->inode->core, out);
 }
 
 int SimMount::put(const std::string& path, const std::string& data)

@@ -113,6 +113,10 @@ public:
     int ftruncate(int fd, uint64_t size);
     int fstat(int fd, llc_attr* out);
     int fsync(int fd);
+    // type: LLC_FLOCK_*. Locks of a file go with its close: the fd's flock, and the posix locks of every owner that used the fd.
+    int flock(int fd, unsigned type, bool wait);
+    int setlk(int fd, uint64_t owner, unsigned type, uint64_t start, uint64_t end, bool wait);
+    int getlk(int fd, uint64_t owner, unsigned type, uint64_t start, uint64_t end, llc_flock* out);
     // As a mapping does: a fault on one page.
     int mapped_read(int fd, uint64_t pos, char* byte);
     int mapped_write(int fd, uint64_t pos, char byte);
@@ -138,7 +142,9 @@ private:
         llc_file* core;
         unsigned flags;
         uint64_t seen_err;
+        std::map<std::pair<unsigned, uint64_t>, bool> lockers{};  // kind and owner
     };
+    int lock_file(int fd, unsigned kind, uint64_t owner, unsigned type, uint64_t start, uint64_t end, bool wait);
     std::vector<Inode*> in_order() const;
     Inode* iget(llc_inode* core, const llc_attr& attr);  // takes over the reference
     void unuse(Inode* i);                                // after an open or a name is gone

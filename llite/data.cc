@@ -23,6 +23,13 @@ void Inode::unreserve_page(uint64_t index)
     if (state->dirty_pages) state->dirty_pages--;
 }
 
+uint32_t Inode::ost_of_page(uint64_t index)
+{
+    FileLayout* layout = layout_.load();
+    if (!layout || layout->stripes.empty()) return 0;
+    return layout->stripes[layout->striping.place(index * kPageBytes).stripe].osc->index();
+}
+
 void Inode::wrote(uint64_t pos, uint64_t bytes)
 {
     FileLayout* layout = layout_.load();

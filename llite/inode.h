@@ -102,6 +102,7 @@ public:
     uint64_t size();
     bool reserve_page(uint64_t index);
     void unreserve_page(uint64_t index);
+    uint32_t ost_of_page(uint64_t index);
     void wrote(uint64_t pos, uint64_t bytes);
     Result<uint64_t> read(uint64_t pos, void* into, size_t bytes);
     Status write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages);

@@ -135,6 +135,10 @@ int64_t llc_read(struct llc_inode *i, uint64_t pos, void *buf, size_t bytes);
  * context that may sleep; never waits at a gate; not interruptible: the data is in flight. */
 int llc_write(struct llc_inode *i, uint64_t pos, const void *buf, size_t bytes, uint32_t granted_pages);
 
+/* The OST a page lies on. What is under write-back together must lie on one: an OST that is down would keep the pages of the others
+ * from being written, and with them their drain from ending (B3). */
+uint32_t llc_page_ost(struct llc_inode *i, uint64_t page_index);
+
 /* ---- default layout of a directory ("lull.layout" attribute): text "stripe_count=N stripe_size=BYTES"; of a file: also its objects. */
 int llc_get_layout_text(struct llc_inode *i, char *out, size_t bytes); /* length */
 int llc_set_layout_text(struct llc_inode *dir, const char *text, size_t len);

@@ -218,6 +218,8 @@ void llc_io_end(llc_inode* i, llc_io* io)
 }
 
 int llc_reserve_page(llc_inode* i, uint64_t page_index) { return of(i)->reserve_page(page_index) ? 0 : -kEAGAIN; }
+uint32_t llc_page_ost(llc_inode* i, uint64_t page_index) { return of(i)->ost_of_page(page_index); }
+
 void llc_unreserve_page(llc_inode* i, uint64_t page_index) { of(i)->unreserve_page(page_index); }
 void llc_wrote(llc_inode* i, uint64_t pos, uint64_t bytes) { of(i)->wrote(pos, bytes); }
 

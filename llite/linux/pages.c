@@ -67,6 +67,7 @@ struct batch {
 	struct inode *inode;
 	void *buf;
 	unsigned int count;
+	u32 ost; /* all of them */
 	struct page *pages[BATCH_PAGES];
 };
 
@@ -108,10 +109,12 @@ static int send_batch(struct batch *b)
 
 static int add_to_batch(struct page *page, struct batch *b)
 {
+	u32 ost = llc_page_ost(ll_core(b->inode), page->index);
 	int err = 0;
 
-	if (b->count && (b->count == BATCH_PAGES || b->pages[b->count - 1]->index + 1 != page->index))
+	if (b->count && (b->count == BATCH_PAGES || b->pages[b->count - 1]->index + 1 != page->index || b->ost != ost))
 		err = send_batch(b);
+	b->ost = ost;
 	get_page(page);
 	set_page_writeback(page);
 	unlock_page(page);

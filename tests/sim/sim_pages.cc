@@ -207,7 +207,8 @@ int SimMount::flush(Inode& i, uint64_t start, uint64_t end)
         index = it->first;
         auto p = page(i, index, false);  // waits for write-back under way
         if (p && p->dirty) {
-            bool joins = !run.empty() && first + run.size() == index && run.size() < kRunMax && run[0]->granted == p->granted;
+            bool joins = !run.empty() && first + run.size() == index && run.size() < kRunMax && run[0]->granted == p->granted &&
+                         llc_page_ost(i.core, first) == llc_page_ost(i.core, index);
             if (!joins) {
                 send();
                 first = index;

@@ -28,6 +28,7 @@ enum : int {
     kERANGE = 34,
     kEDEADLK = 35,
     kENAMETOOLONG = 36,
+    kENOLCK = 37,
     kENOTEMPTY = 39,
     kELOOP = 40,
     kENODATA = 61,

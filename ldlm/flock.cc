@@ -91,7 +91,7 @@ Status FlockTable::apply(FlockFile& file, const UuidText& client, const FlockRan
         }
     }
     if (!is_unlock(want)) (void)after.push_back(fresh);
-    if (after.size() > kPerFileMax && after.size() > file.held.size()) return -kENOSPC;
+    if (after.size() > kPerFileMax && after.size() > file.held.size()) return -kENOLCK;
     file.held.swap(after);
     return kOk;
 }
@@ -132,16 +132,23 @@ void FlockTable::grant_waiters(FlockFile& file, FlockWaiters* answered)
         FlockWaiter& w = *i++;
         if (blocker(file, w.client, w.want)) continue;
         w.answer = apply(file, w.client, w.want, false);
-        file.waiting.erase(file.waiting.iterator_to(w));
-        w.file = nullptr;
+        unlink(w);
         answered->push_back(w);
     }
 }
 
 // ---- waiting
 
+void FlockTable::unlink(FlockWaiter& waiter)
+{
+    waiter.file->waiting.erase(waiter.file->waiting.iterator_to(waiter));
+    waiter.file = nullptr;
+    waiting_--;
+}
+
 Status FlockTable::wait(FlockWaiter& waiter)
 {
+    if (waiting_ >= kWaitingMax) return -kENOLCK;
     FlockFile* file = TRY(get(waiter.want));
     bool posix = waiter.want.kind == static_cast<uint8_t>(FlockKind::kPosix);
     waiter.file = file;
@@ -151,6 +158,7 @@ Status FlockTable::wait(FlockWaiter& waiter)
         return -kEDEADLK;
     }
     file->waiting.push_back(waiter);
+    waiting_++;
     return kOk;
 }
 
@@ -195,8 +203,7 @@ FlockWaiter* FlockTable::find_waiter(Str client, uint64_t cookie) const
 void FlockTable::cancel(FlockWaiter& waiter)
 {
     FlockFile& file = *waiter.file;
-    file.waiting.erase(file.waiting.iterator_to(waiter));
-    waiter.file = nullptr;
+    unlink(waiter);
     free_if_empty(file);
 }
 
@@ -207,8 +214,7 @@ void FlockTable::cancel_all(Str client, FlockWaiters* cancelled)
         for (auto k = file.waiting.begin(); k != file.waiting.end();) {
             FlockWaiter& w = *k++;
             if (!client.empty() && !(w.client == client)) continue;
-            file.waiting.erase(file.waiting.iterator_to(w));
-            w.file = nullptr;
+            unlink(w);
             cancelled->push_back(w);
         }
         free_if_empty(file);

@@ -46,7 +46,8 @@ struct FlockFile {
 
 class FlockTable {
 public:
-    static constexpr size_t kPerFileMax = 16384;   // ranges of one file
+    static constexpr size_t kPerFileMax = 8192;   // ranges of one file
+    static constexpr size_t kWaitingMax = 4096;    // requests
     static constexpr size_t kSearchMax = 1024;     // owners looked at for a deadlock; beyond it none is found
 
     FlockTable() = default;
@@ -54,12 +55,12 @@ public:
     FlockTable(const FlockTable&) = delete;
 
     static Status check(const FlockRange& range);  // -EINVAL: makes no sense
-    // Mode kNL unlocks. -EAGAIN: *other (may be null) is in the way; -ENOSPC: too many ranges; -ENOMEM. Waiters that can be granted now, or
+    // Mode kNL unlocks. -EAGAIN: *other (may be null) is in the way; -ENOLCK: too many ranges; -ENOMEM. Waiters that can be granted now, or
     // failed, are moved to *answered.
     Status set(const UuidText& client, const FlockRange& want, bool reserved, Flock* other, FlockWaiters* answered);
     // Who would be in the way; false: nobody.
     bool test(const UuidText& client, const FlockRange& want, Flock* other) const;
-    // After set() said -EAGAIN. -EDEADLK.
+    // After set() said -EAGAIN. -EDEADLK; -ENOLCK: too many wait.
     Status wait(FlockWaiter& waiter);
     FlockWaiter* find_waiter(Str client, uint64_t cookie) const;
     void cancel(FlockWaiter& waiter);
@@ -92,9 +93,11 @@ private:
     static const Flock* blocker(const FlockFile& file, const UuidText& client, const FlockRange& want);
     static Status apply(FlockFile& file, const UuidText& client, const FlockRange& want, bool reserved);
     void grant_waiters(FlockFile& file, FlockWaiters* answered);
+    void unlink(FlockWaiter& waiter);
     bool would_deadlock(const FlockWaiter& waiter) const;
     static Status add_holders(const FlockFile& file, const FlockWaiter& waiter, Vec<Owner>* owners);
     Files files_;
+    size_t waiting_ = 0;
 };
 
 }  // namespace lull

@@ -173,6 +173,23 @@ TEST(FlockTable, Deadlocks)
     });
 }
 
+TEST(FlockTable, Limits)
+{
+    in_world([] {
+        Lab lab;
+        EXPECT_EQ(0, lab.set(1, range(1, kExclusive, 0, UINT64_MAX)));
+        for (size_t i = 0; i < FlockTable::kWaitingMax; i++) ASSERT_EQ(1, lab.wait(2, range(i, kShared, 0, 0, FlockKind::kPosix)));
+        EXPECT_EQ(-kENOLCK, lab.wait(2, range(5, kShared, 0, 0)));
+        EXPECT_EQ(0, lab.set(1, range(1, kFree, 0, UINT64_MAX)));
+        EXPECT_EQ(FlockTable::kWaitingMax, lab.answers());
+        for (uint64_t i = 0; i < FlockTable::kPerFileMax - FlockTable::kWaitingMax; i++)
+            if (int err = lab.set(3, range(1, kShared, 2 * i + 10, 2 * i + 10))) FAIL() << err;
+        EXPECT_EQ(-kENOLCK, lab.set(3, range(1, kShared, 5, 5)));
+        EXPECT_EQ(0, lab.set(3, range(1, kFree, 10, 10)));
+        EXPECT_EQ(0, lab.set(3, range(1, kShared, 5, 5)));
+    });
+}
+
 // flock(2): a conversion gives up what it has first; so nobody deadlocks, and one of two wins.
 TEST(FlockTable, BsdConversions)
 {

@@ -51,7 +51,8 @@ void print_values_only(const std::string& text)
         if (end == std::string::npos) end = text.size();
         std::string line = text.substr(at, end - at);
         size_t equals = line.find('=');
-        bool names_parameter = equals != std::string::npos && line.find('.') < equals && line.find(' ') > equals;
+        bool of_the_node = line.rfind("at_", 0) == 0 || line.rfind("ldlm_enqueue_min=", 0) == 0;  // has no dot
+        bool names_parameter = equals != std::string::npos && (of_the_node || line.find('.') < equals) && line.find(' ') > equals;
         bool value_follows = names_parameter && equals + 1 == line.size();  // of several lines, on lines of their own
         if (!value_follows) printf("%s\n", names_parameter ? line.c_str() + equals + 1 : line.c_str());
         at = end + 1;
@@ -106,7 +107,7 @@ std::string explain_recover(const Answer& answer)
 Answer find_imports(const std::string& name, std::vector<std::string>* params)
 {
     Answer found;
-    for (const std::string glob : {"*." + name + ".import_recover", "*." + name + "-*.import_recover"}) {
+    for (const std::string& glob : {"*." + name + ".import_recover", "*." + name + "-*.import_recover"}) {
         found = control(LULL_CTL_LIST, glob);
         if (!found.error) break;
     }

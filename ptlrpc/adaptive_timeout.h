@@ -10,7 +10,7 @@
  *                           locks that were given back before, and while the server itself owes that client an answer
  *                           (Export::idle_since_ns) or the client makes progress its time does not run.
  *
- * Patience is twice the worst of the last at_history seconds, not below the minimum (at_min; ldlm_enqueue_min for locks), not above
+ * Patience is twice the worst of the last at_history seconds, not below the minimum (at_min, at first timeout_ms; ldlm_enqueue_min for locks), not above
  * at_max. Whoever was given up too early and came back raises the estimate (a late answer is never seen, so the patience that was
  * not enough is what is learned). at_max = 0: not adaptive, always the fixed timeout_ms (and ldlm_enqueue_min).
  *

@@ -953,7 +953,7 @@ TEST(Node, Control)
         EXPECT_EQ(e, -kENOENT);
         EXPECT_EQ(run(4, "", &e), "  0 UP mdt lull-MDT0000 - 1\n  1 UP osc lull-OST0000-osc - 1\n");
         EXPECT_EQ(run(1, "at_*", &e), "at_min\nat_max\nat_history\n");
-        EXPECT_EQ(run(2, "at_min", &e), "at_min=10\n");
+        EXPECT_EQ(run(2, "at_min", &e), "at_min=20\n");
         EXPECT_EQ(run(3, "at_max=60", &e), "at_max\n");
         EXPECT_EQ(node.adaptive().max_ms.load(), 60000u);
         run(3, "at_min=0", &e);

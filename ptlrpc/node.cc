@@ -48,7 +48,7 @@ NodeImpl::NodeImpl(kapi_net* net, const lull_node_options& options)
     : net_(net), options_(with_defaults(options)), own_device_("", TargetName(), at_params(), &at_), service_(targets_, options_.service_threads_max),
       work_("lull_cb", options_.service_threads_max, run_work, nullptr)
 {
-    at_.min_ms.store(options_.timeout_ms / 2);
+    at_.min_ms.store(options_.timeout_ms);
 }
 
 Result<Owned<Node>> Node::create(kapi_net* net, const lull_node_options& options)

@@ -75,6 +75,7 @@ Status Commit::sync_locked(Guarded<State>::Access& s)
         last_committed_.store(floor);
         env_.on_committed(floor);
     }
+    if (!status.ok()) env_.on_commit_failed();
     s.relock();
     s->finished = number;
     if (!status.ok()) {

@@ -130,6 +130,29 @@ void Network::reset_connections(Host& a, Host& b)
         }
 }
 
+void Network::lose(Host& a, Host& b, unsigned permille, unsigned losses)
+{
+    if (losses)
+        losses_[{a.index(), b.index()}] = {permille, losses};
+    else
+        losses_.erase({a.index(), b.index()});
+}
+
+bool Network::is_lost(const Host& from, const Host& to, const Segment& segment)
+{
+    if (losses_.empty() || segment.kind != Segment::kData) return false;
+    auto it = losses_.find({from.index(), to.index()});
+    if (it == losses_.end() || !world_.net_rng().chance(it->second.permille)) return false;
+    if (--it->second.left == 0) losses_.erase(it);
+    return true;
+}
+
+void Network::clear_delay(Host& a, Host& b)
+{
+    delays_.erase({a.index(), b.index()});
+    delays_.erase({b.index(), a.index()});
+}
+
 void Network::set_delay(Host& a, Host& b, uint64_t min_ns, uint64_t max_ns)
 {
     delays_[{a.index(), b.index()}] = delays_[{b.index(), a.index()}] = {min_ns, max_ns};
@@ -373,6 +396,16 @@ void Network::deliver(uint64_t id, unsigned to)
         Segment segment = std::move(e.wire.front());
         e.wire.pop_front();
         e.wire_bytes -= segment.bytes.size();
+        if (is_lost(*sender.host, *e.host, segment)) {
+            if (world_.tracing())
+                world_.trace("connection %llu: %zu bytes to %s are lost, and the connection",
+                             static_cast<unsigned long long>(c.id), segment.bytes.size(),
+                             e.host->name().c_str());
+            reset_end(c, 1 - to, -kECONNRESET);
+            auto still = connections_.find(id);
+            if (still != connections_.end()) reset_end(*still->second, to, -kECONNRESET);
+            return;
+        }
         deliver_one(c, to, std::move(segment));
     }
     arm(c, to);

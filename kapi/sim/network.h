@@ -58,7 +58,11 @@ public:
     void heal_all();
     void partition(const std::vector<Host*>& side_a, const std::vector<Host*>& side_b);
     void reset_connections(Host& a, Host& b);
+    // Of the next segments of data from a to b each is lost with this chance, and its connection with it: what b asked for is
+    // done, and b does not know. Ends after so many losses; 0: now.
+    void lose(Host& a, Host& b, unsigned permille, unsigned losses);
     void set_delay(Host& a, Host& b, uint64_t min_ns, uint64_t max_ns);  // both ways
+    void clear_delay(Host& a, Host& b);
     void set_default_delay(uint64_t min_ns, uint64_t max_ns) { default_delay_ = {min_ns, max_ns}; }
     void set_window_bytes(uint64_t bytes)
     {
@@ -84,7 +88,11 @@ public:
 private:
     using Pair = std::pair<unsigned, unsigned>;
     struct Attempt;
+    struct Loss {
+        unsigned permille, left;
+    };
     bool is_cut(const Host& from, const Host& to) const;
+    bool is_lost(const Host& from, const Host& to, const Segment& segment);
     uint64_t delay(const Host& a, const Host& b);
     kapi_sock* new_sock(Host& host);
     void syn_arrives(std::shared_ptr<Attempt> attempt);
@@ -105,6 +113,7 @@ private:
     std::vector<kapi_sock*> socks_;
     std::map<std::pair<unsigned, uint16_t>, kapi_sock*> listeners_;
     std::map<Pair, bool> cuts_;
+    std::map<Pair, Loss> losses_;
     std::map<Pair, std::pair<uint64_t, uint64_t>> delays_;
     std::pair<uint64_t, uint64_t> default_delay_{50000, 500000};
     uint64_t window_bytes_ = 256 << 10;

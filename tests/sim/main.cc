@@ -11,7 +11,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 
 #include "tests/sim/scenario.h"
@@ -29,6 +31,7 @@ struct Options {
     bool stop = false, trace = false, full = false;
     std::string kind_text;
     ScenarioKind kind = ScenarioKind::kAny;
+    std::set<std::string> without;
 };
 
 // The first failure ends the process: what comes after it means little.
@@ -55,7 +58,7 @@ void run_one(uint64_t seed, const Options& o, int answer)
 {
     alarm(kSeedLimitSeconds);
     signal(SIGABRT, on_abort);
-    ScenarioResult r = run_scenario(seed, o.kind);
+    ScenarioResult r = run_scenario(seed, o.kind, o.without);
     if (answer >= 0 && write(answer, &r, sizeof r) != sizeof r) _exit(2);
     if (answer < 0)
         printf("seed %llu passed: %llu operations, %llu ms of virtual time, %llu steps, trace %016llx\n", (unsigned long long)seed,
@@ -172,6 +175,17 @@ bool number(const char* arg, const char* name, uint64_t* out)
     return end != arg + n && !*end;
 }
 
+std::set<std::string> split(const std::string& text)
+{
+    std::set<std::string> names;
+    for (size_t at = 0; at < text.size();) {
+        size_t comma = std::min(text.find(',', at), text.size());
+        names.insert(text.substr(at, comma - at));
+        at = comma + 1;
+    }
+    return names;
+}
+
 bool parse(const char* arg, Options& o)
 {
     uint64_t v;
@@ -185,6 +199,9 @@ bool parse(const char* arg, Options& o)
     else if (!strcmp(arg, "--kind=clean")) o.kind = ScenarioKind::kClean;
     else if (!strcmp(arg, "--kind=cut")) o.kind = ScenarioKind::kCut;
     else if (!strcmp(arg, "--kind=crash")) o.kind = ScenarioKind::kCrash;
+    else if (!strcmp(arg, "--kind=evict")) o.kind = ScenarioKind::kEvict;
+    else if (!strcmp(arg, "--kind=hard")) o.kind = ScenarioKind::kHard;
+    else if (!strncmp(arg, "--without=", 10)) o.without = split(arg + 10);
     else return false;
     if (!strncmp(arg, "--kind=", 7)) o.kind_text = std::string(" ") + arg;
     return true;

@@ -33,6 +33,8 @@ constexpr size_t kMaxBacklog = 128;
 constexpr uint32_t kLoopback = (127u << 24) + 1;
 constexpr uint64_t kMaxSegmentBytes = 64 << 10;
 
+constexpr size_t kHeadBytes = 256;
+
 constexpr int kEpipe = 32;
 
 Segment control(Segment::Kind kind)
@@ -321,6 +323,13 @@ int Network::send(kapi_sock* s, const kapi_iov* iov, unsigned count)
 {
     Inside inside(s);
     world_.point();
+    if (on_message) {
+        std::string head;
+        for (unsigned i = 0; i < count && head.size() < kHeadBytes; i++)
+            head.append(static_cast<const char*>(iov[i].base),
+                        std::min(iov[i].bytes, kHeadBytes - head.size()));
+        on_message(*s->host, *s->peer().host, head);
+    }
     for (unsigned i = 0; i < count; i++) {
         const char* from = static_cast<const char*>(iov[i].base);
         for (size_t done = 0; done < iov[i].bytes;) {

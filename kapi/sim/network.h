@@ -6,6 +6,7 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -73,6 +74,8 @@ public:
         tcp_timeout_ns_ = ns;
     }  // a sender gives up when nothing gets through
     size_t live_sockets(const Host& host) const;
+    // Told the first bytes of whatever is sent, for traces.
+    std::function<void(Host& from, Host& to, const std::string& head)> on_message;
 
     // ---- for kapi/sim
     int listen(Host& host, uint16_t port, kapi_sock** out);

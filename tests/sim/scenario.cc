@@ -4,6 +4,7 @@
 
 #include <cstdarg>
 
+#include "tests/sim/messages.h"
 #include "tests/sim/scenario_impl.h"
 
 namespace lull::sim {
@@ -33,6 +34,7 @@ Scenario::Scenario(uint64_t seed, Plan plan)
       shared_(plan_.options.clients), invariants_(w_), clients_(plan_.options.clients)
 {
     the_world = &w_.world;
+    if (getenv("LULL_SIM_MESSAGES")) trace_messages(w_.world);
     for (auto& t : w_.targets()) {
         ran_protocol_[t.get()] = t->at->protocol;
         tune(*t);

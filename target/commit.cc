@@ -66,16 +66,17 @@ Status Commit::sync_locked(Guarded<State>::Access& s)
     uint64_t floor = floor_locked(*s);
     bool advances = floor > last_committed_.load();
     s.unlock();
-    Status status = env_.sync();
+    Status synced = env_.sync();
+    Status status = synced;
     // Nobody is told before the number itself is durable: else, after a crash, one client would replay what is committed, while
     // another knows better and does not replay what came after it.
     if (status.ok() && advances) status = env_.persist(floor);
-    if (status.ok() && advances) status = env_.sync();
+    if (status.ok() && advances) status = synced = env_.sync();
     if (status.ok() && advances) {
         last_committed_.store(floor);
         env_.on_committed(floor);
     }
-    if (!status.ok()) env_.on_commit_failed();
+    if (!synced.ok() && !synced.is(kENOMEM)) env_.on_commit_failed();
     s.relock();
     s->finished = number;
     if (!status.ok()) {

@@ -240,6 +240,23 @@ void dump_dir(FsState& fs, Inode& dir, const std::string& path, std::string& out
 
 }  // namespace
 
+static uint64_t count_files(FsState& fs, Inode& dir)
+{
+    uint64_t n = 0;
+    for (auto& [name, entry] : dir.entries) {
+        Inode& i = *fs.find(entry.ino);
+        n += i.is_dir() ? count_files(fs, i) : 1;
+    }
+    return n;
+}
+
+uint64_t Disk::files_below(const std::string& dir)
+{
+    auto& root = live_.find(kRootIno)->entries;
+    auto it = root.find(dir);
+    return it == root.end() ? 0 : count_files(live_, *live_.find(it->second.ino));
+}
+
 bool Disk::has(const std::string& dir, const std::string& name, bool durable)
 {
     FsState& fs = durable ? durable_ : live_;

@@ -56,6 +56,7 @@ public:
     Host* owner() const { return owner_; }
     // A text of everything on it, live or durable, in a fixed order: to compare.
     std::string dump(bool durable = false);
+    uint64_t files_below(const std::string& dir);  // in the root; live, everything that is not a directory
     bool has(const std::string& dir, const std::string& name, bool durable);  // dir: in the root
 
     void host_crashed(Host& host) override;

@@ -218,7 +218,15 @@ void Scenario::disk_error()
     t.disk->fail_at_step(rng_.between(1, 60), -kEIO, sticky);
     pass(rng_.below(15 * kSec));
     t.disk->fail_at_step(0);
-    if (sticky) crash_node(node);
+    bool lost = number(node, t.param + "store_lost") == 1;
+    if (lost) note("%s has lost its store", t.name.c_str());
+    if (lost && !sticky && rng_.chance(500)) {
+        w_.stop(t);
+        ran_at_[&t] = &node;
+        start_again();
+    } else if (lost || sticky) {
+        crash_node(node);
+    }
     end_doubt_all();
 }
 

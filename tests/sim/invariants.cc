@@ -100,6 +100,29 @@ void Invariants::nobody_was_evicted()
     if (uint64_t evictions = w_.client_counter("evictions")) ADD_FAILURE() << evictions << " evictions";
 }
 
+void Invariants::nothing_is_left()
+{
+    std::string left;
+    auto count = [&](const std::string& what, uint64_t n) {
+        if (n) left += " " + std::to_string(n) + " " + what;
+    };
+    auto look = [&] {
+        left.clear();
+        for (auto& t : w_.targets()) {
+            w_.set_param(*t->at, t->param + "commit", "1");
+            count("requests kept for " + t->name, kept_replays(*t));
+            if (t.get() != &w_.mdt()) count("objects on " + t->name, t->disk->files_below("O"));
+        }
+        count("opens at the MDT", number(*w_.mdt().at, w_.mdt().param + "open_files"));
+        count("destroys to do", number(*w_.mdt().at, w_.mdt().param + "pending_destroys"));
+        for (const char* dir : {"ROOT", "PENDING", "TMP"}) count(std::string("files in ") + dir, w_.mdt().disk->files_below(dir));
+        return left.empty();
+    };
+    uint64_t until = w_.world.now_ns() + kCleanupLimit;
+    while (!look() && w_.world.now_ns() < until) w_.run_for_ms(2000);
+    if (!look()) ADD_FAILURE() << "everything is removed, and there are still" << left;
+}
+
 void Invariants::dead_client_is_gone(const std::string& nodename, uint64_t limit_ns)
 {
     uint64_t until = w_.world.now_ns() + limit_ns;

@@ -42,7 +42,8 @@ public:
     void nobody_was_evicted();
     // 6: within limit_ns no target that is up knows the client any more.
     void dead_client_is_gone(const std::string& nodename, uint64_t limit_ns);
-    // At the end of the load, everything being at rest: no request kept, no open without an opener, no object without a file.
+    // At the end, every file being removed and no file open: no request kept, no open without an opener, nothing half made or half
+    // removed, no object without a file.
     void nothing_is_left();
 
 private:
@@ -50,6 +51,7 @@ private:
     void on_gated(lull::Target& target, lull::ServerRequest& request, bool holds) override;
     void on_active_cancelled(lull::Target& target, lull::ServerRequest& request) override;
     void on_transaction(lull::Target& target, lull::ServerRequest& request) override;
+    static constexpr uint64_t kCleanupLimit = 120ull * 1000000000;  // until what was removed is gone everywhere
     static constexpr uint64_t kRestLimit = 5ull * 1000000000;  // what is under way on the network when a target reports its halt
     uint64_t kept_replays(Target& target);
     uint64_t number(Node& node, const std::string& param);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sim --seeds=N [--first=S] [--jobs=N] [--stop] [--kind=K]      seeds S … S+N-1, each in a process of its own
+ * sim --seeds=N [--first=S] [--jobs=N] [--stop] [--limit=SECONDS] [--kind=K]   seeds S … S+N-1, each in a process of its own
  * sim --seed=S [--trace | --trace=full] [--kind=K] [--without=NAME,…]   one seed, in this process, telling its story: faults,
  *                                                               log lines and messages; full: every step of the schedule
  * sim --seed=S --minimize [--kind=K]                            shrinks a failing seed (minimize.h)
@@ -28,13 +28,13 @@ using namespace lull::sim;
 
 namespace {
 
-constexpr unsigned kSeedLimitSeconds = 300;  // of real time
 constexpr int kNoAnswer = 1 << 20;           // as a descriptor: nobody wants the result
 constexpr size_t kShownBytes = 12000;        // of a failure's report
 
 struct Options {
     uint64_t seeds = 0, first = 1, seed = 0;
     unsigned jobs = 2;
+    unsigned limit_s = 300;  // of real time, for one seed
     bool stop = false, trace = false, full = false, minimize = false;
     std::string kind_text;
     ScenarioKind kind = ScenarioKind::kAny;
@@ -63,7 +63,7 @@ void on_abort(int)
 
 void run_one(uint64_t seed, const Options& o, int answer)
 {
-    alarm(kSeedLimitSeconds);
+    alarm(o.limit_s);
     signal(SIGABRT, on_abort);
     ScenarioResult r = run_scenario(seed, o.kind, o.without);
     if (answer >= 0 && answer < kNoAnswer && write(answer, &r, sizeof r) != sizeof r) _exit(2);
@@ -184,7 +184,7 @@ void Batch::failed(const Child& child, int status)
     std::string text = text_of(child.output);
     std::string why = "it ended with status " + std::to_string(WEXITSTATUS(status));
     if (WIFSIGNALED(status)) why = std::string("signal: ") + strsignal(WTERMSIG(status));
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) why = "no end within " + std::to_string(kSeedLimitSeconds) + " s";
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) why = "no end within " + std::to_string(o_.limit_s) + " s";
     printf("seed %llu FAILED (%s)\n%s\nrepeat: build/user-fast/sim --seed=%llu%s --trace\n", (unsigned long long)child.seed, why.c_str(),
            text.c_str(), (unsigned long long)child.seed, o_.kind_text.c_str());
 }
@@ -261,6 +261,7 @@ bool parse(const char* arg, Options& o)
     else if (number(arg, "--first=", &v)) o.first = v;
     else if (number(arg, "--seed=", &v)) o.seed = v, o.seeds = 0;
     else if (number(arg, "--jobs=", &v) && v > 0) o.jobs = static_cast<unsigned>(v);
+    else if (number(arg, "--limit=", &v) && v > 0) o.limit_s = static_cast<unsigned>(v);
     else if (!strcmp(arg, "--stop")) o.stop = true;
     else if (!strcmp(arg, "--trace")) o.trace = true;
     else if (!strcmp(arg, "--trace=full")) o.full = true;

@@ -100,6 +100,8 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
         p.step_ns = rng.below(rng.chance(300) ? 3 * kMsec : 100000);
         p.sync_ns = rng.below(50 * kMsec);
     }
+    // Not after a client lacked memory: it may have lost the handle of an open, which stays until it unmounts.
+    p.clean_up = rng.chance(250) && p.kind != ScenarioKind::kHard;
     for (unsigned n = static_cast<unsigned>(rng.between(1, 3)), i = 0; i < n; i++) {
         EventKind event = draw_event(p.kind, rng);
         p.events.push_back({event, i, rng.fork(i)});
@@ -112,6 +114,7 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
     for (unsigned i = 0; i < p.workers * p.options.clients; i++)
         if (without.count("w" + std::to_string(i))) p.idle_workers.insert(i);
     if (without.count("shared")) p.shared = false;
+    if (without.count("clean_up")) p.clean_up = false;
     if (without.count("commit")) p.commit_ms = 0;
     if (without.count("slow_disks")) p.step_ns = p.sync_ns = 0;
     if (without.count("preempt")) p.options.world.preempt_permille = 0;
@@ -127,6 +130,7 @@ std::vector<std::string> Plan::names() const
     for (unsigned i = 0; i < workers * options.clients; i++)
         if (!idle_workers.count(i)) v.push_back("w" + std::to_string(i));
     if (shared) v.push_back("shared");
+    if (clean_up) v.push_back("clean_up");
     if (commit_ms) v.push_back("commit");
     if (step_ns || sync_ns) v.push_back("slow_disks");
     if (options.world.preempt_permille) v.push_back("preempt");

@@ -129,14 +129,16 @@ void Scenario::wait_for_progress()
             for (size_t i = c.workers.size() - std::min<size_t>(c.workers.size(), plan_.workers); i < c.workers.size(); i++)
                 if (!c.tasks.empty()) goals[c.workers[i].get()] = c.workers[i]->operations + kProgress;
     uint64_t shared = plan_.shared ? shared_.operations + kProgress : 0;
-    bool all = w_.world.run_until(
-        [&] {
-            for (auto& [worker, goal] : goals)
-                if (worker->operations < goal) return false;
-            return shared_.operations >= shared;
-        },
-        w_.world.now_ns() + kProgressLimit);
-    if (!all) ADD_FAILURE() << "a client is stuck\n" << w_.world.report();
+    auto all = [&] {
+        for (auto& [worker, goal] : goals)
+            if (worker->operations < goal) return false;
+        return shared_.operations >= shared;
+    };
+    if (w_.world.run_until(all, w_.world.now_ns() + kBusyWait)) return;
+    bool before = std::exchange(hurry_, false);  // somebody waits for a timeout: the others need not work hard meanwhile
+    bool done = w_.world.run_until(all, w_.world.now_ns() + kProgressLimit);
+    hurry_ = before;
+    if (!done) ADD_FAILURE() << "a client is stuck\n" << w_.world.report();
 }
 
 void Scenario::end_load()
@@ -156,6 +158,26 @@ void Scenario::end_load()
             if (i == 0) shared_.verify(w_.c(by));
         });
     }
+}
+
+void Scenario::remove_everything()
+{
+    for (size_t i = 0; i < clients(); i++) w_.on(i, [&] { w_.c(i).drop_caches(); });
+    std::function<void(const std::string&)> remove = [&](const std::string& dir) {
+        std::vector<std::string> names;
+        if (int err = w_.c(0).readdir(dir, &names)) ADD_FAILURE() << "last readdir of " << dir << ": " << err;
+        for (auto& n : names) {
+            std::string path = dir + "/" + n;
+            int err = w_.c(0).unlink(path);
+            if (err == -kEISDIR) {
+                remove(path);
+                err = w_.c(0).rmdir(path);
+            }
+            if (err) ADD_FAILURE() << "last removal of " << path << ": " << err;
+        }
+    };
+    w_.on(0, [&] { remove(""); });
+    for (size_t i = 0; i < clients(); i++) w_.on(i, [&] { w_.c(i).drop_caches(); });
 }
 
 // ---- doubt
@@ -253,6 +275,10 @@ ScenarioResult Scenario::run()
     for (Client& c : clients_)
         for (auto& worker : c.workers) r.operations += worker->operations;
     r.operations += shared_.operations;
+    if (plan_.clean_up) {
+        remove_everything();
+        invariants_.nothing_is_left();
+    }
     w_.finish();
     r.trace_hash = w_.world.trace_hash();
     r.virtual_ms = w_.world.now_ns() / kMsec;
@@ -261,10 +287,13 @@ ScenarioResult Scenario::run()
     return r;
 }
 
-ScenarioResult run_scenario(uint64_t seed, ScenarioKind kind, const std::set<std::string>& without)
+ScenarioResult run_scenario(uint64_t seed, ScenarioKind kind, const std::set<std::string>& without,
+                            std::function<void(const char*)> trace)
 {
     story.clear();
-    Scenario s(seed, Plan::make(seed, kind, without));
+    Plan plan = Plan::make(seed, kind, without);
+    if (trace) plan.options.world.trace = std::move(trace);
+    Scenario s(seed, std::move(plan));
     return s.run();
 }
 

@@ -8,6 +8,7 @@
  */
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
 
@@ -23,7 +24,9 @@ struct ScenarioResult {
 //   kHard   disks and memory fail: operations may fail, but nothing that was synced is lost, and it works again afterwards
 enum class ScenarioKind { kAny, kClean, kCut, kCrash, kEvict, kHard };
 
-ScenarioResult run_scenario(uint64_t seed, ScenarioKind kind, const std::set<std::string>& without = {});
+// without: names of the plan (plan.h) to leave out. trace: gets every event of the world, a line each.
+ScenarioResult run_scenario(uint64_t seed, ScenarioKind kind, const std::set<std::string>& without = {},
+                            std::function<void(const char*)> trace = nullptr);
 
 // What has happened so far, a line each; and the state of the world, for a report.
 std::string scenario_story();

@@ -30,6 +30,7 @@ private:
 
     static constexpr uint64_t kHaltLimit = 400 * kSec;      // a shutdown must be over: halted, or running again
     static constexpr uint64_t kProgressLimit = 600 * kSec;  // after an event every task must go on within this
+    static constexpr uint64_t kBusyWait = 5 * kSec;         // of it under full load
     static constexpr uint64_t kEvictLimit = 120 * kSec;     // a dead client must be gone within this (invariant 6)
     static constexpr uint64_t kSignalLimit = 5 * kSec;      // a signal must end a wait at the gate
     static constexpr uint64_t kBusyTime = 300 * kMsec;      // of a longer time
@@ -55,6 +56,7 @@ private:
     void tune(Target& t);
     void wait_for_progress();
     void end_load();
+    void remove_everything();
     void begin_doubt(size_t client);
     void begin_doubt_all();
     void end_doubt_all();

@@ -103,6 +103,30 @@ TEST(World, TimeMovesOnlyWhenNothingCanRun)
     EXPECT_EQ(w.now_ns(), start + 5 * kSec);
 }
 
+TEST(World, APausedHostDoesNothing)
+{
+    sim::World w(1);
+    sim::Host& h = w.host("a");
+    int done = 0;
+    auto* t = h.spawn("x", [&] {
+        for (int i = 0; i < 3; i++) kapi_sleep_ns(kSec), done++;
+    });
+    w.run_for(kSec + kSec / 2);
+    EXPECT_EQ(done, 1);
+    h.pause();
+    w.run_for(10 * kSec);
+    EXPECT_EQ(done, 1);
+    h.resume();
+    EXPECT_TRUE(w.run_to_end(t, w.now_ns() + 2 * kSec));
+    h.spawn("y", [] { kapi_sleep_ns(kSec); });
+    h.pause();
+    h.crash();
+    h.boot();
+    EXPECT_FALSE(h.paused());
+    EXPECT_TRUE(w.run_until_idle());
+    h.shutdown_clean();
+}
+
 TEST(World, CrashDropsTasksAndMemory)
 {
     for (uint64_t seed = 0; seed < 30; seed++) {
@@ -377,6 +401,22 @@ TEST_F(Net, ResetAndRefuse)
     EXPECT_EQ(recv_on(server, s, 1, &got), -kECONNRESET);
     server.refuse_connections(true);
     EXPECT_EQ(connect_now(kSec), -kECONNREFUSED);
+}
+
+TEST_F(Net, ALostSegmentTakesItsConnectionAlong)
+{
+    join();
+    w.network().lose(server, client, 1000, 1);
+    EXPECT_EQ(send_on(client, c, "ask"), 0);
+    EXPECT_EQ(recv_on(server, s, 3, &got), 0);
+    EXPECT_EQ(send_on(server, s, "told"), 0);
+    EXPECT_EQ(recv_on(client, c, 4, &got), -kECONNRESET);
+    EXPECT_EQ(recv_on(server, s, 1, &got), -kECONNRESET);
+    close_on(client, c);
+    close_on(server, s);
+    close_on(server, listener);
+    client.shutdown_clean();
+    server.shutdown_clean();
 }
 
 TEST(NetFuzz, CrashesAndCutsKeepPrefixes)

@@ -67,6 +67,10 @@ void ServerRequest::finish(Status status, Bytes& body, Bytes&& bulk)
     // Before the connection is chosen: a resend that was dropped because we were in progress came
     // over the one of now.
     if (std::exchange(begun_, false)) exp->end_request(xid(), is_owed());
+    if (exp && !exp->handler().may_answer(status)) {
+        exp->disconnect();
+        return connection_->close();
+    }
 
     Encoder out(protocol());
     Status s = begin_message(out);

@@ -95,6 +95,9 @@ public:
     // gated ones. The handler replies, or keeps the reference and replies later.
     virtual void handle(Ref<ServerRequest> request) = 0;
     virtual void on_export_disconnected(Export& exp) { (void)exp; }
+    // False: what this handler did must not be told (it lost its store); the connection is closed instead, and the client looks
+    // for the next instance.
+    virtual bool may_answer(Status status) { (void)status; return true; }
 
 protected:
     ~RequestHandler() = default;

@@ -67,16 +67,18 @@ Status Commit::sync_locked(Guarded<State>::Access& s)
     bool advances = floor > last_committed_.load();
     s.unlock();
     uint64_t began = now_ns();
-    Status status = env_.sync();
+    Status synced = env_.sync();
+    Status status = synced;
     // Nobody is told before the number itself is durable: else, after a crash, one client would replay what is committed, while
     // another knows better and does not replay what came after it.
     if (status.ok() && advances) status = env_.persist(floor);
-    if (status.ok() && advances) status = env_.sync();
+    if (status.ok() && advances) status = synced = env_.sync();
     if (status.ok() && advances) {
         last_committed_.store(floor);
         last_took_ns_.store(now_ns() - began);
         env_.on_committed(floor);
     }
+    if (!synced.ok() && !synced.is(kENOMEM)) env_.on_commit_failed();
     s.relock();
     s->finished = number;
     if (!status.ok()) {

@@ -18,6 +18,8 @@ public:
     virtual Status sync() = 0;
     virtual Status persist(uint64_t last_committed) = 0;
     virtual void on_committed(uint64_t last_committed) = 0;
+    // Nobody knows what is durable of what was executed since the last commit, and nothing will be.
+    virtual void on_commit_failed() {}
 
 protected:
     ~CommitEnv() = default;

@@ -57,6 +57,7 @@ struct TargetParams {
     static Status instance(void* o, TextSink& out) { return number(out, of(o).instance_); }
     static Status last_committed(void* o, TextSink& out) { return number(out, of(o).last_committed()); }
     static Status last_transno(void* o, TextSink& out) { return number(out, of(o).last_transno()); }
+    static Status store_lost(void* o, TextSink& out) { return number(out, of(o).store_lost_.load()); }
     static Status num_exports(void* o, TextSink& out) { return number(out, of(o).exports_.size()); }
     static Status version(void* o, TextSink& out)
     {
@@ -266,6 +267,7 @@ constexpr Param kTargetParams[] = {
     {"recovery_time_hard_ms", P::recovery_hard, P::set_recovery_hard},
     {"reservation_ms", P::reservation, P::set_reservation},
     {"abort_recov", nullptr, P::abort_recov},
+    {"store_lost", P::store_lost, nullptr},
     {"controlled_shutdown", P::shutdown_state, P::set_shutdown},
     {"controlled_shutdown_status", P::shutdown_status, nullptr},
     {"controlled_shutdown_estimate", P::shutdown_estimate, nullptr},

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The life of a request: target.h. */
 #include "kapi/log.h"
+#include "target/observer.h"
 #include "target/target_impl.h"
 
 namespace lull {
+
+TargetObserver* target_observer = nullptr;
 
 namespace {
 
@@ -22,6 +25,7 @@ bool is_progress(Opcode op)
 
 void TargetImpl::handle(Ref<ServerRequest> request)
 {
+    if (store_lost_.load()) return request->connection().close();
     TargetExport* client = TargetExport::of(*request->exp);
     if (!client || request->exp->is_dead()) return request->reply_error(-kEEvicted);
     request->set_last_committed(last_committed());
@@ -34,7 +38,7 @@ void TargetImpl::handle(Ref<ServerRequest> request)
     case Opcode::kDisconnect:
         return disconnect(std::move(request));
     case Opcode::kLdlmCancel:
-        return ldlm_->handle_cancel(std::move(request));
+        return cancel_locks(std::move(request));
     case Opcode::kLdlmFlockCancel:
         return ldlm_->flocks().handle_cancel(std::move(request));
     case Opcode::kLdlmFlockReplay:
@@ -49,6 +53,29 @@ void TargetImpl::handle(Ref<ServerRequest> request)
     default:
         return run(std::move(request));
     }
+}
+
+void TargetImpl::cancel_locks(Ref<ServerRequest> request)
+{
+    Ref<ServerRequest> seen = request;
+    bool held = target_observer && ldlm_->holds_active(*seen->exp);
+    ldlm_->handle_cancel(std::move(request));
+    if (held && !ldlm_->holds_active(*seen->exp)) target_observer->on_active_cancelled(*this, *seen);
+}
+
+// The disk was taken away (the partner has it), or its file system gave up. What was executed since the last commit is as good as
+// never executed: clients that are told nothing replay it to the next instance, as after a crash.
+void TargetImpl::lose_store()
+{
+    if (store_lost_.exchange(true)) return;
+    refuse_all_.store(true);
+    log_err("%s: lost its store: it answers nobody from now on, start it again or at its partner", name());
+}
+
+bool TargetImpl::may_answer(Status status)
+{
+    if (status.is(kEROFS)) lose_store();
+    return !store_lost_.load();
 }
 
 // Everything that may touch the store. While a shutdown commits, it waits.
@@ -95,6 +122,8 @@ void TargetImpl::dispatch(Ref<ServerRequest> request)
     if (request->info().slot && answer_from_slot(*request, client)) return;
     if (must_park(*request, client)) return request->reply_error(-kEPark);
     if (request->info().gate == GateClass::kGated) settle(client);
+    if (target_observer && request->info().gate == GateClass::kGated)
+        target_observer->on_gated(*this, *request, ldlm_->holds_active(*request->exp));
     if (is_lock) return ldlm_->handle_enqueue(std::move(request));
     if (request->opcode() == Opcode::kLdlmFlock) return ldlm_->flocks().handle(std::move(request));
     service_->execute(std::move(request));

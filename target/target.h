@@ -12,6 +12,9 @@
  * Transaction numbers: instance << 40 | counter, so that they grow over crashes without knowing the last one. Every modifying
  * operation runs inside a Transaction. last_committed is what was complete when the sync that made it durable began.
  *
+ * A target that cannot commit has lost its store (taken away by its partner, or broken). It answers nobody any more, so that its
+ * clients go to the next instance with everything that was not committed, as after a crash (A2).
+ *
  * Requirements: A2 A4 A7 A12 A13 E1 E2 S5 S13 S14 T3 T4 T7 T8 T9 R2 R3 R4 B1 B3.
  */
 #pragma once

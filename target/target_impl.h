@@ -137,6 +137,7 @@ public:
     const TargetName& target_name() const override { return identity_.name; }
     void handle_connect(Ref<ServerRequest> request) override;
     void handle(Ref<ServerRequest> request) override;
+    bool may_answer(Status status) override;
 
 private:
     friend class Transaction;
@@ -173,6 +174,8 @@ private:
     void dispatch(Ref<ServerRequest> request);
     bool answer_from_slot(ServerRequest& request, TargetExport& client);
     bool must_park(const ServerRequest& request, const TargetExport& client) const;
+    void lose_store();
+    void cancel_locks(Ref<ServerRequest> request);
     void settle(TargetExport& client);
     void settle_uuid(const UuidText& client);
     Text<200> describe_upgrade() const;
@@ -181,6 +184,7 @@ private:
     Status sync() override { return store_.sync(); }
     Status persist(uint64_t last_committed) override;
     void on_committed(uint64_t last_committed) override { service_->on_committed(last_committed); }
+    void on_commit_failed() override { lose_store(); }
     // RecoveryEnv
     void execute_replay(Ref<ServerRequest> request) override;
     void evict_absent(const UuidText& client, const char* why) override { evict_absent_client(client, why); }
@@ -223,6 +227,7 @@ private:
     std::atomic<uint64_t> all_back_ns_{0};    // when the last client had resumed
     std::atomic<uint64_t> last_write_ns_{0};  // arrival of the last OstWrite
     std::atomic<bool> refuse_new_{true}, refuse_all_{true}, parked_{false}, halted_{false}, halting_{false};
+    std::atomic<bool> store_lost_{false};
     bool serving_ = false, added_ = false, stopped_ = false;
 
     Vec<Param> params_;

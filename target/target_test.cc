@@ -481,7 +481,7 @@ TEST(Target, CommitErrorGoesBackToService)
     ASSERT_TRUE(l.start(l.a).ok());
     TinyClient& c = l.mount();
     l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("x", 1).ok()); });
-    l.disk.fail_next_sync(-5);
+    l.disk.fail_next_sync(-kENOMEM);
     EXPECT_EQ(l.set_param("controlled_shutdown", "1"), 0);
     l.until([&] { return !l.server->target->shutdown().last_error().empty(); });
     EXPECT_EQ(l.server->target->shutdown().state(), ShutdownState::kRunning);
@@ -490,6 +490,27 @@ TEST(Target, CommitErrorGoesBackToService)
     ASSERT_TRUE(l.halt());
     l.stop_server();
     ASSERT_TRUE(l.start(l.a).ok());
+    l.finish();
+}
+
+// After a failed sync nobody knows what is durable: no answer may be given, the next instance gets everything again.
+TEST(Target, LostStoreAnswersNobody)
+{
+    TinyLab l(5);
+    ASSERT_TRUE(l.start(l.a).ok());
+    TinyClient& c = l.mount();
+    l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("x", 1).ok()); });
+    l.disk.fail_next_sync(-kEIO);
+    EXPECT_NE(l.set_param("commit", "1"), 0);
+    EXPECT_EQ(l.param("store_lost"), "mdt.lull-MDT0000.store_lost=1\n");
+    Status made = -kEINVAL;
+    l.host_of(c).spawn("create", [&] { made = c.create("y", 2); });
+    l.world.run_for(5 * kSec);
+    EXPECT_EQ(made.error(), -kEINVAL);
+    l.stop_server();
+    ASSERT_TRUE(l.start(l.a).ok());
+    l.until([&] { return made.ok(); });
+    l.on(l.host_of(c), [&] { EXPECT_TRUE(c.stat("x").ok()); });
     l.finish();
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "kapi/log.h"
+#include "target/observer.h"
 #include "target/target_impl.h"
 
 namespace lull {
@@ -29,6 +30,7 @@ Status Transaction::begin()
     if (request_->info().slot) TRY(client->slots.prepare(request_->slot()));
     transno_ = TRY(target.commit_.begin(request_->is_replay() ? request_->replay_transno() : 0));
     begun_ = true;
+    if (target_observer) target_observer->on_transaction(target, *request_);
     return kOk;
 }
 

@@ -12,6 +12,7 @@
 #include "include/lull/ops_mds.h"
 #include "include/lull/ops_mgs.h"
 #include "include/lull/ops_ost.h"
+#include "kapi/sim/world.h"
 
 using namespace lull;
 
@@ -134,6 +135,25 @@ TEST(Codec, Ldlm)
     op_and_reply<ActiveEnqueueOp>();
     op_and_reply<LdlmCancelOp>();
     op_and_reply<LdlmBlAst>();
+}
+
+// The sender of a cancel takes any other error for the end of its locks.
+TEST(Codec, NoMemoryIsNoBadMessage)
+{
+    LdlmCancelOp op;
+    ASSERT_TRUE(op.server_handles.push_back(5).ok());
+    Encoder out(kProtocol2);
+    op.io(out);
+    Status s;
+    sim::RunResult r = sim::run(1, [&] {
+        sim::world().current_host()->fail_allocation_nth(1);
+        LdlmCancelOp got;
+        Decoder in(kProtocol2, {out.output().data(), out.output().size()});
+        got.io(in);
+        s = in.finish();
+    });
+    EXPECT_TRUE(r.ok) << r.failure;
+    EXPECT_TRUE(s.is(kENOMEM)) << s.error();
 }
 
 TEST(Codec, Mgs)

@@ -100,21 +100,18 @@ struct LdlmEnqueueOp {
 struct ActiveEnqueueOp : LdlmEnqueueOp {
     static constexpr Opcode kOpcode = Opcode::kActiveEnqueue;
 };
+struct LockHandle {
+    LockHandle(uint64_t h = 0) : value(h) {}
+    operator uint64_t() const { return value; }
+    uint64_t value;
+    template <class Io> void io(Io& x) { x.u64(value); }
+};
 struct LdlmCancelOp {
     static constexpr Opcode kOpcode = Opcode::kLdlmCancel;
     using Reply = Empty;         // of the active lock: withheld until all is committed (E1)
-    Vec<uint64_t> server_handles;
+    Vec<LockHandle> server_handles;
     static constexpr size_t kMax = 512;
-    template <class Io> void io(Io& x)
-    {
-        uint32_t n = static_cast<uint32_t>(server_handles.size());
-        x.u32(n);
-        if constexpr (Io::kDecoding) {
-            if (n > kMax) return x.fail();
-            if (!server_handles.resize(n).ok()) return x.fail();
-        }
-        for (uint64_t& h : server_handles) x.u64(h);
-    }
+    template <class Io> void io(Io& x) { x.list(server_handles, kMax); }
 };
 // To every holder of the active lock: a shutdown is coming, write back what is dirty, in the background (B2).
 struct ActiveWarmOp {

@@ -29,11 +29,26 @@ void Host::crash(CrashNet net)
     if (!up_) return;
     if (world_.tracing()) world_.trace("crash of %s", name_.c_str());
     up_ = false;
+    paused_ = false;
     for (auto& [path, device] : devices_) device->host_crashed(*this);
     world_.crash_tasks(*this, [this, net] {
         world_.network().host_crashed(*this, net);
         arena_->free_all();
     });
+}
+
+void Host::pause()
+{
+    if (!up_ || paused_) return;
+    if (world_.tracing()) world_.trace("%s hangs", name_.c_str());
+    world_.hold_tasks(*this, true);
+}
+
+void Host::resume()
+{
+    if (!paused_) return;
+    if (world_.tracing()) world_.trace("%s goes on", name_.c_str());
+    world_.hold_tasks(*this, false);
 }
 
 void Host::boot()

@@ -33,6 +33,8 @@ constexpr size_t kMaxBacklog = 128;
 constexpr uint32_t kLoopback = (127u << 24) + 1;
 constexpr uint64_t kMaxSegmentBytes = 64 << 10;
 
+constexpr size_t kHeadBytes = 256;
+
 constexpr int kEpipe = 32;
 
 Segment control(Segment::Kind kind)
@@ -128,6 +130,29 @@ void Network::reset_connections(Host& a, Host& b)
             auto it = connections_.find(id);
             if (it != connections_.end()) reset_end(*it->second, which, -kECONNRESET);
         }
+}
+
+void Network::lose(Host& a, Host& b, unsigned permille, unsigned losses)
+{
+    if (losses)
+        losses_[{a.index(), b.index()}] = {permille, losses};
+    else
+        losses_.erase({a.index(), b.index()});
+}
+
+bool Network::is_lost(const Host& from, const Host& to, const Segment& segment)
+{
+    if (losses_.empty() || segment.kind != Segment::kData) return false;
+    auto it = losses_.find({from.index(), to.index()});
+    if (it == losses_.end() || !world_.net_rng().chance(it->second.permille)) return false;
+    if (--it->second.left == 0) losses_.erase(it);
+    return true;
+}
+
+void Network::clear_delay(Host& a, Host& b)
+{
+    delays_.erase({a.index(), b.index()});
+    delays_.erase({b.index(), a.index()});
 }
 
 void Network::set_delay(Host& a, Host& b, uint64_t min_ns, uint64_t max_ns)
@@ -298,6 +323,13 @@ int Network::send(kapi_sock* s, const kapi_iov* iov, unsigned count)
 {
     Inside inside(s);
     world_.point();
+    if (on_message) {
+        std::string head;
+        for (unsigned i = 0; i < count && head.size() < kHeadBytes; i++)
+            head.append(static_cast<const char*>(iov[i].base),
+                        std::min(iov[i].bytes, kHeadBytes - head.size()));
+        on_message(*s->host, *s->peer().host, head);
+    }
     for (unsigned i = 0; i < count; i++) {
         const char* from = static_cast<const char*>(iov[i].base);
         for (size_t done = 0; done < iov[i].bytes;) {
@@ -373,6 +405,16 @@ void Network::deliver(uint64_t id, unsigned to)
         Segment segment = std::move(e.wire.front());
         e.wire.pop_front();
         e.wire_bytes -= segment.bytes.size();
+        if (is_lost(*sender.host, *e.host, segment)) {
+            if (world_.tracing())
+                world_.trace("connection %llu: %zu bytes to %s are lost, and the connection",
+                             static_cast<unsigned long long>(c.id), segment.bytes.size(),
+                             e.host->name().c_str());
+            reset_end(c, 1 - to, -kECONNRESET);
+            auto still = connections_.find(id);
+            if (still != connections_.end()) reset_end(*still->second, to, -kECONNRESET);
+            return;
+        }
         deliver_one(c, to, std::move(segment));
     }
     arm(c, to);

@@ -6,6 +6,7 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -58,7 +59,11 @@ public:
     void heal_all();
     void partition(const std::vector<Host*>& side_a, const std::vector<Host*>& side_b);
     void reset_connections(Host& a, Host& b);
+    // Of the next segments of data from a to b each is lost with this chance, and its connection with it: what b asked for is
+    // done, and b does not know. Ends after so many losses; 0: now.
+    void lose(Host& a, Host& b, unsigned permille, unsigned losses);
     void set_delay(Host& a, Host& b, uint64_t min_ns, uint64_t max_ns);  // both ways
+    void clear_delay(Host& a, Host& b);
     void set_default_delay(uint64_t min_ns, uint64_t max_ns) { default_delay_ = {min_ns, max_ns}; }
     void set_window_bytes(uint64_t bytes)
     {
@@ -69,6 +74,8 @@ public:
         tcp_timeout_ns_ = ns;
     }  // a sender gives up when nothing gets through
     size_t live_sockets(const Host& host) const;
+    // Told the first bytes of whatever is sent, for traces.
+    std::function<void(Host& from, Host& to, const std::string& head)> on_message;
 
     // ---- for kapi/sim
     int listen(Host& host, uint16_t port, kapi_sock** out);
@@ -84,7 +91,11 @@ public:
 private:
     using Pair = std::pair<unsigned, unsigned>;
     struct Attempt;
+    struct Loss {
+        unsigned permille, left;
+    };
     bool is_cut(const Host& from, const Host& to) const;
+    bool is_lost(const Host& from, const Host& to, const Segment& segment);
     uint64_t delay(const Host& a, const Host& b);
     kapi_sock* new_sock(Host& host);
     void syn_arrives(std::shared_ptr<Attempt> attempt);
@@ -105,6 +116,7 @@ private:
     std::vector<kapi_sock*> socks_;
     std::map<std::pair<unsigned, uint16_t>, kapi_sock*> listeners_;
     std::map<Pair, bool> cuts_;
+    std::map<Pair, Loss> losses_;
     std::map<Pair, std::pair<uint64_t, uint64_t>> delays_;
     std::pair<uint64_t, uint64_t> default_delay_{50000, 500000};
     uint64_t window_bytes_ = 256 << 10;

@@ -139,7 +139,22 @@ Host* World::current_host() { return current_ ? current_->host : nullptr; }
 void World::make_runnable(Task& task)
 {
     task.state = Task::State::kRunnable;
-    runnable_.push_back(&task);
+    if (task.host && task.host->paused_)
+        task.host->held_.push_back(&task);
+    else
+        runnable_.push_back(&task);
+}
+
+void World::hold_tasks(Host& host, bool hold)
+{
+    std::vector<Task*> could_run;
+    if (hold)
+        for (Task* t : runnable_)
+            if (t->host == &host) could_run.push_back(t);
+    if (hold) std::erase_if(runnable_, [&host](Task* t) { return t->host == &host; });
+    if (!hold) could_run.swap(host.held_);
+    host.paused_ = hold;
+    for (Task* t : could_run) make_runnable(*t);
 }
 
 void World::point()
@@ -260,7 +275,10 @@ void World::end_live(Task& task)
 void World::drop(Task& task)
 {
     queue_remove(task);
-    if (task.state == Task::State::kRunnable) std::erase(runnable_, &task);
+    if (task.state == Task::State::kRunnable) {
+        std::erase(runnable_, &task);
+        if (task.host) std::erase(task.host->held_, &task);
+    }
     task.state = Task::State::kDropped;
     task.held.clear();
     bury(std::move(task.body));

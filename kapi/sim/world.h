@@ -107,6 +107,10 @@ public:
     // it.
     void crash(CrashNet net = CrashNet::kBySeed);
     void boot();
+    // A host that hangs: none of its tasks runs until resume(). Its connections stay, its disk stays its own.
+    void pause();
+    void resume();
+    bool paused() const { return paused_; }
     // Nothing may be left: allocations, tasks, sockets, mounts. The host is down afterwards (boot()
     // starts it again).
     void shutdown_clean();
@@ -136,6 +140,8 @@ private:
     uint32_t address_;
     kapi_net net_;
     bool up_ = true;
+    bool paused_ = false;
+    std::vector<Task*> held_;  // could run, were it not paused
     bool refuse_ = false;
     uint64_t boots_ = 1;
     int64_t realtime_offset_ns_ = 0;
@@ -221,6 +227,7 @@ public:
     void yield();
     int block(TaskQueue& queue, const BlockInfo& info);  // 0 woken, -ETIMEDOUT, -ERESTARTSYS
     void wake(Task& task, int result = 0);
+    void hold_tasks(Host& host, bool hold);
     void wake_all(TaskQueue& queue);
     bool wake_random(TaskQueue& queue);
     void sleep_until(uint64_t when_ns);

@@ -53,7 +53,7 @@ int Disk::mount(Host& host, bool read_only, kbfs** out)
     if (host.allocation_fails()) return -kENOMEM;
     owner_ = &host;
     broken_ = false;
-    mounted_ = new kbfs{this, &host, read_only, {}};
+    mounted_ = new kbfs{this, &host, read_only, {}, nullptr};
     *out = mounted_;
     if (world_.tracing()) world_.trace("mounts %s", name_.c_str());
     return 0;
@@ -62,6 +62,11 @@ int Disk::mount(Host& host, bool read_only, kbfs** out)
 void Disk::unmount(kbfs* fs)
 {
     world_.point();
+    if (fs->fenced()) {
+        std::erase(abandoned_, fs);
+        delete fs;
+        return;
+    }
     if (fs != mounted_) return world_.fail("unmount of " + name_ + ", which is not mounted so");
     if (!fs->nodes.empty())
         return world_.fail("unmount of " + name_ + " with " + std::to_string(fs->nodes.size()) +
@@ -76,7 +81,7 @@ void Disk::unmount(kbfs* fs)
     if (world_.tracing()) world_.trace("unmounts %s", name_.c_str());
 }
 
-int Disk::sync()
+int Disk::sync(kbfs& fs)
 {
     uint64_t end = log_start_ + log_.size();
     if (world_.tracing()) world_.trace("%s: sync of %zu steps", name_.c_str(), log_.size());
@@ -85,6 +90,7 @@ int Disk::sync()
                            world_.disk_rng().between(sync_ns_ / 2, sync_ns_ + sync_ns_ / 2));
     else
         world_.point();
+    if (fs.fenced()) return fs.aborted = true, -kEIO;
     if (int error = std::exchange(sync_error_, 0)) return error;
     if (broken_) return -kEIO;
     if (end > log_start_) make_durable(end - log_start_);
@@ -102,10 +108,11 @@ void Disk::make_durable(size_t count)
     }
 }
 
-int Disk::before_step(bool grows)
+int Disk::before_step(const kbfs& fs, bool grows)
 {
     if (step_ns_) world_.sleep_until(world_.now_ns() + step_ns_);
     world_.point();
+    if (fs.fenced()) return fs.aborted ? -kEROFS : 0;
     if (mounted_ && mounted_->read_only) return -kEROFS;
     if (broken_) return -kEROFS;
     if (fail_in_ && --fail_in_ == 0) {
@@ -115,9 +122,10 @@ int Disk::before_step(bool grows)
     return grows && full_ ? -kENOSPC : 0;
 }
 
-void Disk::step(Op op)
+void Disk::step(kbfs& fs, Op op)
 {
     op.now_ns = kapi_realtime_ns();
+    if (fs.fenced()) return fs.own->apply(op);
     live_.apply(op);
     if (world_.tracing())
         world_.trace("%s: step %llu kind %d ino %llu %s", name_.c_str(),
@@ -132,12 +140,13 @@ void Disk::step(Op op)
     }
 }
 
-void Disk::release_if_orphan(uint64_t ino)
+void Disk::release_if_orphan(kbfs& fs, uint64_t ino)
 {
-    Inode* n = live_.find(ino);
+    Inode* n = fs.live().find(ino);
     if (!n || n->nlink != 0) return;
     Op op(Op::kRelease);
     op.ino = ino;
+    if (fs.fenced()) return fs.own->apply(op);
     live_.apply(op);
     log_.push_back(std::move(op));
 }
@@ -160,7 +169,19 @@ bool Disk::damage(Op& op)
 
 void Disk::host_crashed(Host& host)
 {
-    if (owner_ != &host) return;
+    if (owner_ == &host) lose_the_rest();
+}
+
+void Disk::fence()
+{
+    if (!owner_) return;
+    if (world_.tracing()) world_.trace("%s: taken away from %s", name_.c_str(), owner_->name().c_str());
+    mounted_->own = std::make_unique<FsState>(live_);
+    lose_the_rest();
+}
+
+void Disk::lose_the_rest()
+{
     size_t keep = survivors();
     if (world_.tracing())
         world_.trace("%s: %zu of %zu steps survive", name_.c_str(), keep, log_.size());
@@ -218,6 +239,31 @@ void dump_dir(FsState& fs, Inode& dir, const std::string& path, std::string& out
 }
 
 }  // namespace
+
+static uint64_t count_files(FsState& fs, Inode& dir)
+{
+    uint64_t n = 0;
+    for (auto& [name, entry] : dir.entries) {
+        Inode& i = *fs.find(entry.ino);
+        n += i.is_dir() ? count_files(fs, i) : 1;
+    }
+    return n;
+}
+
+uint64_t Disk::files_below(const std::string& dir)
+{
+    auto& root = live_.find(kRootIno)->entries;
+    auto it = root.find(dir);
+    return it == root.end() ? 0 : count_files(live_, *live_.find(it->second.ino));
+}
+
+bool Disk::has(const std::string& dir, const std::string& name, bool durable)
+{
+    FsState& fs = durable ? durable_ : live_;
+    auto& root = fs.find(kRootIno)->entries;
+    auto it = root.find(dir);
+    return it != root.end() && fs.find(it->second.ino)->entries.count(name);
+}
 
 std::string Disk::dump(bool durable)
 {

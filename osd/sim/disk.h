@@ -44,6 +44,9 @@ public:
         step_ns_ = per_step_ns, sync_ns_ = per_sync_ns;
     }
     void set_full(bool full) { full_ = full; }
+    // Takes the disk away from its owner, as a reservation does, and another host may mount it: what is not durable is lost as
+    // in a crash. The owner goes on in its caches and learns it from its next sync (-EIO); then its journal is aborted (-EROFS).
+    void fence();
     void set_cut(Cut cut) { cut_ = cut; }
     void set_write_loss(unsigned permille) { write_loss_permille_ = permille; }  // default 500
 
@@ -53,6 +56,8 @@ public:
     Host* owner() const { return owner_; }
     // A text of everything on it, live or durable, in a fixed order: to compare.
     std::string dump(bool durable = false);
+    uint64_t files_below(const std::string& dir);  // in the root; live, everything that is not a directory
+    bool has(const std::string& dir, const std::string& name, bool durable);  // dir: in the root
 
     void host_crashed(Host& host) override;
     bool in_use_by(const Host& host) const override { return owner_ == &host; }
@@ -60,10 +65,10 @@ public:
     // ---- for kbfs.cc
     int mount(Host& host, bool read_only, kbfs** out);
     void unmount(kbfs* fs);
-    int sync();
-    int before_step(bool grows);  // faults; -EROFS, -ENOSPC…
-    void step(Op op);             // executes it; may not return (crash_at_step)
-    void release_if_orphan(uint64_t ino);
+    int sync(kbfs& fs);
+    int before_step(const kbfs& fs, bool grows);  // faults; -EROFS, -ENOSPC…
+    void step(kbfs& fs, Op op);   // executes it; may not return (crash_at_step)
+    void release_if_orphan(kbfs& fs, uint64_t ino);
     FsState& live() { return live_; }
     World& world() { return world_; }
     uint32_t new_generation()
@@ -77,6 +82,7 @@ private:
     size_t survivors();
     void make_durable(size_t count);
     bool damage(Op& op);
+    void lose_the_rest();
 
     World& world_;
     std::string name_;

@@ -207,6 +207,33 @@ TEST_F(DiskTest, OneLiveHostMountsIt)
     b.shutdown_clean();
 }
 
+// The owner goes on in its caches until its next sync; the other has what was durable.
+TEST_F(DiskTest, FencedOwnerLearnsItFromItsSync)
+{
+    disk.set_cut(sim::Disk::Cut::kNone);
+    mounted(a, [&](kbfs* fs, kbfs_node* root) {
+        kbfs_put(make_file(root, "durable"));
+        EXPECT_EQ(kbfs_sync(fs), 0);
+        kbfs_put(make_file(root, "late"));
+        disk.fence();
+        kbfs_put(make_file(root, "later"));
+        EXPECT_EQ(lookup(root, "late"), 0);
+        mounted(b, [&](kbfs*, kbfs_node* other) {
+            EXPECT_EQ(lookup(other, "durable"), 0);
+            EXPECT_EQ(lookup(other, "late"), -kENOENT);
+            kbfs_put(make_file(other, "new"));
+        });
+        EXPECT_EQ(kbfs_sync(fs), -kEIO);
+        EXPECT_EQ(kbfs_unlink(root, "late", 4), -kEROFS);
+    });
+    EXPECT_FALSE(disk.in_use_by(a));
+    a.shutdown_clean();
+    mounted(b, [&](kbfs*, kbfs_node* root) {
+        EXPECT_EQ(lookup(root, "new"), 0);
+        EXPECT_EQ(lookup(root, "later"), -kENOENT);
+    });
+}
+
 TEST_F(DiskTest, FaultsAreErrors)
 {
     mounted(a, [&](kbfs* fs, kbfs_node* root) {

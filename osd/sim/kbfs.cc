@@ -19,7 +19,7 @@ constexpr uint32_t kTypeMask = 0170000;
 
 Inode& inode_of(kbfs_node* n)
 {
-    Inode* i = n->fs->disk->live().find(n->ino);
+    Inode* i = n->fs->live().find(n->ino);
     if (!i || i->generation != n->generation) n->fs->disk->world().fail("a node without its inode");
     return *i;
 }
@@ -65,14 +65,14 @@ Dirent* find_entry(Inode& dir, const std::string& name)
 
 void forget_if_unused(Disk& disk, kbfs* fs, uint64_t ino)
 {
-    if (!fs->nodes.count(ino)) disk.release_if_orphan(ino);
+    if (!fs->nodes.count(ino)) disk.release_if_orphan(*fs, ino);
 }
 
 int create(kbfs_node* dir, std::string name, uint32_t mode, uint32_t rdev, const char* target,
            kbfs_node** out)
 {
     Disk& disk = *dir->fs->disk;
-    if (int rc = disk.before_step(true)) return rc;
+    if (int rc = disk.before_step(*dir->fs, true)) return rc;
     Inode& d = inode_of(dir);
     if (d.nlink == 0) return -kENOENT;
     if (find_entry(d, name)) return -kEEXIST;
@@ -80,7 +80,7 @@ int create(kbfs_node* dir, std::string name, uint32_t mode, uint32_t rdev, const
     if (disk.would_exceed(0)) return -kENOSPC;
     if (dir->fs->host->allocation_fails()) return -kENOMEM;
     Op op(Op::kCreate);
-    op.ino = disk.live().lowest_free_ino();
+    op.ino = dir->fs->live().lowest_free_ino();
     op.generation = disk.new_generation();
     op.dir = dir->ino;
     op.name = std::move(name);
@@ -92,7 +92,7 @@ int create(kbfs_node* dir, std::string name, uint32_t mode, uint32_t rdev, const
     auto* node = new kbfs_node{dir->fs, ino, op.generation, 1};
     dir->fs->nodes[ino].reset(node);
     *out = node;
-    disk.step(std::move(op));
+    disk.step(*dir->fs, std::move(op));
     return 0;
 }
 
@@ -142,7 +142,7 @@ int kbfs_mount(kapi_net* net, const char* device, bool read_only, kbfs** out)
 }
 
 void kbfs_unmount(kbfs* fs) { fs->disk->unmount(fs); }
-int kbfs_sync(kbfs* fs) { return fs->disk->sync(); }
+int kbfs_sync(kbfs* fs) { return fs->disk->sync(*fs); }
 
 int kbfs_statfs(kbfs* fs, struct kbfs_statfs* out)
 {
@@ -153,7 +153,7 @@ int kbfs_statfs(kbfs* fs, struct kbfs_statfs* out)
 
 int kbfs_root(kbfs* fs, kbfs_node** out)
 {
-    return get_node(fs, *fs->disk->live().find(kRootIno), out);
+    return get_node(fs, *fs->live().find(kRootIno), out);
 }
 
 kbfs_node* kbfs_get(kbfs_node* n)
@@ -168,13 +168,13 @@ void kbfs_put(kbfs_node* n)
     kbfs* fs = n->fs;
     uint64_t ino = n->ino;
     fs->nodes.erase(ino);
-    fs->disk->release_if_orphan(ino);
+    fs->disk->release_if_orphan(*fs, ino);
 }
 
 int kbfs_open_handle(kbfs* fs, uint64_t ino, uint32_t generation, kbfs_node** out)
 {
     fs->disk->world().point();
-    Inode* i = fs->disk->live().find(ino);
+    Inode* i = fs->live().find(ino);
     if (!i || i->generation != generation) return -kESTALE;
     return get_node(fs, *i, out);
 }
@@ -184,7 +184,7 @@ int kbfs_lookup(kbfs_node* dir, const char* name, size_t len, kbfs_node** out)
     point(dir);
     if (int rc = check_entry(dir, name, len)) return rc;
     Dirent* e = find_entry(inode_of(dir), std::string(name, len));
-    return e ? get_node(dir->fs, *dir->fs->disk->live().find(e->ino), out) : -kENOENT;
+    return e ? get_node(dir->fs, *dir->fs->live().find(e->ino), out) : -kENOENT;
 }
 
 int kbfs_create(kbfs_node* dir, const char* name, size_t len, uint32_t mode, uint32_t rdev,
@@ -217,7 +217,7 @@ int kbfs_link(kbfs_node* n, kbfs_node* dir, const char* name, size_t len)
 {
     if (int rc = check_entry(dir, name, len)) return rc;
     Disk& disk = *n->fs->disk;
-    if (int rc = disk.before_step(true)) return rc;
+    if (int rc = disk.before_step(*n->fs, true)) return rc;
     Inode &i = inode_of(n), &d = inode_of(dir);
     if (i.is_dir()) return -kEPERM;
     if (i.nlink == 0 || d.nlink == 0) return -kENOENT;
@@ -227,7 +227,7 @@ int kbfs_link(kbfs_node* n, kbfs_node* dir, const char* name, size_t len)
     op.dir = dir->ino;
     op.name.assign(name, len);
     if (find_entry(d, op.name)) return -kEEXIST;
-    disk.step(std::move(op));
+    disk.step(*n->fs, std::move(op));
     return 0;
 }
 
@@ -235,18 +235,18 @@ static int remove_entry(kbfs_node* dir, const char* name, size_t len, bool want_
 {
     if (int rc = check_entry(dir, name, len)) return rc;
     Disk& disk = *dir->fs->disk;
-    if (int rc = disk.before_step(false)) return rc;
+    if (int rc = disk.before_step(*dir->fs, false)) return rc;
     Op op(Op::kUnlink);
     op.name.assign(name, len);
     op.dir = dir->ino;
     Dirent* e = find_entry(inode_of(dir), op.name);
     if (!e) return -kENOENT;
-    Inode& i = *disk.live().find(e->ino);
+    Inode& i = *dir->fs->live().find(e->ino);
     if (i.is_dir() != want_dir) return want_dir ? -kENOTDIR : -kEISDIR;
     if (want_dir && !i.entries.empty()) return -kENOTEMPTY;
     op.ino = i.ino;
     uint64_t ino = i.ino;
-    disk.step(std::move(op));
+    disk.step(*dir->fs, std::move(op));
     forget_if_unused(disk, dir->fs, ino);
     return 0;
 }
@@ -266,19 +266,19 @@ int kbfs_rename(kbfs_node* from_dir, const char* from, size_t from_len, kbfs_nod
     if (int rc = check_entry(from_dir, from, from_len)) return rc;
     if (int rc = check_entry(to_dir, to, to_len)) return rc;
     Disk& disk = *from_dir->fs->disk;
-    if (int rc = disk.before_step(true)) return rc;
+    if (int rc = disk.before_step(*from_dir->fs, true)) return rc;
     Op op(Op::kRename);
     op.dir = from_dir->ino;
     op.to_dir = to_dir->ino;
     op.name.assign(from, from_len);
     op.to_name.assign(to, to_len);
     Inode &f = inode_of(from_dir), &t = inode_of(to_dir);
-    if (int rc = check_rename(disk.live(), f, op.name, t, op.to_name)) return rc;
+    if (int rc = check_rename(from_dir->fs->live(), f, op.name, t, op.to_name)) return rc;
     Dirent* replaced = find_entry(t, op.to_name);
     uint64_t old = replaced ? replaced->ino : 0;
     op.ino = find_entry(f, op.name)->ino;
     if (op.ino == old) return 0;
-    disk.step(std::move(op));
+    disk.step(*from_dir->fs, std::move(op));
     if (old) forget_if_unused(disk, to_dir->fs, old);
     return 0;
 }
@@ -306,7 +306,7 @@ int kbfs_getattr(kbfs_node* n, kbfs_attr* out)
 int kbfs_setattr(kbfs_node* n, const kbfs_attr* attr, uint32_t valid)
 {
     Disk& disk = *n->fs->disk;
-    if (int rc = disk.before_step(false)) return rc;
+    if (int rc = disk.before_step(*n->fs, false)) return rc;
     Inode& i = inode_of(n);
     if (valid & KBFS_SIZE) {
         if (i.is_dir()) return -kEISDIR;
@@ -322,7 +322,7 @@ int kbfs_setattr(kbfs_node* n, const kbfs_attr* attr, uint32_t valid)
     op.size = attr->size;
     op.atime_ns = attr->atime_ns;
     op.mtime_ns = attr->mtime_ns;
-    disk.step(std::move(op));
+    disk.step(*n->fs, std::move(op));
     return 0;
 }
 
@@ -351,7 +351,7 @@ int64_t kbfs_read(kbfs_node* n, uint64_t offset, void* buf, size_t bytes)
 int kbfs_write(kbfs_node* n, uint64_t offset, const void* buf, size_t bytes)
 {
     Disk& disk = *n->fs->disk;
-    if (int rc = disk.before_step(true)) return rc;
+    if (int rc = disk.before_step(*n->fs, true)) return rc;
     Inode& i = inode_of(n);
     if (!i.is_file()) return i.is_dir() ? -kEISDIR : -kEINVAL;
     if (offset > kMaxFileBytes || bytes > kMaxFileBytes - offset) return -kEFBIG;
@@ -361,7 +361,7 @@ int kbfs_write(kbfs_node* n, uint64_t offset, const void* buf, size_t bytes)
     op.ino = n->ino;
     op.offset = offset;
     op.data.assign(static_cast<const char*>(buf), bytes);
-    disk.step(std::move(op));
+    disk.step(*n->fs, std::move(op));
     return 0;
 }
 
@@ -380,7 +380,7 @@ int kbfs_getxattr(kbfs_node* n, const char* name, void* value, size_t bytes)
 int kbfs_setxattr(kbfs_node* n, const char* name, const void* value, size_t bytes)
 {
     Disk& disk = *n->fs->disk;
-    if (int rc = disk.before_step(true)) return rc;
+    if (int rc = disk.before_step(*n->fs, true)) return rc;
     if (bytes > kMaxXattrValueBytes) return -kENOSPC;
     if (xattr_bytes(inode_of(n), name) + strlen(name) + bytes + 16 > kMaxXattrsBytes)
         return -kENOSPC;
@@ -388,19 +388,19 @@ int kbfs_setxattr(kbfs_node* n, const char* name, const void* value, size_t byte
     op.ino = n->ino;
     op.name = name;
     op.data.assign(static_cast<const char*>(value), bytes);
-    disk.step(std::move(op));
+    disk.step(*n->fs, std::move(op));
     return 0;
 }
 
 int kbfs_removexattr(kbfs_node* n, const char* name)
 {
     Disk& disk = *n->fs->disk;
-    if (int rc = disk.before_step(false)) return rc;
+    if (int rc = disk.before_step(*n->fs, false)) return rc;
     if (!inode_of(n).xattrs.count(name)) return -kENODATA;
     Op op(Op::kRemovexattr);
     op.ino = n->ino;
     op.name = name;
-    disk.step(std::move(op));
+    disk.step(*n->fs, std::move(op));
     return 0;
 }
 
@@ -419,7 +419,7 @@ int kbfs_iterate(kbfs_node* dir, uint64_t cookie, kbfs_emit emit, void* arg)
         cookie = it->first;
         std::string name = it->second;
         uint64_t ino = d.entries.at(name).ino;
-        uint32_t type = disk.live().find(ino)->mode & kTypeMask;
+        uint32_t type = dir->fs->live().find(ino)->mode & kTypeMask;
         self.in_iterate = true;
         bool more = emit(arg, name.data(), name.size(), ino, type, cookie);
         self.in_iterate = false;

@@ -19,7 +19,7 @@ FsWorld::FsWorld(uint64_t seed, FsOptions options, bool mount) : world(seed, opt
     node(mds2, "mds2", options.server_protocol);
     node(oss1, "oss1", options.server_protocol);
     node(oss2, "oss2", options.server_protocol);
-    for (unsigned i = 0; i < options.clients; i++) {
+    for (unsigned i = 0; i < options.clients + options.unmounted; i++) {
         client_nodes.push_back(std::make_unique<Node>());
         node(*client_nodes.back(), ("c" + std::to_string(i + 1)).c_str(), options.client_protocol);
     }
@@ -47,7 +47,7 @@ FsWorld::FsWorld(uint64_t seed, FsOptions options, bool mount) : world(seed, opt
         EXPECT_EQ(start(*t, *t->home, "", &why), 0) << why;
     }
     run_for_ms(2000);  // registrations
-    for (size_t i = 0; i < mounts.size(); i++) {
+    for (size_t i = 0; i < options.clients; i++) {
         std::string why;
         EXPECT_EQ(this->mount(i, "", &why), 0) << why;
     }
@@ -217,7 +217,7 @@ uint64_t FsWorld::client_counter(const std::string& counter, const std::string& 
 {
     uint64_t sum = 0;
     for (auto& n : client_nodes) {
-        if (!n->node) continue;
+        if (!n->node || n->host->paused()) continue;
         for (const char* type : {"mdc", "osc"}) {
             if (kind != "*" && kind != type) continue;
             std::string text = get_param(*n, std::string(type) + ".*.stats");

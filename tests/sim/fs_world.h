@@ -25,6 +25,7 @@ namespace lull::sim {
 
 struct FsOptions {
     unsigned osts = 2, clients = 2;
+    unsigned unmounted = 0;  // further clients, without a mount
     unsigned server_protocol = 2, client_protocol = 2;
     uint64_t disk_bytes = 256ull << 20;
     uint32_t timeout_ms = 20000;

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a simulated application does, and what it may expect: a Worker changes files that are its own and knows what must be in them;
- * SharedFiles are changed by every client, one at a time, or in ways of which the outcome is known whatever the order (invariants 1,
- * 4, 5, 9). An operation that fails, or reads something else, is a test failure at once.
+ * What a simulated application does, and what it may expect: a Worker changes files that are its own and knows what must be in
+ * them; SharedFiles are changed by every client, one at a time, or in ways of which the outcome is known whatever the order
+ * (invariants 1, 4, 5, 9). An operation that fails, or reads something else, is a test failure at once.
+ *
+ * While a client is in doubt (a fault that may evict it, or take its disk or memory away) its operations may fail and what it
+ * has not synced may be lost; what it has synced may not. When the doubt is over, it looks at what is there and takes that for
+ * the truth; from then on everything has to work again (A7, invariant 1).
  */
 #pragma once
 #include <map>
@@ -18,24 +22,61 @@ namespace lull::sim {
 // Text that differs everywhere and between salts.
 std::string sample_text(size_t bytes, uint64_t salt);
 
+// How much can be expected of one client's operations.
+class Trust {
+public:
+    bool strict() const { return doubts_ == 0; }
+    uint64_t epoch() const { return epoch_; }  // another one: what was not synced may be lost
+    void begin_doubt() { doubts_++, epoch_++; }
+    void end_doubt() { doubts_--, epoch_++; }
+
+private:
+    unsigned doubts_ = 0;
+    uint64_t epoch_ = 0;
+};
+
+// The kinds of operations that are left out, by name: to shrink a failing seed.
+struct OperationNames {
+    static const std::vector<std::string>& all();
+    static std::set<std::string> without;
+};
+
 class Worker {
 public:
-    Worker(SimMount& mount, std::string dir, Rng rng) : c_(mount), dir_(std::move(dir)), rng_(rng) {}
+    Worker(SimMount& mount, Trust& trust, std::string dir, Rng rng)
+        : c_(mount), trust_(trust), dir_(std::move(dir)), rng_(rng), epoch_(trust.epoch())
+    {
+    }
     void begin();
     void step();  // one random operation
     void end();   // gives back what is held open
-    // All of it, seen through this mount: names, sizes, data.
-    void verify(SimMount& through) const;
-    uint64_t operations = 0;
+    // All of it, seen through this mount: names, sizes, data. dead: its client is gone, only what was synced can be expected.
+    void verify(SimMount& through, bool dead) const;
+    uint64_t operations = 0, interruptions = 0;
 
 private:
+    struct File {
+        std::string data;
+        bool synced = false, unknown = false;
+    };
     struct Held {
         int fd;
         std::string data;
     };
     std::string name() { return "f" + std::to_string(rng_.below(7)); }
     std::string path(const std::string& name) const { return dir_ + "/" + name; }
-    const std::string* pick(std::string* name);  // an existing file, or null
+    const File* pick(std::string* name);  // an existing file, or null
+    bool sure() const { return trust_.strict() && trust_.epoch() == epoch_; }
+    void expect(int64_t got, int64_t want, const char* what, const std::string& path) const;
+    void expect_data(const std::string& got, const std::string& want, const char* what, const std::string& path) const;
+    void touch(const std::string& name);
+    void look_again();
+    void adopt(const std::string& name);
+    std::string whole(SimMount& c, const std::string& path);
+    int64_t write_all(int fd, uint64_t pos, const std::string& data);
+    template <class F>
+    auto sys(F call);  // a system call, again when a signal interrupts it: it must have had no effect (A9)
+
     void put();
     void append();
     void overwrite();
@@ -50,33 +91,60 @@ private:
     void fsync();
     void list();
     void drop();
+    friend struct OperationNames;
+    struct Operation {
+        const char* name;
+        unsigned weight;
+        void (Worker::*run)();
+    };
+    static const Operation kOperations[];
 
     SimMount& c_;
+    Trust& trust_;
     const std::string dir_;
     Rng rng_;
-    std::map<std::string, std::string> files_;
+    uint64_t epoch_;
+    std::map<std::string, File> files_;
     std::set<std::string> dirs_;
     std::vector<Held> held_;
 };
 
 class SharedFiles {
 public:
-    explicit SharedFiles(unsigned clients) : appended_(clients) {}
+    explicit SharedFiles(unsigned clients) : records_(clients) {}
     void make(SimMount& c);
-    void step(SimMount& c, unsigned client, Rng& rng);
+    void step(SimMount& c, const Trust& trust, unsigned client, Rng& rng);
+    // Before a client gets into doubt; it died.
+    void doubt(unsigned client);
+    void died(unsigned client);
     void verify(SimMount& through) const;
     uint64_t operations = 0;
 
 private:
     static constexpr unsigned kFiles = 2;
-    void take_turn(SimMount& c, Rng& rng);
-    void append_record(SimMount& c, unsigned client);
-    void race(SimMount& c);
+    static constexpr int kNobody = -1;
+    struct Turn {
+        int holder = kNobody;
+        bool unknown = false;
+        std::string content;
+    };
+    struct Records {
+        unsigned appended = 0;
+        unsigned doubtful = 0;  // the first ones may be missing
+    };
+    void take_turn(SimMount& c, const Trust& trust, unsigned client, Rng& rng);
+    void change_turn(SimMount& c, const Trust& trust, Turn& turn, const std::string& path, Rng& rng);
+    void append_record(SimMount& c, const Trust& trust, unsigned client);
+    void race(SimMount& c, const Trust& trust);
+    void verify_log(const std::string& log) const;
 
-    SimLock turn_[kFiles];
-    std::string content_[kFiles];
-    std::vector<unsigned> appended_;  // records, by client
-    std::vector<unsigned> winners_;   // of each exclusive create
+    Turn turns_[kFiles];
+    std::vector<Records> records_;   // by client
+    struct Race {
+        unsigned winners = 0;
+        bool unsure = false;
+    };
+    std::vector<Race> races_;  // of each exclusive create
 };
 
 }  // namespace lull::sim

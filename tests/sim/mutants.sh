@@ -3,7 +3,7 @@
 # Tests of the tests: each patch in mutants/ takes one rule out of the protocol, and a seed of the simulation has to notice.
 #
 #   tests/sim/mutants.sh [NAME…]     all of them, or these
-#   SEEDS=N JOBS=N KEEP=1            most seeds for each (60), mutants at a time (2), keep the copies in /tmp
+#   SEEDS=N JOBS=N LIMIT=S KEEP=1    most seeds for each (60), mutants at a time (2), real seconds for a seed (60), keep the copies
 #
 # A copy of the tree takes its objects over as hard links: only what the patch touches is compiled again.
 set -u
@@ -28,7 +28,7 @@ one()
 	elif ! make -s -C "$tree" VARIANT=fast sim-build >>"$log" 2>&1; then
 		echo "BROKEN $name: it does not compile"
 	else
-		"$tree/build/user-fast/sim" --seeds="$SEEDS" --jobs=1 --stop $options >"$log" 2>&1
+		"$tree/build/user-fast/sim" --seeds="$SEEDS" --jobs=1 --stop --limit="${LIMIT:-60}" $options >"$log" 2>&1
 		status=$?
 		if [ $status -eq 0 ]; then
 			echo "SURVIVED $name ($SEEDS seeds)"

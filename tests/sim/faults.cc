@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What happens to servers, disks and the network.
+#include "tests/sim/scenario_impl.h"
+
+namespace lull::sim {
+
+// ---- crashes
+
+void Scenario::crash_node(Node& node)
+{
+    note("crash of %s", node.host->name().c_str());
+    node.host->crash();
+    notice_crash(node);
+    start_again();
+}
+
+bool Scenario::wait_until_down(Node& node, uint64_t limit_ns)
+{
+    return w_.world.run_until([&] { return !node.host->up(); }, w_.world.now_ns() + limit_ns);
+}
+
+void Scenario::disk_crash()
+{
+    Target& t = any_target();
+    Node& node = *t.at;
+    t.disk->crash_at_step(rng_.between(1, 40));
+    note("%s: its disk crashes the node in a few steps", t.name.c_str());
+    wait_until_down(node, 20 * kSec);
+    t.disk->crash_at_step(0);
+    notice_crash(node);
+    start_again();
+}
+
+// False: it is up.
+bool Scenario::notice_crash(Node& node)
+{
+    if (node.host->up()) return false;
+    note("%s is down", node.host->name().c_str());
+    for (auto& t : w_.targets())
+        if (t->at == &node) ran_at_[t.get()] = &node;
+    w_.crash(node);
+    return true;
+}
+
+void Scenario::start_again()
+{
+    hurry_ = false;
+    pass(a_moment());
+    for (auto& t : w_.targets())
+        if (!t->at && ran_at_[t.get()]) start_crashed(*t);
+    hurry_ = true;
+}
+
+// Invariant 7: what was not halted cleanly starts with the version that ran.
+void Scenario::start_crashed(Target& t)
+{
+    Node& last = *std::exchange(ran_at_[&t], nullptr);
+    Node* to = rng_.chance(500) ? &partner_of(t, last) : &last;
+    std::string why;
+    int err = w_.start(t, *to, "", &why);
+    bool clean = !err && number(*to, t.param + "clean_start") == 1;
+    if (to->protocol != ran_protocol_[&t] && !clean) {
+        note("%s: start with another protocol version: %d", t.name.c_str(), err);
+        if (!err) ADD_FAILURE() << t.name << ", not halted cleanly, started with another version";
+        to = &last;
+        err = w_.start(t, *to, "", &why);
+        clean = !err && number(*to, t.param + "clean_start") == 1;
+    }
+    note("%s: started at %s%s", t.name.c_str(), to->host->name().c_str(), clean ? " from its clean record" : " to recover");
+    if (err) ADD_FAILURE() << t.name << " does not start after a crash: " << err << " " << why;
+    ran_protocol_[&t] = to->protocol;
+    tune(t);
+}
+
+void Scenario::two_crashes()
+{
+    Target& a = any_target();
+    Target& b = *another_target(a);
+    for (Target* t : {&a, &b}) {
+        if (!t->at) continue;  // on the node that crashed
+        Node& node = *t->at;
+        note("crash of %s", node.host->name().c_str());
+        node.host->crash();
+        notice_crash(node);
+        pass(a_moment());
+    }
+    start_again();
+}
+
+// The partner takes the disk while the old node hangs, or works on and believes to be the server.
+void Scenario::fence()
+{
+    Target& t = any_target();
+    Node& old = *t.at;
+    bool hangs = rng_.chance(500);
+    Node& partner = partner_of(t, old);
+    bool alone = true;
+    for (auto& other : w_.targets()) alone &= other.get() == &t || other->at != &old;
+    if (!alone || partner.protocol != ran_protocol_[&t]) return crash_node(old);
+    note("%s: %s %s, its disk is taken away", t.name.c_str(), old.host->name().c_str(), hangs ? "hangs" : "lives");
+    if (hangs) old.host->pause();
+    if (hangs) pass(a_moment());
+    t.disk->fence();
+    pass(a_moment());
+    std::string why;
+    t.at = nullptr;
+    t.server = nullptr;
+    if (int err = w_.start(t, partner, "", &why)) ADD_FAILURE() << t.name << " does not start at the partner: " << err << " " << why;
+    tune(t);
+    pass(a_moment());
+    old.host->resume();
+    pass(rng_.below(20 * kSec));
+    note("%s is switched off at last", old.host->name().c_str());
+    w_.crash(old);
+}
+
+// ---- the network
+
+void Scenario::cut()
+{
+    loose_cut_ = true;
+    Node& client = *w_.client_nodes[rng_.below(clients())];
+    Node& server = rng_.chance(200) ? *w_.mdt().at : *any_target().at;
+    uint64_t length = rng_.below(6 * kSec);
+    note("%s and %s: resets, or a cut of %llu ms", client.host->name().c_str(), server.host->name().c_str(),
+         static_cast<unsigned long long>(length / kMsec));
+    Host *a = client.host, *b = server.host;
+    for (uint64_t resets = rng_.chance(500) ? rng_.below(8) : 0; resets > 0; resets--)
+        w_.world.after(rng_.below(3 * kSec), [a, b, w = &w_.world] { w->network().reset_connections(*a, *b); });
+    if (rng_.chance(300)) return;
+    w_.world.network().cut(*a, *b);
+    w_.world.after(length, [a, b, w = &w_.world] { w->network().heal(*a, *b); });
+    if (rng_.chance(500)) pass(rng_.below(length + 1));
+}
+
+// Requests arrive, replies do not; or the other way round. In the middle the connection may break: then what was on the way is lost.
+void Scenario::one_way_cut()
+{
+    loose_cut_ = true;
+    Host* a = w_.client_nodes[rng_.below(clients())]->host;
+    Host* b = any_target().at->host;
+    if (rng_.chance(700)) std::swap(a, b);
+    uint64_t length = rng_.below(6 * kSec);
+    note("nothing gets from %s to %s for %llu ms", a->name().c_str(), b->name().c_str(),
+         static_cast<unsigned long long>(length / kMsec));
+    w_.world.network().cut(*a, *b, Network::Way::kThere);
+    if (rng_.chance(700))
+        w_.world.after(rng_.below(length + 1), [a, b, w = &w_.world] { w->network().reset_connections(*a, *b); });
+    w_.world.after(length, [a, b, w = &w_.world] { w->network().heal(*a, *b); });
+    pass(length);
+}
+
+void Scenario::lose_replies()
+{
+    loose_cut_ = true;
+    bool every = rng_.chance(500);
+    size_t only = rng_.below(clients());
+    unsigned permille = static_cast<unsigned>(20ull << rng_.below(5)), losses = static_cast<unsigned>(rng_.between(1, 12));
+    note("connections break when replies arrive (%u of 1000, %u losses)", permille, losses);
+    auto set = [&](unsigned count) {
+        for (auto& t : w_.targets())
+            for (size_t i = 0; i < clients(); i++)
+                if (t->at && (every || i == only)) w_.world.network().lose(*t->at->host, *w_.client_nodes[i]->host, permille, count);
+    };
+    set(losses);
+    pass(rng_.below(8 * kSec));
+    set(0);
+}
+
+// Requests are executed, and committed, and nobody is told; then the server crashes.
+void Scenario::lose_replies_and_crash()
+{
+    Target& t = any_target();
+    Node& node = *t.at;
+    note("%s: its replies are lost, then it crashes", t.name.c_str());
+    for (size_t i = 0; i < clients(); i++)
+        if (rng_.chance(800)) w_.world.network().cut(*node.host, *w_.client_nodes[i]->host, Network::Way::kThere);
+    bool at_step = rng_.chance(300);
+    if (at_step) t.disk->crash_at_step(rng_.between(1, 40));
+    pass(rng_.chance(500) ? a_moment() : rng_.below(8 * kSec));
+    t.disk->crash_at_step(0);
+    node.host->crash(CrashNet::kReset);
+    w_.world.network().heal_all();
+    notice_crash(node);
+    start_again();
+}
+
+void Scenario::slow_network()
+{
+    uint64_t most = kMsec << rng_.below(9);
+    note("the network takes up to %llu ms", static_cast<unsigned long long>(most / kMsec));
+    w_.world.network().set_default_delay(50000, most);
+    if (rng_.chance(500))
+        shutdown(any_target(), Twist::kNone);
+    else
+        pass(rng_.below(10 * kSec));
+    w_.world.network().set_default_delay(50000, 500000);
+}
+
+// ---- hard faults
+
+void Scenario::clock_jump()
+{
+    for (auto& host : w_.world.hosts())
+        if (rng_.chance(500)) host->set_realtime_offset_ns(static_cast<int64_t>(rng_.below(2000000 * kSec)) - 1000000ll * 1000000000);
+    note("clocks jump");
+    if (rng_.chance(500)) shutdown(any_target(), Twist::kNone);
+}
+
+// A step fails; or from then on all of them, until the machine is switched off and the disk replaced by its good half.
+void Scenario::disk_error()
+{
+    Target& t = any_target();
+    Node& node = *t.at;
+    bool sticky = rng_.chance(500);
+    begin_doubt_all();
+    note("%s: I/O error%s", t.name.c_str(), sticky ? "s without end" : "");
+    t.disk->fail_at_step(rng_.between(1, 60), -kEIO, sticky);
+    pass(rng_.below(15 * kSec));
+    t.disk->fail_at_step(0);
+    bool lost = number(node, t.param + "store_lost") == 1;
+    if (lost) note("%s has lost its store", t.name.c_str());
+    if (lost && !sticky && rng_.chance(500)) {
+        w_.stop(t);
+        ran_at_[&t] = &node;
+        start_again();
+    } else if (lost || sticky) {
+        crash_node(node);
+    }
+    end_doubt_all();
+}
+
+void Scenario::disk_full()
+{
+    begin_doubt_all();
+    std::string big = sample_text(100000, 5);
+    size_t i = rng_.below(clients());
+    unsigned made = 0;
+    note("%s fills the OSTs", w_.client_nodes[i]->host->name().c_str());
+    w_.on(i, [&] {
+        for (int err = 0; !err && made < 400; made++) err = w_.c(i).put("/fill" + std::to_string(made), big);
+    });
+    note("%u files made", made);
+    if (made == 400) ADD_FAILURE() << "the OSTs cannot be filled";
+    pass(rng_.below(10 * kSec));
+    w_.on(i, [&] {
+        for (unsigned k = 0; k < made; k++) (void)w_.c(i).unlink("/fill" + std::to_string(k));
+    });
+    end_doubt_all();
+}
+
+void Scenario::no_memory(bool server)
+{
+    begin_doubt_all();
+    unsigned permille = static_cast<unsigned>(1ull << rng_.below(6));
+    Host& host = server ? *any_target().at->host : *w_.client_nodes[rng_.below(clients())]->host;
+    note("%s: %u of 1000 allocations fail", host.name().c_str(), permille);
+    host.fail_allocations(permille);
+    pass(rng_.below(10 * kSec));
+    host.fail_allocations(0);
+    end_doubt_all();
+}
+
+}  // namespace lull::sim

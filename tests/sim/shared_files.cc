@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Files that every client uses.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "tests/sim/model.h"
+#include "tests/sim/model_check.h"
+
+namespace lull::sim {
+
+namespace {
+
+constexpr size_t kRecordBytes = 48;
+
+std::string record(unsigned client, unsigned number)
+{
+    char text[kRecordBytes + 1];
+    snprintf(text, sizeof text, "%-*s\n", static_cast<int>(kRecordBytes) - 1,
+             ("client " + std::to_string(client) + " record " + std::to_string(number)).c_str());
+    return text;
+}
+
+std::string turn_path(unsigned i) { return "/shared/turn" + std::to_string(i); }
+
+// One operation of a client: sure when there was no doubt from its begin to its end.
+class Sureness {
+public:
+    explicit Sureness(const Trust& trust) : trust_(trust), began_(trust.strict()), epoch_(trust.epoch()) {}
+    explicit operator bool() const { return began_ && trust_.strict() && trust_.epoch() == epoch_; }
+    void expect(int64_t got, int64_t want, const char* what, const std::string& path) const
+    {
+        if (*this) expect_equal(got, want, what, path);
+    }
+
+private:
+    const Trust& trust_;
+    bool began_;
+    uint64_t epoch_;
+};
+
+template <class F>
+auto sys(F call)
+{
+    uint64_t interruptions = 0;
+    return restarted(call, &interruptions);
+}
+
+std::string whole(SimMount& c, const std::string& path, int* err)
+{
+    std::string data;
+    *err = sys([&] {
+        int e = 0;
+        data = c.get(path, &e);
+        return e;
+    });
+    return data;
+}
+
+}  // namespace
+
+void expect_equal(int64_t got, int64_t want, const char* what, const std::string& path)
+{
+    if (got != want) ADD_FAILURE() << what << " " << path << ": " << got << " instead of " << want;
+}
+
+void expect_text(const std::string& got, const std::string& want, const char* what, const std::string& path)
+{
+    if (got == want) return;
+    size_t at = 0;
+    while (at < got.size() && at < want.size() && got[at] == want[at]) at++;
+    ADD_FAILURE() << what << " " << path << ": " << got.size() << " bytes instead of " << want.size() << ", other than expected from "
+                  << at << ": '" << got.substr(at, 20) << "' instead of '" << want.substr(at, 20) << "'";
+}
+
+void SharedFiles::make(SimMount& c)
+{
+    expect_equal(c.mkdir("/shared"), 0, "mkdir", "/shared");
+    for (unsigned i = 0; i < kFiles; i++) expect_equal(c.put(turn_path(i), ""), 0, "put", turn_path(i));
+    expect_equal(c.put("/shared/log", ""), 0, "put", "/shared/log");
+}
+
+void SharedFiles::step(SimMount& c, const Trust& trust, unsigned client, Rng& rng)
+{
+    switch (rng.below(4)) {
+    case 0: append_record(c, trust, client); break;
+    case 1: race(c, trust); break;
+    default: take_turn(c, trust, client, rng);
+    }
+    operations++;
+}
+
+void SharedFiles::doubt(unsigned client)
+{
+    records_[client].doubtful = records_[client].appended;
+    for (Turn& turn : turns_) turn.unknown = true;
+}
+
+void SharedFiles::died(unsigned client)
+{
+    for (Turn& turn : turns_)
+        if (turn.holder == static_cast<int>(client)) turn.holder = kNobody;
+}
+
+// Nobody waits for a turn: its holder may hang.
+void SharedFiles::take_turn(SimMount& c, const Trust& trust, unsigned client, Rng& rng)
+{
+    unsigned i = static_cast<unsigned>(rng.below(kFiles));
+    Turn& turn = turns_[i];
+    if (turn.holder != kNobody) return;
+    turn.holder = static_cast<int>(client);
+    Sureness sure(trust);
+    bool unknown = turn.unknown;
+    int err;
+    std::string got = whole(c, turn_path(i), &err);
+    sure.expect(err, 0, "read of", turn_path(i));
+    if (sure && !unknown) {
+        if (!turn.unknown) expect_text(got, turn.content, "read of", turn_path(i));
+    } else if (sure && err == 0) {
+        turn.content = got;
+        turn.unknown = false;
+    }
+    if (!rng.chance(300)) change_turn(c, trust, turn, turn_path(i), rng);
+    turn.holder = kNobody;
+}
+
+void SharedFiles::change_turn(SimMount& c, const Trust& trust, Turn& turn, const std::string& path, Rng& rng)
+{
+    Sureness sure(trust);
+    if (!sure) turn.unknown = true;
+    std::string piece = sample_text(1 + rng.below(30000), rng.next() & 0xffff);
+    bool replace = rng.chance(400);
+    size_t pos = replace ? 0 : rng.below(turn.content.size() + 1);
+    int fd = sys([&] { return c.open(path, SimMount::kRead | SimMount::kWrite | (replace ? SimMount::kTrunc : 0)); });
+    if (fd < 0) return turn.unknown |= !sure, sure.expect(fd, 3, "open", path);
+    size_t done = 0;
+    while (done < piece.size()) {
+        int64_t n = sys([&] { return c.pwrite(fd, pos + done, piece.data() + done, piece.size() - done); });
+        if (n <= 0) {
+            sure.expect(n, 1, "pwrite", path);
+            break;
+        }
+        done += static_cast<size_t>(n);
+    }
+    int err = c.close(fd);
+    sure.expect(err, 0, "close", path);
+    if (!sure) turn.unknown = true;
+    if (replace) turn.content.clear();
+    if (turn.content.size() < pos + piece.size()) turn.content.resize(pos + piece.size());
+    turn.content.replace(pos, piece.size(), piece);
+}
+
+void SharedFiles::append_record(SimMount& c, const Trust& trust, unsigned client)
+{
+    Sureness sure(trust);
+    Records& mine = records_[client];
+    std::string r = record(client, mine.appended++);
+    if (!sure) mine.doubtful = mine.appended;
+    int fd = sys([&] { return c.open("/shared/log", SimMount::kWrite | SimMount::kAppend); });
+    if (fd < 0) return sure.expect(fd, 3, "open to append", "/shared/log");
+    int64_t n = sys([&] { return c.append(fd, r.data(), r.size()); });
+    sure.expect(n, static_cast<int64_t>(r.size()), "append to", "/shared/log");
+    sure.expect(c.close(fd), 0, "close", "/shared/log");
+}
+
+// Every client tries the newest name, the first one wins; a second winner, or none, is an operation executed twice or not at all.
+void SharedFiles::race(SimMount& c, const Trust& trust)
+{
+    Sureness sure(trust);
+    if (races_.empty() || races_.back().winners || races_.back().unsure) races_.push_back({});
+    size_t k = races_.size() - 1;
+    if (!sure) races_[k].unsure = true;
+    std::string path = "/shared/x" + std::to_string(k);
+    int fd = sys([&] { return c.open(path, SimMount::kWrite | SimMount::kCreate | SimMount::kExcl); });
+    if (!sure) races_[k].unsure = true;
+    if (fd == -kEEXIST) return;
+    if (fd < 0) return sure.expect(fd, 3, "exclusive create of", path);
+    races_[k].winners++;
+    if (!races_[k].unsure) expect_equal(races_[k].winners, 1, "winners of", path);
+    int err = c.close(fd);
+    sure.expect(err, 0, "close", path);
+}
+
+void SharedFiles::verify(SimMount& through) const
+{
+    int err;
+    for (unsigned i = 0; i < kFiles; i++) {
+        std::string data = whole(through, turn_path(i), &err);
+        expect_equal(err, 0, "last read of", turn_path(i));
+        if (!turns_[i].unknown) expect_text(data, turns_[i].content, "last read of", turn_path(i));
+    }
+    for (size_t k = 0; k < races_.size(); k++)
+        if (!races_[k].unsure) expect_equal(races_[k].winners, 1, "winners of", "/shared/x" + std::to_string(k));
+    std::string log = whole(through, "/shared/log", &err);
+    expect_equal(err, 0, "last read of", "/shared/log");
+    verify_log(log);
+}
+
+// Of each client its records in their order, each once; nothing else, if nobody was in doubt.
+void SharedFiles::verify_log(const std::string& log) const
+{
+    size_t total = 0;
+    bool doubt = false;
+    for (unsigned client = 0; client < records_.size(); client++) {
+        const Records& mine = records_[client];
+        total += mine.appended * kRecordBytes;
+        doubt |= mine.doubtful > 0;
+        size_t from = 0;
+        for (unsigned n = 0; n < mine.appended; n++) {
+            std::string want = record(client, n);
+            size_t at = log.find(want, from);
+            if (at != std::string::npos) {
+                from = at + want.size();
+                if (log.find(want, from) != std::string::npos) ADD_FAILURE() << "/shared/log has twice: " << want;
+            } else if (n >= mine.doubtful) {
+                ADD_FAILURE() << "/shared/log lacks, or has out of order: " << want;
+            }
+        }
+    }
+    if (!doubt) expect_equal(static_cast<int64_t>(log.size()), static_cast<int64_t>(total), "size of", "/shared/log");
+}
+
+}  // namespace lull::sim

@@ -394,6 +394,9 @@ void Network::deliver(uint64_t id, unsigned to)
     ConnEnd& sender = c.end[1 - to];
     e.timer_ns = kNever;
     while (!e.wire.empty() && e.wire.front().when_ns <= world_.now_ns()) {
+        if (cut_at && e.wire.front().kind == Segment::kData &&
+            cut_at(*sender.host, *e.host, e.wire.front().bytes))
+            cut(*sender.host, *e.host, Way::kThere);
         if (!e.host->up() || is_cut(*sender.host, *e.host)) {
             if (e.timeout_ns == kNever) {
                 e.timeout_ns = world_.now_ns() + tcp_timeout_ns_;

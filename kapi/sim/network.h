@@ -76,6 +76,8 @@ public:
     size_t live_sockets(const Host& host) const;
     // Told the first bytes of whatever is sent, for traces.
     std::function<void(Host& from, Host& to, const std::string& head)> on_message;
+    // Asked for each segment of data that is about to arrive: from the first one it picks nothing gets that way any more (a cut).
+    std::function<bool(Host& from, Host& to, const std::string& bytes)> cut_at;
 
     // ---- for kapi/sim
     int listen(Host& host, uint16_t port, kapi_sock** out);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What happens to servers, disks and the network.
+#include "tests/sim/messages.h"
 #include "tests/sim/scenario_impl.h"
 
 namespace lull::sim {
@@ -170,15 +171,23 @@ void Scenario::lose_replies()
 // Requests are executed, and committed, and nobody is told; then the server crashes.
 void Scenario::lose_replies_and_crash()
 {
-    Target& t = any_target();
+    Target& t = rng_.chance(600) ? w_.mdt() : any_target();
     Node& node = *t.at;
     note("%s: its replies are lost, then it crashes", t.name.c_str());
+    std::vector<Host*> deaf;
     for (size_t i = 0; i < clients(); i++)
-        if (rng_.chance(800)) w_.world.network().cut(*node.host, *w_.client_nodes[i]->host, Network::Way::kThere);
-    bool at_step = rng_.chance(300);
+        if (rng_.chance(850)) deaf.push_back(w_.client_nodes[i]->host);
+    // From the first answer on that something was changed.
+    w_.world.network().cut_at = [server = node.host, deaf](Host& from, Host& to, const std::string& bytes) {
+        return &from == server && std::find(deaf.begin(), deaf.end(), &to) != deaf.end() && tells_of_a_change(bytes);
+    };
+    bool at_step = rng_.chance(200);
     if (at_step) t.disk->crash_at_step(rng_.between(1, 40));
-    pass(rng_.chance(500) ? a_moment() : rng_.below(8 * kSec));
+    pass(rng_.chance(300) ? a_moment() : plan_.commit_ms ? rng_.below(kSec) : rng_.between(4 * kSec, 8 * kSec));
     t.disk->crash_at_step(0);
+    w_.world.network().cut_at = nullptr;
+    for (Host* c : deaf)  // what is on its way is lost
+        w_.world.network().reset_connections(*node.host, *c);
     node.host->crash(CrashNet::kReset);
     w_.world.network().heal_all();
     notice_crash(node);

@@ -45,6 +45,19 @@ std::string describe(const lull::RpcHeader& h)
 
 }  // namespace
 
+bool tells_of_a_change(const std::string& bytes)
+{
+    for (size_t at : {size_t{0}, sizeof(lull::LnetHeader)}) {
+        lull::RpcHeader h;
+        if (bytes.size() < at + sizeof h) return false;
+        memcpy(&h, bytes.data() + at, sizeof h);
+        if (h.magic != lull::kRpcMagic || static_cast<uint16_t>(h.kind) != static_cast<uint16_t>(lull::RpcKind::kReply)) continue;
+        const lull::OpcodeInfo* info = lull::opcode_info(h.opcode);
+        return info && info->slot && info->opcode != lull::Opcode::kMdsClose && h.transno;
+    }
+    return false;
+}
+
 void trace_messages(World& world)
 {
     world.network().on_message = [&world](Host& from, Host& to, const std::string& head) {

@@ -21,7 +21,7 @@ constexpr Weighted kClean[] = {{E::kUpgrade, 45}, {E::kCancelled, 25}, {E::kSign
 constexpr Weighted kCut[] = {{E::kCut, 20},      {E::kOneWay, 15},    {E::kLostReplies, 30}, {E::kUpgrade, 15},
                              {E::kCancelled, 5}, {E::kSlowNet, 8}, {E::kClientPause, 7}};
 constexpr Weighted kCrash[] = {{E::kCrashInShutdown, 17}, {E::kDiskCrashInShutdown, 17}, {E::kCrash, 18},
-                               {E::kDiskCrash, 10},       {E::kLostThenCrash, 12},       {E::kLostReplies, 6},
+                               {E::kDiskCrash, 10},       {E::kLostThenCrash, 22},       {E::kLostReplies, 6},
                                {E::kTwoCrash, 5},         {E::kUpgradeWhileDown, 3},     {E::kFence, 5},
                                {E::kUpgrade, 4},          {E::kCancelled, 3}};
 constexpr Weighted kEvict[] = {{E::kClientDeath, 30}, {E::kClientHang, 25}, {E::kDowngrade, 20},
@@ -99,6 +99,12 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
     if (rng.chance(300)) {
         p.step_ns = rng.below(rng.chance(300) ? 3 * kMsec : 100000);
         p.sync_ns = rng.below(50 * kMsec);
+    }
+    // Transactions that last longer than the time between commits, and commits that last.
+    if (p.kind == ScenarioKind::kCrash && rng.chance(200)) {
+        p.step_ns = rng.between(kMsec / 2, 3 * kMsec);
+        p.sync_ns = rng.between(20 * kMsec, 200 * kMsec);
+        p.commit_ms = rng.between(2, 20);
     }
     // Not after a client lacked memory: it may have lost the handle of an open, which stays until it unmounts.
     p.clean_up = rng.chance(250) && p.kind != ScenarioKind::kHard;

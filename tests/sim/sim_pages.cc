@@ -183,6 +183,8 @@ int SimMount::write_run(Inode& i, uint64_t first, std::vector<std::shared_ptr<Pa
         err = llc_write(i.core, pos, data.data(), end - pos, granted ? run.size() : 0);
     else
         for (size_t n = 0; granted && n < run.size(); n++) llc_unreserve_page(i.core, first + n);
+    // What was taken into the cache has its space (grants).
+    if (err == -kENOSPC && granted) world().fail("written data had a grant, and there is no space for it");
     if (err) {
         i.wb_err = err;
         i.wb_err_seq++;

@@ -65,6 +65,14 @@ void Mount::on_extent_lock_lost(uint32_t, const ResourceId& object, uint64_t sta
 
 void Mount::on_ost_evicted(uint32_t) { stats.evictions++; }
 
+// A helpful extra, so not at the price of pages that wait for an OST which is down: the drain would wait for them (B3).
+void Mount::on_ost_warm(uint32_t)
+{
+    for (auto& osc : oscs_)
+        if (Osc* o = osc.load(); o && o->import().state() != ImportState::kFull) return;
+    llp_start_writeback(host_sb_);
+}
+
 void Mount::on_inode_lock_lost(const ResourceId& resource, uint32_t)
 {
     stats.locks_lost++;

@@ -89,7 +89,7 @@ private:
     void on_extent_lock_lost(uint32_t ost_index, const ResourceId& object, uint64_t start, uint64_t end,
                              bool discard) override;
     void on_ost_evicted(uint32_t ost_index) override;
-    void on_ost_warm(uint32_t) override { llp_start_writeback(host_sb_); }
+    void on_ost_warm(uint32_t ost_index) override;
 
     static Status show_stats(void* object, TextSink& out);
     static Status show_uuid(void* object, TextSink& out);

@@ -17,7 +17,7 @@ LOGS = CHECKOUT / "build" / "test-logs"
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5"]
 # A stage that hangs ends here; all together stay below CI's 90 minutes.
 STAGE_LIMIT_S = 40 * 60
-SIM_SEEDS = os.environ.get("LULL_SIM_SEEDS", "300")
+SIM_SEEDS = os.environ.get("LULL_SIM_SEEDS", "1000")
 
 
 def kernel_env(name):
@@ -64,6 +64,7 @@ STAGES = [
     ("kunit", [["tests/setup/debug-kernel.sh"], lambda: PYTEST + ["tests/kunit"]], count_pytest),
     ("lab", [PYTEST + ["tests/vm/test_lab.py"]], count_pytest),
     ("cluster-6.1", [PYTEST + ["tests/vm/test_cluster.py"]], count_pytest),
+    ("locks", [PYTEST + ["tests/vm/test_file_locks.py"]], count_pytest),
     ("cluster-6.12", [PYTEST + ["tests/vm/test_main_6_12.py"]], count_pytest),
 ]
 

@@ -10,7 +10,8 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent)]
 import lullfs  # noqa: E402
-from test_cluster import GUEST, NoticedNothing  # noqa: E402
+from load import NoticedNothing  # noqa: E402
+from test_cluster import GUEST  # noqa: E402
 
 FILE = f"{lullfs.MOUNT}/locked"
 DEAD = set()  # nodes whose programs died with them

@@ -107,6 +107,7 @@ public:
     Result<uint64_t> read(uint64_t pos, void* into, size_t bytes);
     Status write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages);
     Status fsync(bool data_only);
+    void write_back(uint32_t ost_index);  // what is dirty there; the host keeps errors
     void extent_lost(uint32_t stripe, uint64_t start, uint64_t end, bool discard);
 
 private:

@@ -157,8 +157,6 @@ bool llp_get(struct llp_inode *host);
 void llp_put(struct llp_inode *host);
 /* The entries of this directory, or the dentries of this inode, may be stale: drop what is unused (a hint). */
 void llp_invalidate_dentries(struct llp_inode *host);
-/* Start write-back of everything dirty of this mount in the background (warm-up, B2). */
-void llp_start_writeback(void *host_sb);
 
 #ifdef __cplusplus
 }

@@ -54,6 +54,18 @@ void Inode::extent_lost(uint32_t index, uint64_t start, uint64_t end, bool disca
         state->stripes[index].valid = false;
 }
 
+void Inode::write_back(uint32_t ost_index)
+{
+    FileLayout* layout = layout_.load();
+    if (!layout || state_.lock()->dirty_pages == 0) return;
+    Host host(*this);
+    if (!host) return;
+    for (Stripe& stripe : layout->stripes)
+        if (stripe.osc->index() == ost_index)
+            for_each_range(*layout, stripe.index, 0, UINT64_MAX,
+                           [&](uint64_t a, uint64_t b) { (void)llp_flush(host.get(), a, b); });
+}
+
 void Mount::on_extent_lock_lost(uint32_t, const ResourceId& object, uint64_t start, uint64_t end, bool discard)
 {
     stats.locks_lost++;
@@ -65,12 +77,14 @@ void Mount::on_extent_lock_lost(uint32_t, const ResourceId& object, uint64_t sta
 
 void Mount::on_ost_evicted(uint32_t) { stats.evictions++; }
 
-// A helpful extra, so not at the price of pages that wait for an OST which is down: the drain would wait for them (B3).
-void Mount::on_ost_warm(uint32_t)
+// Only what lies on this OST: pages of another, which may be down, must not hold up its drain (B3).
+void Mount::on_ost_warm(uint32_t ost_index)
 {
-    for (auto& osc : oscs_)
-        if (Osc* o = osc.load(); o && o->import().state() != ImportState::kFull) return;
-    llp_start_writeback(host_sb_);
+    Fid at{};
+    while (Ref<Inode> inode = next_inode(at)) {
+        at = inode->fid;
+        inode->write_back(ost_index);
+    }
 }
 
 void Mount::on_inode_lock_lost(const ResourceId& resource, uint32_t)

@@ -57,12 +57,3 @@ void llp_invalidate_dentries(struct llp_inode *host)
 {
 	/* Epochs keep them from being believed; unused ones age on the dentry LRU. */
 }
-
-void llp_start_writeback(void *host_sb)
-{
-	struct ll_mount *m = host_sb;
-	struct super_block *sb = READ_ONCE(m->sb);
-
-	if (sb)
-		try_to_writeback_inodes_sb(sb, WB_REASON_SYNC);
-}

@@ -134,7 +134,6 @@ public:
     int flush(Inode& i, uint64_t start, uint64_t end);
     void drop(Inode& i, uint64_t start, uint64_t end, bool discard);
     void set_size(Inode& i, uint64_t size);
-    void start_writeback();
 
 private:
     struct File {

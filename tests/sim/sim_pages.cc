@@ -287,21 +287,6 @@ void SimMount::set_size(Inode& i, uint64_t size)
     }
 }
 
-// Only what nobody is about to free; an inode may come or go while another is written.
-void SimMount::start_writeback()
-{
-    for (uint64_t next = 0;;) {
-        Inode* found = nullptr;
-        for (auto& [core, i] : inodes_)
-            if (i->number >= next && (!found || i->number < found->number) && !i->freeing) found = i.get();
-        if (!found) return;
-        next = found->number + 1;
-        found->refs++;
-        (void)flush(*found, 0, UINT64_MAX);
-        llp_put(found);
-    }
-}
-
 }  // namespace lull::sim
 
 using lull::sim::SimMount;
@@ -318,5 +303,4 @@ bool llp_get(llp_inode* host)
 }
 void llp_put(llp_inode* host) { host->refs--; }
 void llp_invalidate_dentries(llp_inode*) {}
-void llp_start_writeback(void* host_sb) { static_cast<SimMount*>(host_sb)->start_writeback(); }
 }

@@ -23,7 +23,7 @@ one()
 	local name=$1 tree=$work/$1 log=$work/$1.log status options
 	options=$(sed -n "s/^Run: sim //p" "$top/tests/sim/mutants/$name.patch")
 	cp -al "$work/base" "$tree" || return 1
-	if ! patch -s -p1 -d "$tree" <"$top/tests/sim/mutants/$name.patch" >"$log" 2>&1; then
+	if ! patch -s -F0 -p1 -d "$tree" <"$top/tests/sim/mutants/$name.patch" >"$log" 2>&1; then
 		echo "STALE $name: the patch does not apply"
 	elif ! make -s -C "$tree" VARIANT=fast sim-build >>"$log" 2>&1; then
 		echo "BROKEN $name: it does not compile"

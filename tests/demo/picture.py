@@ -3,7 +3,7 @@
 
 from html import escape
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1200, 150, 20, 84, 44
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1200, 150, 20, 116, 44
 STRIP, GAP = 74, 16
 LINE = "#2f6f9f"
 PHASES = {"drain": ("#f3d9a4", "shutdown: drain, commit, halt"), "restart": ("#f0b8a8", "down: exchange the software, start"),
@@ -30,13 +30,14 @@ def draw(series, upgrades, end_s, title):
            f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
            f'<text x="{LEFT}" y="20" font-size="15">{escape(title)}</text>']
     out += legend()
-    for upgrade in upgrades:
+    for i, upgrade in enumerate(upgrades):
+        row = TOP - 34 * (1 + i % 2)  # neighbours do not write over each other
         for name, (start, stop) in upgrade["phases"].items():
             out.append(f'<rect x="{x(start):.1f}" y="{TOP}" width="{max(x(stop) - x(start), 1):.1f}" height="{plot_end - TOP}" '
                        f'fill="{PHASES[name][0]}"><title>{escape(upgrade["label"])}: {name} {stop - start:.2f} s</title></rect>')
         at = x(min(start for start, _ in upgrade["phases"].values()))
-        out.append(f'<text x="{at:.1f}" y="{TOP - 20}">{escape(upgrade["label"])}</text>'
-                   f'<text x="{at:.1f}" y="{TOP - 6}" font-size="11" fill="#555555">{escape(upgrade["note"])}</text>')
+        out.append(f'<text x="{at:.1f}" y="{row + 14}">{escape(upgrade["label"])}</text>'
+                   f'<text x="{at:.1f}" y="{row + 28}" font-size="11" fill="#555555">{escape(upgrade["note"])}</text>')
     for i, (name, points) in enumerate(sorted(series.items())):
         out += strip(name, points, TOP + i * (STRIP + GAP) + GAP, x)
     step = round_up(end_s / 14)

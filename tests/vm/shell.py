@@ -111,10 +111,10 @@ def main():
         Relay(cluster, node)
         if args.run:
             return node.interact(args.run)
-        here = "/" if args.bare or not args.node.startswith("cl") else lullfs.MOUNT
         print(f"A prompt on {node.name}. 'on NODE COMMAND...' reaches {' '.join(cluster.nodes)}.\n"
-              f"Consoles are in {cluster.outdir}. ^D ends it all.", flush=True)
-        node.interact(f"env --chdir={here} PS1='{node.name}:\\w# ' bash --norc -i")
+              f"{'' if args.bare else f'The file system is at {lullfs.MOUNT}. '}Consoles are in {cluster.outdir}. ^D ends it all.", flush=True)
+        # Not in the file system: a shell looks at its directory when it starts, and would wait with everybody while the MDT is away.
+        node.interact(f"env --chdir=/ PS1='{node.name}:\\w# ' bash --norc -i")
     return 0
 
 

@@ -151,28 +151,26 @@ class FileSystem:
     def server(self, name):
         return self.cluster[self.targets[name].at]
 
-    def target_param(self, name, param):
+    def param_name(self, name, param):
         target = self.targets[name]
-        return self.get(self.server(name), f"{target.kind}.{target.full_name}.{param}")
+        return f"{target.kind}.{target.full_name}.{param}"
+
+    def target_param(self, name, param):
+        return self.get(self.server(name), self.param_name(name, param))
 
     def set_target_param(self, name, param, value):
-        target = self.targets[name]
-        self.server(name).run(f"lctl set_param {target.kind}.{target.full_name}.{param}={value}")
+        self.server(name).run(f"lctl set_param {self.param_name(name, param)}={value}")
 
     def begin_shutdown(self, name):
         self.set_target_param(name, "controlled_shutdown", 1)
 
     def shutdown(self, name, deadline_s=SHUTDOWN_DEADLINE_S):
         """Controlled shutdown to its end. Returns what controlled_shutdown_status says then."""
-        param = self._param(name, "controlled_shutdown")
+        param = self.param_name(name, "controlled_shutdown")
         return self.server(name).run(f"""set -e
             {AT_ONCE} lctl set_param -n {param}=1
             {AT_ONCE} lctl wait_param -t {deadline_s * self.patience} {param} halted || {{ rc=$?; lctl get_param {param}_status; exit $rc; }}
             lctl get_param -n {param}_status""", timeout=deadline_s + 60).out.strip()
-
-    def _param(self, name, param):
-        target = self.targets[name]
-        return f"{target.kind}.{target.full_name}.{param}"
 
     def restart(self, name, reload_protocol=None):
         """Controlled shutdown and start on the same node; reload_protocol: with the modules loaded anew as that version."""

@@ -24,7 +24,7 @@ QUICK = ("exerciser", "small_files", "holder")  # an operation is one system cal
 
 def cancel(fs, rng, name):
     """Begins a shutdown and takes it back at a random moment; it may be too late then."""
-    param = fs._param(name, "controlled_shutdown")
+    param = fs.param_name(name, "controlled_shutdown")
     out = fs.server(name).run(f"""lctl set_param -n {param}=1
         sleep {rng.random() * 0.6:.3f}
         lctl set_param -n {param}=0 && exit
@@ -53,7 +53,7 @@ def everything(fs, _rng, _name):
     for name in fs.targets:
         fs.begin_shutdown(name)
     for name in fs.targets:
-        fs.wait_param(fs.server(name), fs._param(name, "controlled_shutdown"), "halted", lullfs.SHUTDOWN_DEADLINE_S)
+        fs.wait_param(fs.server(name), fs.param_name(name, "controlled_shutdown"), "halted", lullfs.SHUTDOWN_DEADLINE_S)
     for name in fs.targets:
         fs.umount_target(name)
     for name in sorted(fs.targets):

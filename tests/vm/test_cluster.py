@@ -141,8 +141,7 @@ def test_cancelled_shutdown_resumes_without_recovery(fs):
     with NoticedNothing(fs):
         for name in ("MDT0000", "OST0000"):
             fs.begin_shutdown(name)
-            target = fs.targets[name]
-            param = f"{target.kind}.{target.full_name}.controlled_shutdown"
+            param = fs.param_name(name, "controlled_shutdown")
             if fs.server(name).run(f"lctl set_param {param}=0", check=False).rc != 0:
                 # Too late: it was quicker than we are. Then it halts, and is started again.
                 fs.wait_param(fs.server(name), param, "halted", 120)

@@ -110,6 +110,15 @@ enum kapi_log_level { KAPI_ERR = 3, KAPI_WARN = 4, KAPI_NOTICE = 5, KAPI_INFO = 
 /* One line, no trailing newline; "Lull: " is put before it. Formats both worlds know: %s %.*s %c %d %u %ld %lu %lld
  * %llu %x %llx %zu %p with width and zero padding. KAPI_DEBUG is dropped unless enabled. */
 void kapi_log(enum kapi_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* ---- trace points (B4): lull:controlled_shutdown, … in Linux, lines of the trace in the simulator. Any context; nothing is kept.
+ * device: as in "lctl dl", or the target's name. */
+enum kapi_machine { KAPI_SHUTDOWN, KAPI_ACTIVE_LOCK, KAPI_IMPORT, KAPI_RECOVERY };
+void kapi_trace_state(enum kapi_machine machine, const char *device, const char *from, const char *to);
+struct kapi_phases { uint64_t warm_ns, notify_ns, drain_ns, commit_ns, halt_ns, away_ns, start_ns, reconnect_ns; };
+void kapi_trace_phases(const char *device, const struct kapi_phases *phases); /* 0: not known (yet) on this side of the restart */
+void kapi_trace_request(const char *device, const char *operation, uint64_t xid, uint64_t transno, int status, uint64_t took_ns);
+void kapi_trace_evict(const char *device, const char *client, const char *why);
+
 int kapi_snprintf(char *out, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A broken invariant of our own. In modules (KAPI_PANIC_TRAPS) the call is followed by a trap: objtool must see an end. */
 #ifdef KAPI_PANIC_TRAPS

@@ -90,7 +90,7 @@ void ActiveLockImpl::apply_locked(Data& d, Event e)
 {
     State next = next_state(d.state, e);
     if (next == d.state) return;
-    log_debug("%s: active lock %s -> %s", name_.c_str(), to_string(d.state), to_string(next));
+    kapi_trace_state(KAPI_ACTIVE_LOCK, name_.c_str(), to_string(d.state), to_string(next));
     d.state = next;
     changed_.wake_all();
 }

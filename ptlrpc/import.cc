@@ -351,6 +351,7 @@ void ImportImpl::set_state_locked(ImportState next)
 {
     if (state_ == next) return;
     LULL_ASSERT(transition_allowed(state_, next));
+    kapi_trace_state(KAPI_IMPORT, name(), to_string(state_), to_string(next));
     state_ = next;
     wake_all_locked();
 }

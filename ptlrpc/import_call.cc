@@ -110,6 +110,7 @@ Status ImportImpl::send_first(MutexLock& lock, Request& r)
 {
     if (opcode_info(r.opcode()).gate == GateClass::kInternal) r.track.own = true;
     r.track.xid = next_xid_++;
+    r.track.began_ns = now_ns();
     r.track.status = 0;
     r.track.answered = r.track.resend = r.track.replayed = false;
     Encoder message(wire_protocol_locked(r));
@@ -287,6 +288,7 @@ Status ImportImpl::take_reply_locked(Request& r, const RpcHeader& header,
 // The request leaves sent_, with the list's reference.
 void ImportImpl::complete_locked(Request& r, Status status)
 {
+    kapi_trace_request(name(), opcode_info(r.opcode()).name, r.track.xid, r.transno, status.error(), now_ns() - r.track.began_ns);
     sent_.erase(sent_.iterator_to(r));
     free_slot_locked(r);
     if (r.track.xid == ping_xid_) {

@@ -52,6 +52,7 @@ public:
         bool resend = false, replayed = false, committed = false;
         bool own = false;              // of the import's own task or itself: never resent
         uint64_t sent_over = 0;        // number of the connection
+        uint64_t began_ns = 0;         // when it got its number
         uint64_t replayed_in = 0;      // instance that answered the replay
         uint64_t forgotten_at = 0;     // a closed open: kept until this transno (its close) is committed
         int32_t status = 0;

@@ -204,12 +204,14 @@ void TargetImpl::expel(Export& e, const char* why)
             if (may_write) running_.leave();
             return;
         }
-        if (why)
+        if (why) {
+            kapi_trace_evict(name(), e.nodename().c_str(), why);
             log_warn("%s: evicting client %s at %s (%s): %s", name(), e.client_uuid().c_str(), to_text(e.peer()).c_str(),
                      e.nodename().c_str(), why);
-        else
+        } else {
             log_notice("%s: client %s at %s (%s) has started anew", name(), e.client_uuid().c_str(), to_text(e.peer()).c_str(),
                        e.nodename().c_str());
+        }
         recovery_.gone(e.client_uuid(), why ? Recovery::Gone::kEvicted : Recovery::Gone::kLeft);
         settle_uuid(e.client_uuid());
         if (may_write && !TargetExport::of(e)->light) (void)store_.remove_client(e.client_uuid());
@@ -227,6 +229,7 @@ void TargetImpl::expel(Export& e, const char* why)
 void TargetImpl::evict_absent_client(const UuidText& client, const char* why)
 {
     auto record = read_client_record(store_, client);
+    kapi_trace_evict(name(), record.ok() ? record.value().nodename.c_str() : client.c_str(), why);
     log_warn("%s: evicting client %s (%s): %s", name(), client.c_str(), record.ok() ? record.value().nodename.c_str() : "?", why);
     recovery_.gone(client, Recovery::Gone::kEvicted);
     settle_uuid(client);

@@ -34,6 +34,7 @@ Status Recovery::begin(const Vec<UuidText>& clients)
         s->total = clients.size();
     }
     active_.store(true);
+    kapi_trace_state(KAPI_RECOVERY, name_, "inactive", "open");
     Status s = task_.start<&Recovery::run>(this, "lull_recovery");
     if (!s.ok()) active_.store(false);
     return s;
@@ -286,6 +287,7 @@ void Recovery::finish(const char* why)
         s->completed = s->queue.counts().done;
         done.swap(s->done_requests);
         active_.store(false);
+        kapi_trace_state(KAPI_RECOVERY, name_, "open", "complete");
         for (auto& c : s->queue.clients()) c.exp.reset();
         log_notice("%s: recovery complete after %llu ms, %s: %zu of %zu clients recovered, %zu evicted, %zu replays", name_,
                    static_cast<unsigned long long>((s->ended_ns - s->began_ns) / kMsec), why, s->completed, s->total,

@@ -189,6 +189,9 @@ void TargetImpl::settle_uuid(const UuidText& client)
     all_back_ns_.store(now_ns());
     auto account = describe_upgrade();
     log_notice("%s: every client has resumed or was given up: %s", name(), account.c_str());
+    kapi_phases traced = {previous_.warm, previous_.notify, previous_.drain,  previous_.commit,
+                          0,              previous_down_ns_, start_took_ns_, reconnect_ns()};
+    kapi_trace_phases(name(), &traced);
 }
 
 // B4: the whole pause in one line, the same fields on both sides of the restart.
@@ -196,10 +199,16 @@ Text<200> TargetImpl::describe_upgrade() const
 {
     using ull = unsigned long long;
     auto ms = [](uint64_t ns) { return static_cast<ull>(ns / kMsec); };
-    uint64_t serving_since = start_ns_ + start_took_ns_, back = all_back_ns_.load();
     return text_format<200>("warm %llu notify %llu drain %llu commit %llu down %llu start %llu reconnect %llu ms", ms(previous_.warm),
                             ms(previous_.notify), ms(previous_.drain), ms(previous_.commit), ms(previous_down_ns_), ms(start_took_ns_),
-                            ms(back > serving_since ? back - serving_since : 0));
+                            ms(reconnect_ns()));
+}
+
+// From the beginning of service until the last client was back or given up; 0: not yet.
+uint64_t TargetImpl::reconnect_ns() const
+{
+    uint64_t serving_since = start_ns_ + start_took_ns_, back = all_back_ns_.load();
+    return back > serving_since ? back - serving_since : 0;
 }
 
 void TargetImpl::on_window_closed()

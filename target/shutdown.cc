@@ -73,6 +73,7 @@ private:
     void finish();
     void roll_back(Status why, const char* step);
     bool advance(Event event);
+    void move_locked(Data& d, Event event);
     bool cancelled() const { return data_.lock()->cancel; }
     Status drain_slice(uint64_t began_ns, uint64_t hard_ns);
 
@@ -85,17 +86,21 @@ private:
     bool record_written_ = false;  // the task's own
 };
 
+void ShutdownImpl::move_locked(Data& d, Event event)
+{
+    ShutdownState from = d.state;
+    d.state = next_state(from, event);
+    LULL_ASSERT(d.state != from);
+    kapi_trace_state(KAPI_SHUTDOWN, name_, to_string(from), to_string(d.state));
+    changed_.wake_all();
+}
+
 // False: it was cancelled meanwhile.
 bool ShutdownImpl::advance(Event event)
 {
     auto d = data_.lock();
     bool go_on = !(d->cancel && event == Event::kDone && d->state < ShutdownState::kClean);
-    if (go_on) {
-        ShutdownState to = next_state(d->state, event);
-        LULL_ASSERT(to != d->state);
-        d->state = to;
-        changed_.wake_all();
-    }
+    if (go_on) move_locked(*d, event);
     return go_on;
 }
 
@@ -110,7 +115,7 @@ Status ShutdownImpl::begin()
         d->cancel = false;
         d->last_error = Text<160>();
         d->phases = ShutdownPhases();
-        d->state = next_state(d->state, Event::kBegin);
+        move_locked(*d, Event::kBegin);
     }
     task_.join();  // of an earlier attempt that was cancelled: it has ended but for its return
     Status s = task_.start<&ShutdownImpl::run>(this, "lull_shutdown");
@@ -234,9 +239,8 @@ void ShutdownImpl::roll_back(Status why, const char* step)
     else log_err("%s: controlled shutdown failed in %s (error %d), service goes on", name_, step, why.error());
     auto d = data_.lock();
     d->last_error = was_cancel ? Text<160>("cancelled") : text_format<160>("%s failed: error %d", step, why.error());
-    d->state = next_state(d->state, was_cancel ? Event::kCancel : Event::kFailed);
     d->task_live = false;
-    changed_.wake_all();
+    move_locked(*d, was_cancel ? Event::kCancel : Event::kFailed);
 }
 
 void ShutdownImpl::run()
@@ -265,8 +269,7 @@ void ShutdownImpl::run()
             log_err("%s: the clean record cannot be erased: the shutdown goes on", name_);
             auto d = data_.lock();
             d->cancel = false;
-            d->state = next_state(d->state, Event::kDone);
-            changed_.wake_all();
+            move_locked(*d, Event::kDone);
             break;
         }
         return roll_back(s, phase.name);
@@ -279,10 +282,11 @@ void ShutdownImpl::run()
     finish();
     auto d = data_.lock();
     d->phases.halt = now_ns() - began;
-    d->state = next_state(d->state, Event::kDone);
     d->task_live = false;
-    changed_.wake_all();
+    move_locked(*d, Event::kDone);
     const ShutdownPhases& p = d->phases;
+    kapi_phases traced = {p.warm, p.notify, p.drain, p.commit, p.halt, 0, 0, 0};
+    kapi_trace_phases(name_, &traced);
     log_notice("%s: halted clean: warm %llu ms, notify %llu ms, drain %llu ms, commit %llu ms, halt %llu ms", name_,
                static_cast<unsigned long long>(p.warm / kMsec), static_cast<unsigned long long>(p.notify / kMsec),
                static_cast<unsigned long long>(p.drain / kMsec), static_cast<unsigned long long>(p.commit / kMsec),

@@ -179,6 +179,7 @@ private:
     void settle(TargetExport& client);
     void settle_uuid(const UuidText& client);
     Text<200> describe_upgrade() const;
+    uint64_t reconnect_ns() const;
 
     // CommitEnv
     Status sync() override { return store_.sync(); }

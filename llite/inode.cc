@@ -19,10 +19,21 @@ void Inode::bind(llp_inode* host)
 }
 
 // llp_get is called with the lock held, so that a host that unbinds its inode before freeing it is never called for it.
-Inode::Host::Host(Inode& inode)
+Inode::Host::Host(Inode& inode) : mount_(inode.mount)
 {
-    auto state = inode.state_.lock();
-    host_ = state->host && llp_get(state->host) ? state->host : nullptr;
+    if (!mount_.host_uses().begin()) return;
+    {
+        auto state = inode.state_.lock();
+        if (state->host && llp_get(state->host)) host_ = state->host;
+    }
+    if (!host_) mount_.host_uses().end();
+}
+
+Inode::Host::~Host()
+{
+    if (!host_) return;
+    llp_put(host_);
+    mount_.host_uses().end();
 }
 
 Status Inode::adopt_layout(const Layout& layout)

@@ -78,17 +78,18 @@ public:
 
     // ---- host
     void bind(llp_inode* host);
-    // A reference to the host's inode; null: none.
+    // A reference to the host's inode; null: none, or an umount has begun.
     class Host {
     public:
         explicit Host(Inode& inode);
         Host(const Host&) = delete;
-        ~Host() { if (host_) llp_put(host_); }
+        ~Host();
         llp_inode* get() const { return host_; }
         explicit operator bool() const { return host_ != nullptr; }
 
     private:
-        llp_inode* host_;
+        Mount& mount_;
+        llp_inode* host_ = nullptr;
     };
 
     // ---- open files (file.cc)

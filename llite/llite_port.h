@@ -36,8 +36,9 @@ enum llc_attr_valid { LLC_MODE = 1, LLC_UID = 2, LLC_GID = 4, LLC_SIZE = 8, LLC_
                       LLC_ATIME_NOW = 1024, LLC_MTIME_NOW = 2048 };
 
 /* ---- mount. source: "NID[:NID]:/fsname"; why: a sentence for the administrator. Waits for a server that restarts; -ERESTARTSYS. */
-int llc_mount_create(struct lull_node *node, const char *source, const char *options, void *host_sb, struct llc_mount **out, char *why,
-                     size_t why_bytes);
+int llc_mount_create(struct lull_node *node, const char *source, const char *options, struct llc_mount **out, char *why, size_t why_bytes);
+/* Umount, first step, when the host has written its pages back: waits for the uses (llp_get) of the host's inodes and begins no more. */
+void llc_mount_leave_host(struct llc_mount *m);
 void llc_mount_destroy(struct llc_mount *m);      /* all inodes were put; writes back nothing: the host has done that */
 void llc_mount_abort(struct llc_mount *m);        /* umount -f: pending operations fail -EIO */
 struct llc_statfs { uint64_t total_bytes, free_bytes, avail_bytes, files, free_files; uint32_t block_bytes, name_max; };

@@ -43,18 +43,25 @@ void Mgc::ask()
     for (const TargetPlace& place : call->reply.places) owner_.on_target_at(place);
 }
 
-void Mgc::on_full(const ConnectReply&, bool)
+void Mgc::on_full(const ConnectReply& reply, bool first)
 {
+    bool forgotten = reply.result == static_cast<uint8_t>(ConnectResult::kNew);  // we were away for too long
+    owner_.on_mgs_full(first || forgotten);
     state_.lock()->ask = true;
     changed_.wake_all();
 }
 
 void Mgc::on_callback(Opcode opcode, Decoder& body)
 {
-    MgsTargetAt news;
-    if (opcode != Opcode::kMgsTargetAt) return;
-    news.io(body);
-    if (body.finish().ok() && news.fsname == fsname_.str()) owner_.on_target_at(news.place);
+    if (opcode == Opcode::kMgsTargetAt) {
+        MgsTargetAt news;
+        news.io(body);
+        if (body.finish().ok() && news.fsname == fsname_.str()) owner_.on_target_at(news.place);
+    } else if (opcode == Opcode::kMgsFsWanted) {
+        MgsFsWanted wanted;
+        wanted.io(body);
+        if (body.finish().ok() && wanted.fsname == fsname_.str()) owner_.on_freeze_wanted(wanted.handle);
+    }
 }
 
 }  // namespace lull

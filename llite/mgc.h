@@ -14,7 +14,10 @@ namespace lull {
 
 class MgcOwner {
 public:
-    virtual void on_target_at(const TargetPlace& place) = 0;  // in a task of the Mgc or a service task; must not block for long
+    // In a task of the Mgc, of its import or a service task; must not block for long.
+    virtual void on_target_at(const TargetPlace& place) = 0;
+    virtual void on_mgs_full(bool first_of_instance) = 0;
+    virtual void on_freeze_wanted(uint64_t handle) = 0;  // T5
 
 protected:
     ~MgcOwner() = default;

@@ -6,8 +6,8 @@
 
 namespace lull {
 
-Mount::Mount(Node& node, void* host_sb)
-    : node_(node), host_sb_(host_sb), config_mutex_(LockRank::kNodeControl), tables_(LockRank::kLliteMount)
+Mount::Mount(Node& node)
+    : node_(node), config_mutex_(LockRank::kNodeControl), tables_(LockRank::kLliteMount)
 {
 }
 
@@ -18,9 +18,9 @@ Mount::~Mount()
     LULL_ASSERT(tables.inodes.empty() && tables.objects.empty());
 }
 
-Result<Owned<Mount>> Mount::create(Node& node, Str source, Str options, void* host_sb, WhyText* why)
+Result<Owned<Mount>> Mount::create(Node& node, Str source, Str options, WhyText* why)
 {
-    auto mount = make<Mount>(node, host_sb);
+    auto mount = make<Mount>(node);
     if (!mount) return -kENOMEM;
     TRY(mount->init(source, options, why));
     return mount;
@@ -28,10 +28,14 @@ Result<Owned<Mount>> Mount::create(Node& node, Str source, Str options, void* ho
 
 Status Mount::init(Str source, Str options, WhyText* why)
 {
+    TRY(host_uses_.init());
     TRY(parse_mount_source(source, &source_, why));
     TRY(parse_mount_options(options, &options_, why));
     uuid_ = node_.make_uuid();
     id_ = text_format<16>("%08x", static_cast<unsigned>(kapi_random_u64()));
+    fs_lock_ = make<FsLock>(static_cast<FsLockTargets&>(*this), source_.fsname);
+    if (!fs_lock_) return -kENOMEM;
+    TRY(fs_lock_->start());
     TRY(make_mgc());
     Config config = TRY(fetch_config(why));
     for (const TargetConfig& target : config->reply.targets) {
@@ -43,12 +47,13 @@ Status Mount::init(Str source, Str options, WhyText* why)
         return -kENODEV;
     }
     targets_known_.store(true);
+    for_each_gate([](Gate& gate, void* lock) { static_cast<FsLock*>(lock)->join(gate); }, fs_lock_.get());  // wanted meanwhile
     uint64_t deadline = deadline_after_ms(options_.timeout_ms);
     TRY(connect(*mdc_, deadline, why));
     for (auto& osc : oscs_)
         if (osc.load()) TRY(connect(*osc.load(), deadline, why));
     auto device = make<Device>("llite", text_format<64>("%s-%s", source_.fsname.c_str(), id_.c_str()),
-                               std::span<const Param>(kParams, 2), this);
+                               std::span<const Param>(kParams, 3), this);
     if (!device) return -kENOMEM;
     device->uuid = uuid_;
     TRY(node_.add_device(*device));
@@ -98,7 +103,9 @@ Status Mount::add_ost(const TargetConfig& target)
     }
     if (oscs_[target.index].load()) return kOk;
     auto osc = TRY(Osc::create(node_, TRY(import_options(target)), target.index, *this, id_));
+    Gate& gate = osc->import().gate();
     oscs_[target.index].store(osc.release());
+    fs_lock_->join(gate);
     return kOk;
 }
 
@@ -164,6 +171,42 @@ void Mount::on_target_at(const TargetPlace& place)
         if (osc.load()) tell(osc.load()->import());
 }
 
+// ---- the file-system-wide lock (T5)
+
+void Mount::on_mgs_full(bool first_of_instance) { fs_lock_->on_full(first_of_instance); }
+void Mount::on_freeze_wanted(uint64_t handle) { fs_lock_->on_wanted(handle); }
+
+void Mount::for_each_gate(void (*fn)(Gate& gate, void* arg), void* arg)
+{
+    if (!targets_known_.load()) return;  // still mounting: nothing is done there yet
+    fn(mdc_->import().gate(), arg);
+    for (auto& osc : oscs_)
+        if (osc.load()) fn(osc.load()->import().gate(), arg);
+}
+
+// A target that is down now commits nothing for us; what it had not committed is replayed when it is back, as always.
+Status Mount::flush_everything(uint64_t deadline_ns)
+{
+    if (!targets_known_.load()) return kOk;
+    for (auto& osc : oscs_)
+        if (osc.load()) TRY(osc.load()->locks().flush_all(deadline_ns));
+    TRY(mdc_->locks().flush_all(deadline_ns));
+    for (auto& osc : oscs_)
+        if (osc.load() && osc.load()->import().state() == ImportState::kFull) TRY(osc.load()->sync());
+    if (mdc_->import().state() != ImportState::kFull) return kOk;
+    auto call = make_ref<Call<MdsSyncOp>>();
+    if (!call) return -kENOMEM;
+    call->reply_wait = WaitMode::kUninterruptible;
+    return mdc_->import().call(*call);
+}
+
+Status Mount::show_fs_lock(void* object, TextSink& out)
+{
+    FsLock& lock = *static_cast<Mount*>(object)->fs_lock_;
+    out.printf("state: %s\ngates: %s\n", lock.state(), lock.closed() ? "closed" : "open");
+    return out.status();
+}
+
 Status Mount::ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why)
 {
     Text<200> nids;
@@ -195,6 +238,7 @@ void Mount::close()
         device_.reset();
     }
     if (mgc_) mgc_->close();
+    if (fs_lock_) fs_lock_->close();
     if (mdc_) mdc_->close();
     closer_.reset();  // what they were waiting for has failed
     flocks_.reset();
@@ -280,6 +324,6 @@ Status Mount::show_uuid(void* object, TextSink& out)
     return out.status();
 }
 
-const Param Mount::kParams[] = {{"stats", show_stats, nullptr}, {"uuid", show_uuid, nullptr}};
+const Param Mount::kParams[] = {{"stats", show_stats, nullptr}, {"uuid", show_uuid, nullptr}, {"fs_lock", show_fs_lock, nullptr}};
 
 }  // namespace lull

@@ -9,6 +9,8 @@
 #include "include/lull/ops_mgs.h"
 #include "llite/closer.h"
 #include "llite/flocks.h"
+#include "llite/fs_lock.h"
+#include "llite/host_uses.h"
 #include "llite/inode.h"
 #include "llite/mgc.h"
 #include "llite/mount_source.h"
@@ -22,13 +24,13 @@ struct MountStats {
     std::atomic<uint64_t> locks_lost{0}, evictions{0};
 };
 
-class Mount final : public MdcOwner, public OscOwner, MgcOwner {
+class Mount final : public MdcOwner, public OscOwner, MgcOwner, FsLockTargets {
 public:
     static constexpr uint32_t kOstsMax = 256;
     static constexpr uint64_t kMgsTimeoutMs = 20000;  // an MGS that nobody answers for
 
-    static Result<Owned<Mount>> create(Node& node, Str source, Str options, void* host_sb, WhyText* why);
-    Mount(Node& node, void* host_sb);
+    static Result<Owned<Mount>> create(Node& node, Str source, Str options, WhyText* why);
+    explicit Mount(Node& node);
     ~Mount();
     void abort();  // pending and later operations fail
 
@@ -38,7 +40,7 @@ public:
     // -ENODEV: no such OST in the configuration, even after asking again.
     Result<Osc*> osc(uint32_t index);
     Osc* known_osc(uint32_t index) const { return index < kOstsMax ? oscs_[index].load() : nullptr; }
-    void* host_sb() const { return host_sb_; }
+    HostUses& host_uses() { return host_uses_; }
     Status statfs(struct llc_statfs* out);
     Status sync();
     // Until everything answered is committed. At the gate like any operation: what is in flight when a target halts would have to be
@@ -75,6 +77,11 @@ private:
     Status ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why);
     Status make_mgc();
     void on_target_at(const TargetPlace& place) override;
+    void on_mgs_full(bool first_of_instance) override;
+    void on_freeze_wanted(uint64_t handle) override;
+    void for_each_gate(void (*fn)(Gate& gate, void* arg), void* arg) override;
+    Status flush_everything(uint64_t deadline_ns) override;
+    Import& mgs() override { return mgc_->import(); }
     Result<ImportOptions> import_options(const TargetConfig& target);
     Status add_mdt(const TargetConfig& target);
     Status add_ost(const TargetConfig& target);
@@ -93,14 +100,16 @@ private:
 
     static Status show_stats(void* object, TextSink& out);
     static Status show_uuid(void* object, TextSink& out);
+    static Status show_fs_lock(void* object, TextSink& out);
     static const Param kParams[];
 
     Node& node_;
-    void* const host_sb_;
+    HostUses host_uses_;
     MountSource source_;
     MountOptions options_;
     UuidText uuid_;
     Text<16> id_;
+    Owned<FsLock> fs_lock_;                  // before mgc_ and after it: the import calls it
     Owned<Mgc> mgc_;
     Owned<Mdc> mdc_;
     Owned<Closer> closer_;

@@ -61,11 +61,10 @@ extern "C" {
 
 // ---- mount
 
-int llc_mount_create(lull_node* node, const char* source, const char* options, void* host_sb, llc_mount** out, char* why,
-                     size_t why_bytes)
+int llc_mount_create(lull_node* node, const char* source, const char* options, llc_mount** out, char* why, size_t why_bytes)
 {
     WhyText text;
-    auto mount = Mount::create(*reinterpret_cast<Node*>(node), source, options, host_sb, &text);
+    auto mount = Mount::create(*reinterpret_cast<Node*>(node), source, options, &text);
     if (why && why_bytes) kapi_snprintf(why, why_bytes, "%s", text.c_str());
     if (!mount.ok()) return to_errno(mount.status());
     *out = of(mount.release_value().release());
@@ -73,6 +72,7 @@ int llc_mount_create(lull_node* node, const char* source, const char* options, v
 }
 
 void llc_mount_destroy(llc_mount* m) { Owned<Mount> freed(of(m)); }
+void llc_mount_leave_host(llc_mount* m) { of(m)->host_uses().close(); }
 void llc_mount_abort(llc_mount* m) { of(m)->abort(); }
 int llc_statfs(llc_mount* m, struct llc_statfs* out) { return to_errno_or_dead(of(m)->statfs(out)); }
 int llc_sync(llc_mount* m) { return to_errno_or_dead(of(m)->sync()); }

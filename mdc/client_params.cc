@@ -50,8 +50,9 @@ Status show_gate(void* object, TextSink& out)
 {
     Gate& gate = self(object).import().gate();
     uint32_t reasons = gate.reasons();
-    out.printf("state: %s\nreasons:%s%s\nwaiting: %u\nlongest_pause_ms: %llu\n", gate_state(gate.state()),
+    out.printf("state: %s\nreasons:%s%s%s\nwaiting: %u\nlongest_pause_ms: %llu\n", gate_state(gate.state()),
                reasons & Gate::kActiveLock ? " active_lock" : "", reasons & Gate::kBarrier ? " barrier" : "",
+               reasons & Gate::kFileSystem ? " file_system" : "",
                gate.waiting(), static_cast<unsigned long long>(gate.longest_wait_ns() / kMsec));
     return out.status();
 }

@@ -7,6 +7,7 @@
  * connection is stuck delays nobody's registration. Nothing waits for it to arrive; imperative_recovery=0 switches it off.
  */
 #include "kapi/log.h"
+#include "mgs/fs_locks.h"
 #include "mgs/registry.h"
 #include "target/target.h"
 
@@ -26,11 +27,14 @@ public:
         state_.lock()->stop = true;
         changed_.wake_all();
         announcer_.join();
+        fs_locks_.drop();
     }
     void execute(Ref<ServerRequest> request) override;
     void evict(Export& exp, const char* why) override { target_.evict(exp, why); }
+    void on_export_gone(Export& exp) override { fs_locks_.gone(exp); }
     std::span<const Param> params() const override;
     Registry& registry() { return registry_; }
+    FsLocks& fs_locks() { return fs_locks_; }
     std::atomic<bool> announces{true};
 
 private:
@@ -44,8 +48,11 @@ private:
     Status run(ServerRequest& request);
     Status do_register(ServerRequest& request);
     Status do_config(ServerRequest& request);
+    Status do_fs_lock(ServerRequest& request);
+    Status do_fs_unlock(ServerRequest& request);
     Target& target_;
     Registry registry_;
+    FsLocks fs_locks_;
     Guarded<State> state_{LockRank::kLeaf};
     CondVar changed_;
     Task announcer_;
@@ -62,6 +69,8 @@ Status MgsService::run(ServerRequest& request)
     switch (request.opcode()) {
     case Opcode::kMgsRegister: return do_register(request);
     case Opcode::kMgsConfig: return do_config(request);
+    case Opcode::kMgsFsLock: return do_fs_lock(request);
+    case Opcode::kMgsFsUnlock: return do_fs_unlock(request);
     default: return -kEOPNOTSUPP;
     }
 }
@@ -124,6 +133,44 @@ Status MgsService::do_config(ServerRequest& request)
     return kOk;
 }
 
+// Answered by fs_locks_, perhaps later.
+Status MgsService::do_fs_lock(ServerRequest& request)
+{
+    MgsFsLockOp op;
+    TRY(request.decode(&op));
+    if (!registry_.knows(op.fsname)) return -kENOENT;
+    fs_locks_.enqueue(Ref<ServerRequest>(&request), op.fsname);
+    return kOk;
+}
+
+Status MgsService::do_fs_unlock(ServerRequest& request)
+{
+    MgsFsUnlockOp op;
+    TRY(request.decode(&op));
+    fs_locks_.release(*request.exp, op.fsname);
+    Empty reply;
+    request.reply(reply);
+    return kOk;
+}
+
+Status show_fs_state(void* object, TextSink& out)
+{
+    static_cast<MgsService*>(object)->fs_locks().show(out);
+    return out.status();
+}
+
+Status store_freeze(void* object, Str fsname)
+{
+    MgsService& mgs = *static_cast<MgsService*>(object);
+    return mgs.registry().knows(trimmed(fsname)) ? mgs.fs_locks().freeze(trimmed(fsname)) : Status(-kENOENT);
+}
+
+Status store_thaw(void* object, Str fsname)
+{
+    MgsService& mgs = *static_cast<MgsService*>(object);
+    return mgs.registry().knows(trimmed(fsname)) ? mgs.fs_locks().thaw(trimmed(fsname)) : Status(-kENOENT);
+}
+
 Status show_targets(void* object, TextSink& out)
 {
     static_cast<MgsService*>(object)->registry().show(out);
@@ -152,6 +199,9 @@ Status store_announces(void* object, Str value)
 
 constexpr Param kParams[] = {
     {"imperative_recovery", show_announces, store_announces},
+    {"fs_freeze", nullptr, store_freeze},
+    {"fs_thaw", nullptr, store_thaw},
+    {"fs_state", show_fs_state, nullptr},
     {"targets", show_targets, nullptr},
     {"filesystems", show_filesystems, nullptr},
 };

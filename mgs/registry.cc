@@ -91,6 +91,14 @@ Status Registry::config(Str fsname, MgsConfigReply* out)
     return out->targets.empty() ? Status(-kENOENT) : kOk;
 }
 
+bool Registry::knows(Str fsname)
+{
+    auto table = table_.lock();
+    for (const Owned<Registration>& r : *table)
+        if (r->fsname == fsname) return true;
+    return false;
+}
+
 void Registry::show(TextSink& out)
 {
     auto table = table_.lock();

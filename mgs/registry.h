@@ -34,6 +34,7 @@ public:
     // *moved: it runs as an instance that was not known.
     Status register_target(const MgsRegisterOp& op, bool* moved);
     Status config(Str fsname, MgsConfigReply* out);  // -ENOENT
+    bool knows(Str fsname);
     void show(TextSink& out);                        // one line for each target
     void show_filesystems(TextSink& out);
 

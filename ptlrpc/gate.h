@@ -27,6 +27,7 @@ public:
     enum Reason : uint32_t {
         kActiveLock = 1,  // the server wants the active lock back, or we do not hold it
         kBarrier = 2,     // manual barrier on this client (T1)
+        kFileSystem = 4,  // the whole file system is being frozen, by its MGS (T5)
     };
 
     static Result<Owned<Gate>> create(uint32_t closed_for);

@@ -23,6 +23,12 @@ void TextSink::append(Str s)
     if (!s.empty()) memcpy(&out_[at], s.data(), s.size());
 }
 
+Str trimmed(Str value)
+{
+    while (!value.empty() && (value[value.size() - 1] == '\n' || value[value.size() - 1] == ' ')) value = value.substr(0, value.size() - 1);
+    return value;
+}
+
 namespace {
 
 int digit_value(char c)

@@ -35,6 +35,7 @@ struct Param {
     Status (*show)(void* object, TextSink& out);           // null: write-only
     Status (*store)(void* object, Str value);              // null: read-only
 };
+Str trimmed(Str value);                // without spaces and newlines at its end, as echo adds them
 Result<uint64_t> parse_u64(Str text);  // decimal, or 0x…; -EINVAL, -ERANGE
 bool glob_match(Str pattern, Str name);
 

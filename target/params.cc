@@ -11,12 +11,6 @@ using ull = unsigned long long;
 
 ull ms(uint64_t ns) { return ns / kMsec; }
 
-Str trimmed(Str v)
-{
-    while (!v.empty() && (v[v.size() - 1] == '\n' || v[v.size() - 1] == ' ')) v = v.substr(0, v.size() - 1);
-    return v;
-}
-
 Result<uint32_t> parse_ms(Str value)
 {
     uint64_t v = TRY(parse_u64(trimmed(value)));
@@ -160,6 +154,7 @@ struct TargetParams {
         out.printf("clients_told: %zu\nclients_drained: %zu\nclients_late: %zu\n", drain.told, drained, drain.late);
         if (holding) out.printf("waiting_for:%s\nlocks_left: %zu\n", names.c_str(), locks);
         if (drain.late) out.printf("late: %s\n", drain.late_names.c_str());
+        if (drain.deaf) out.printf("clients_without_update_lock: %zu\nnot_told: %s\n", drain.deaf, drain.deaf_names.c_str());
         ShutdownPhases p = t.shutdown_->phases();
         out.printf("phases_ms: warm %llu notify %llu drain %llu commit %llu halt %llu\n", ms(p.warm), ms(p.notify), ms(p.drain),
                    ms(p.commit), ms(p.halt));

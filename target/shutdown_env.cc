@@ -48,8 +48,10 @@ void TargetShutdownEnv::park(bool on)
 
 Status TargetShutdownEnv::begin_exclusive()
 {
-    size_t told = holders();
-    withheld_.lock()->drain.told = told;
+    Drain drain;
+    drain.told = holders();
+    report_deaf(drain);
+    withheld_.lock()->drain = drain;
     return target_.ldlm().begin_exclusive();
 }
 
@@ -57,6 +59,22 @@ Status TargetShutdownEnv::wait_exclusive(uint64_t deadline_ns) { return target_.
 void TargetShutdownEnv::end_exclusive()
 {
     if (!target_.halting_.load()) target_.ldlm().end_exclusive();
+}
+
+// Clients that cannot be told are served as ever: their requests wait while we halt, then they find the next instance and recover.
+void TargetShutdownEnv::report_deaf(Drain& drain)
+{
+    Vec<Ref<Export>> list;
+    if (!target_.exports_.list(&list).ok()) return;
+    for (Ref<Export>& exp : list) {
+        if (TargetExport::of(*exp)->light || (exp->connect_flags() & kConnectUpdateLock)) continue;
+        drain.deaf++;
+        (void)drain.deaf_names.append(exp->nodename());
+        (void)drain.deaf_names.append(" ");
+    }
+    if (drain.deaf)
+        log_notice("%s: %zu clients do not know controlled shutdowns and will see a restart: %s", target_.name(), drain.deaf,
+                   drain.deaf_names.c_str());
 }
 
 size_t TargetShutdownEnv::holders(Text<256>* names)

@@ -33,7 +33,8 @@ public:
     // For the status.
     struct Drain {
         size_t told = 0, late = 0;   // clients that held the lock at the beginning; evicted
-        Text<256> late_names;
+        size_t deaf = 0;             // connected without the feature: for them this is a restart like any other (S1)
+        Text<256> late_names, deaf_names;
     };
     Drain drain() const { return withheld_.lock()->drain; }
 
@@ -45,6 +46,7 @@ private:
     };
     Status freeze();
     void thaw();
+    void report_deaf(Drain& drain);
     void let_go_of_absent(Export& exp);
     TargetImpl& target_;
     mutable Guarded<State> withheld_;

@@ -32,6 +32,9 @@ enum class GateClass : uint8_t { kGated, kExempt, kInternal, kCallback };
     X(MgsRegister,      20, kExempt,   false, false)     \
     X(MgsConfig,        21, kExempt,   false, false)     \
     X(MgsTargetAt,      22, kCallback, false, false)     \
+    X(MgsFsLock,        23, kExempt,   false, false)     \
+    X(MgsFsUnlock,      24, kExempt,   false, false)     \
+    X(MgsFsWanted,      25, kCallback, false, false)     \
     X(MdsGetattr,       30, kGated,    false, false)     \
     X(MdsReaddir,       31, kGated,    false, false)     \
     X(MdsReadlink,      32, kGated,    false, false)     \

@@ -50,5 +50,31 @@ struct MgsTargetAt {
     TargetPlace place;
     template <class Io> void io(Io& x) { x.text(fsname); x.sub(place); }
 };
+// The file-system-wide active lock (T5), in PR: answered when it is granted.
+struct MgsFsLockReply {
+    uint64_t handle = 0;
+    template <class Io> void io(Io& x) { x.u64(handle); }
+};
+struct MgsFsLockOp {
+    static constexpr Opcode kOpcode = Opcode::kMgsFsLock;
+    using Reply = MgsFsLockReply;
+    Text<32> fsname;
+    template <class Io> void io(Io& x) { x.text(fsname); }
+};
+// Given back: everything of this client is committed on every target. Not held: no error.
+struct MgsFsUnlockOp {
+    static constexpr Opcode kOpcode = Opcode::kMgsFsUnlock;
+    using Reply = Empty;
+    Text<32> fsname;
+    template <class Io> void io(Io& x) { x.text(fsname); }
+};
+// To each holder: the administrator wants the file system frozen.
+struct MgsFsWanted {
+    static constexpr Opcode kOpcode = Opcode::kMgsFsWanted;
+    using Reply = Empty;
+    Text<32> fsname;
+    uint64_t handle = 0;     // of the lock that is wanted back
+    template <class Io> void io(Io& x) { x.text(fsname); x.u64(handle); }
+};
 
 }  // namespace lull

@@ -18,7 +18,6 @@
 struct ll_mount {
 	struct net *net;
 	struct llc_mount *core;
-	struct super_block *sb; /* NULL before and after its life */
 };
 
 /* One inode: bound to the core's inode from its creation to its eviction. */

@@ -54,8 +54,11 @@ static void ll_kill_sb(struct super_block *sb)
 {
 	struct ll_mount *m = ll_mount(sb);
 
-	if (m)
-		WRITE_ONCE(m->sb, NULL);
+	/* With the last page written, callbacks let go of the inodes, and no more of them take one: the VFS frees them next. */
+	if (m && sb->s_root) {
+		sync_filesystem(sb);
+		llc_mount_leave_host(m->core);
+	}
 	kill_anon_super(sb);
 	free_mount(m);
 }
@@ -97,7 +100,6 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 	if (IS_ERR(root))
 		return PTR_ERR(root);
 	sb->s_root = d_make_root(root);
-	WRITE_ONCE(m->sb, sb);
 	return sb->s_root ? 0 : -ENOMEM;
 }
 
@@ -118,7 +120,7 @@ static int ll_get_tree(struct fs_context *fc, const char *source, const char *op
 	}
 	m->net = net;
 	/* Before the super block, so that what goes wrong is told with its reason. */
-	err = llc_mount_create(node, source, options, m, &m->core, why, sizeof(why));
+	err = llc_mount_create(node, source, options, &m->core, why, sizeof(why));
 	if (err) {
 		errorf(fc, "lull: %s", *why ? why : "mount failed");
 		goto fail;

@@ -1,45 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The whole file system on the simulated cluster: every operation, coherency of two clients, crashes, controlled shutdowns.
-#include <gtest/gtest.h>
-
-#include <cstdlib>
-
 #include "include/lull/fid.h"
-#include "kapi/errno.h"
 #include "kapi/sim/network.h"
-#include "kapi/sync.h"
-#include "tests/sim/fs_world.h"
+#include "tests/sim/fs_load.h"
 
 using namespace lull::sim;
 using lull::kSec;
-
-namespace {
-
-constexpr uint64_t kSeeds = 2;
-template <class F>
-void for_seeds(F story, uint64_t seeds = kSeeds)
-{
-    const char* more = getenv("LULL_SEEDS");     // how many, instead
-    const char* first = getenv("LULL_SEED");     // the first one
-    uint64_t from = first ? strtoull(first, nullptr, 0) : 1;
-    if (more) seeds = strtoull(more, nullptr, 0);
-    for (uint64_t seed = from; seed < from + seeds; seed++) {
-        SCOPED_TRACE("seed " + std::to_string(seed));
-        story(seed);
-        if (testing::Test::HasFailure()) return;
-    }
-}
-
-std::string pattern(size_t n, unsigned salt = 0)
-{
-    std::string s(n, 0);
-    for (size_t i = 0; i < n; i++) s[i] = static_cast<char>('a' + (i * 7 + i / 251 + salt * 13) % 26);
-    return s;
-}
-
-using Names = std::vector<std::string>;
-
-}  // namespace
 
 TEST(Fs, MountsAndUnmounts)
 {
@@ -329,6 +295,7 @@ TEST(Fs, OpenUnlinkedFilesLiveOn)
     });
 }
 
+// Invariant 9.
 TEST(Fs, TwoClientsSeeTheSame)
 {
     for_seeds([](uint64_t seed) {
@@ -403,75 +370,6 @@ TEST(Fs, ConcurrentAppends)
 
 namespace {
 
-// What an application does all day, checking that the file system keeps its word; stops when told.
-struct Load {
-    FsWorld& w;
-    bool stop = false;
-    uint64_t operations = 0;
-    explicit Load(FsWorld& w) : w(w) {}
-
-    void start(int tasks_per_client = 2)
-    {
-        for (size_t client = 0; client < w.mounts.size(); client++)
-            for (int t = 0; t < tasks_per_client; t++)
-                w.spawn(client, "load" + std::to_string(t), [this, client, t] { run(client, t); });
-    }
-    void run(size_t client, int task)
-    {
-        SimMount& c = w.c(client);
-        std::string dir = "/load" + std::to_string(client) + "_" + std::to_string(task);
-        ASSERT_EQ(c.mkdir(dir), 0);
-        std::string held_name = dir + "/held";
-        int held = c.open(held_name, SimMount::kRead | SimMount::kWrite | SimMount::kCreate);
-        ASSERT_GE(held, 0);
-        ASSERT_EQ(c.unlink(held_name), 0);
-        std::string held_data;
-        for (unsigned i = 0; !stop; i++) {
-            round(c, dir, i);
-            std::string more = pattern(500, i);
-            ASSERT_EQ(c.pwrite(held, held_data.size(), more.data(), more.size()), 500);
-            held_data += more;
-            operations++;
-        }
-        std::string got(held_data.size(), 0);
-        ASSERT_EQ(c.pread(held, 0, got.data(), got.size()), static_cast<int64_t>(got.size()));
-        ASSERT_TRUE(got == held_data);
-        ASSERT_EQ(c.close(held), 0);
-    }
-    void round(SimMount& c, const std::string& dir, unsigned i)
-    {
-        std::string a = dir + "/a" + std::to_string(i % 5), b = dir + "/b" + std::to_string(i % 3);
-        std::string data = pattern(1000 + i * 997 % 150000, i);
-        ASSERT_EQ(c.put(a, data), 0);
-        if (i % 4 == 0) {
-            int fd = c.open(a, SimMount::kRead | SimMount::kWrite);
-            ASSERT_GE(fd, 0);
-            ASSERT_EQ(c.fsync(fd), 0);
-            ASSERT_EQ(c.close(fd), 0);
-        }
-        ASSERT_EQ(c.rename(a, b), 0);
-        llc_attr attr;
-        ASSERT_EQ(c.stat(a, &attr), -kENOENT);
-        ASSERT_EQ(c.stat(b, &attr), 0);
-        ASSERT_EQ(attr.size, data.size());
-        if (i % 3 == 0) c.drop_pages(b);
-        int err;
-        ASSERT_TRUE(c.get(b, &err) == data) << err;
-        ASSERT_EQ(c.mkdir(dir + "/sub"), 0);
-        ASSERT_EQ(c.rmdir(dir + "/sub"), 0);
-        Names names;
-        ASSERT_EQ(c.readdir(dir, &names), 0);
-    }
-};
-
-struct Counters {
-    uint64_t replays, resends, evictions;
-    static Counters of(FsWorld& w)
-    {
-        return {w.client_counter("replays"), w.client_counter("resends"), w.client_counter("evictions")};
-    }
-};
-
 void controlled_restart_under_load(uint64_t seed, FsWorld& w, FsWorld::Target& target, FsWorld::Node& next)
 {
     Load load(w);
@@ -494,6 +392,7 @@ void controlled_restart_under_load(uint64_t seed, FsWorld& w, FsWorld::Target& t
 
 }  // namespace
 
+// A5 A10-A13 invariants 2, 4 and 6.
 TEST(FsShutdown, MdtUnderLoad)
 {
     for_seeds([](uint64_t seed) {
@@ -503,6 +402,7 @@ TEST(FsShutdown, MdtUnderLoad)
     });
 }
 
+// A2 B1 T6.
 TEST(FsShutdown, MdtMovesToItsPartner)
 {
     for_seeds([](uint64_t seed) {
@@ -512,6 +412,7 @@ TEST(FsShutdown, MdtMovesToItsPartner)
     });
 }
 
+// A5 A6 A12 S2.
 TEST(FsShutdown, OstUnderLoad)
 {
     for_seeds([](uint64_t seed) {
@@ -521,6 +422,7 @@ TEST(FsShutdown, OstUnderLoad)
     });
 }
 
+// A2 A6.
 TEST(FsShutdown, OstMovesToItsPartner)
 {
     for_seeds([](uint64_t seed) {
@@ -530,6 +432,7 @@ TEST(FsShutdown, OstMovesToItsPartner)
     });
 }
 
+// A3 S9 A13.
 TEST(FsShutdown, MdtGoesFromProtocol1To2)
 {
     for_seeds([](uint64_t seed) {
@@ -544,6 +447,7 @@ TEST(FsShutdown, MdtGoesFromProtocol1To2)
     });
 }
 
+// Invariant 1.
 TEST(FsCrash, MdtReplays)
 {
     for_seeds([](uint64_t seed) {
@@ -563,6 +467,7 @@ TEST(FsCrash, MdtReplays)
     });
 }
 
+// Invariant 1.
 TEST(FsCrash, OstReplaysWrites)
 {
     for_seeds([](uint64_t seed) {
@@ -660,6 +565,7 @@ TEST(FsCrash, TakeoverWhileTheMgsIsDead)
     });
 }
 
+// A7.
 TEST(FsCrash, EvictedClientKnowsIt)
 {
     FsWorld w(3);
@@ -691,6 +597,7 @@ TEST(FsCrash, EvictedClientKnowsIt)
 
 // ---- the world is bad
 
+// B3.
 TEST(FsShutdown, OfOneOstWhileAnotherIsDown)
 {
     for_seeds([](uint64_t seed) {
@@ -707,6 +614,7 @@ TEST(FsShutdown, OfOneOstWhileAnotherIsDown)
     });
 }
 
+// A9 invariant 4.
 TEST(FsShutdown, BlockedCallsCanBeInterrupted)
 {
     for_seeds([](uint64_t seed) {
@@ -759,6 +667,7 @@ TEST(FsShutdown, CloseDoesNotWait)
     });
 }
 
+// T9.
 TEST(FsShutdown, MountWaitsForATargetThatIsDown)
 {
     for_seeds([](uint64_t seed) {
@@ -775,6 +684,7 @@ TEST(FsShutdown, MountWaitsForATargetThatIsDown)
     });
 }
 
+// T1.
 TEST(FsShutdown, BarrierOnOneClient)
 {
     FsWorld w(1);
@@ -792,6 +702,7 @@ TEST(FsShutdown, BarrierOnOneClient)
     w.finish();
 }
 
+// A1 T11.
 TEST(FsShutdown, EverythingAtOnce)
 {
     for_seeds([](uint64_t seed) {
@@ -821,6 +732,7 @@ TEST(FsShutdown, EverythingAtOnce)
     });
 }
 
+// E2.
 TEST(FsShutdown, CancelledInTime)
 {
     for_seeds([](uint64_t seed) {
@@ -868,6 +780,7 @@ TEST(FsCrash, EverythingAtOnce)
     });
 }
 
+// T8 invariant 8.
 TEST(FsCrash, DuringAControlledShutdown)
 {
     for_seeds([](uint64_t seed) {
@@ -935,6 +848,7 @@ TEST(FsNetwork, CutsAreSurvived)
     });
 }
 
+// Invariant 1: what was granted is written.
 TEST(FsFull, CachedWritesNeverFail)
 {
     for_seeds([](uint64_t seed) {
@@ -991,6 +905,7 @@ TEST(FsMemory, FailuresAreOrdinaryErrors)
     });
 }
 
+// Invariant 9.
 TEST(Fs, ReadersAndWritersOfOneFile)
 {
     for_seeds([](uint64_t seed) {

@@ -1,65 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// LULL_SEEDS=n runs n times as many seeds.
 // A target with real connections, locks and a simulated disk: recovery, exactly once, controlled shutdown, start-up check.
 #include "target/server_mount.h"
 #include "target/tiny_target_test.h"
 
 using namespace lull;
 using namespace lull::test;
-
-namespace {
-
-template <class F>
-void for_seeds(F story, uint64_t seeds = 6)
-{
-    const char* more = std::getenv("LULL_SEEDS");
-    if (more) seeds *= std::strtoul(more, nullptr, 10);
-    for (uint64_t seed = 1; seed <= seeds; seed++) {
-        SCOPED_TRACE(seed);
-        story(seed);
-        if (testing::Test::HasFailure()) return;
-    }
-}
-
-// Creates and removes files until told to stop; every call must succeed.
-struct Load {
-    TinyLab& lab;
-    TinyClient& client;
-    uint32_t base;
-    bool stop = false, ended = false;
-    unsigned done = 0;
-    uint64_t longest_ns = 0;
-    std::vector<std::string> errors;
-
-    Load(TinyLab& l, TinyClient& c, uint32_t b) : lab(l), client(c), base(b)
-    {
-        lab.host_of(c).spawn("load", [this] { run(); });
-    }
-    void run()
-    {
-        for (uint32_t i = 0; !stop; i++) {
-            uint64_t began = now_ns();
-            std::string name = "f" + std::to_string(base) + "-" + std::to_string(i);
-            if (Status s = client.create(name, base + i); !s.ok()) errors.push_back("create " + std::to_string(s.error()));
-            if (Status s = client.stat(name); !s.ok()) errors.push_back("stat " + std::to_string(s.error()));
-            if (i % 2) {
-                if (Status s = client.unlink(name); !s.ok()) errors.push_back("unlink " + std::to_string(s.error()));
-            }
-            done++;
-            longest_ns = std::max(longest_ns, now_ns() - began);
-            kapi_sleep_ns(5 * kMsec);
-        }
-        ended = true;
-    }
-    void end()
-    {
-        stop = true;
-        lab.until([&] { return ended; });
-        for (auto& e : errors) ADD_FAILURE() << e;
-    }
-};
-
-}  // namespace
 
 TEST(Target, ConnectWorkDisconnect)
 {
@@ -98,6 +43,7 @@ TEST(Target, NobodyLeftIsACleanStop)
     l.finish();
 }
 
+// T8 R3.
 TEST(Target, CrashAndReplay)
 {
     for_seeds([](uint64_t seed) {
@@ -124,6 +70,7 @@ TEST(Target, CrashAndReplay)
 }
 
 // Connections are reset and the server crashes again and again under load: no call fails, nothing is done twice.
+// Invariant 5.
 TEST(Target, ExactlyOnceUnderResetsAndCrashes)
 {
     for_seeds([](uint64_t seed) {
@@ -149,6 +96,7 @@ TEST(Target, ExactlyOnceUnderResetsAndCrashes)
     }, 10);
 }
 
+// A2 A12 A13 S7 S8 T10 invariants 2 and 4: by one parameter of the server; nothing but opens is replayed.
 TEST(Target, ControlledShutdownAndResume)
 {
     for_seeds([](uint64_t seed) {
@@ -198,6 +146,7 @@ TEST(Target, ControlledShutdownAndResume)
     }, 20);
 }
 
+// E2 S7 S14.
 TEST(Target, CancelWhileDraining)
 {
     for_seeds([](uint64_t seed) {
@@ -232,6 +181,7 @@ TEST(Target, CancelWhileDraining)
     });
 }
 
+// S12 T3.
 TEST(Target, LateClientIsEvictedAndNamed)
 {
     for_seeds([](uint64_t seed) {
@@ -312,6 +262,7 @@ TEST(Target, DeadClientAfterCleanHalt)
     });
 }
 
+// R2 R3 R4 A7.
 TEST(Target, RecoveryWindowWithADeadClient)
 {
     for_seeds([](uint64_t seed) {
@@ -386,6 +337,7 @@ TEST(Target, SlowDiskEvictsNobody)
     });
 }
 
+// A4 A13 S10 invariant 7.
 TEST(Target, VersionCheck)
 {
     TinyLab l(1);
@@ -428,6 +380,7 @@ TEST(Target, ForcedUmountEvicts)
 }
 
 // Invariant 8: a crash after any disk step of a controlled shutdown, or of the start after it, is an ordinary crash.
+// T8 invariant 8.
 TEST(Target, CrashAtEveryStepOfAShutdownAndRestart)
 {
     bool crashed = true;

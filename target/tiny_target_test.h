@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For target_test.cc: the least service that changes something (files in one directory, open handles), a target with it on a
+ * For the tests of a target: the least service that changes something (files in one directory, open handles), a target with it on a
  * simulated host, and clients with an import and its active lock.
  */
 #pragma once
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -250,12 +251,14 @@ struct TinyClient final : ImportClient {
     uint8_t last_result = 0;
     bool barred = false;  // ignores BlAsts
 
-    Status start(kapi_net* net, const std::string& name, std::vector<uint32_t> servers, uint32_t protocol = 2)
+    Status start(kapi_net* net, const std::string& name, std::vector<uint32_t> servers, uint32_t protocol = 2,
+                 uint32_t flags = kConnectUpdateLock)
     {
         node = TRY(Node::create(net, node_options(protocol, name)));
         ImportOptions o;
         o.target = "lull-MDT0000";
         o.client_uuid = node->make_uuid();
+        o.connect_flags = flags;
         for (uint32_t s : servers) TRY(o.nids.push_back(Nid{s}));
         import = TRY(Import::create(*node, std::move(o), this));
         env.attach(*import, nullptr);
@@ -440,14 +443,14 @@ struct TinyLab {
     {
         on(server->host, [&] { server->stop(force); });
     }
-    TinyClient& mount(uint32_t protocol = 2)
+    TinyClient& mount(uint32_t protocol = 2, uint32_t flags = kConnectUpdateLock)
     {
         size_t n = clients.size();
         client_hosts.push_back(&world.host("c" + std::to_string(n)));
         clients.push_back(std::make_unique<TinyClient>());
         TinyClient* c = clients.back().get();
         on(*client_hosts[n], [=, this] {
-            EXPECT_TRUE(c->start(client_hosts[n]->net(), "c" + std::to_string(n), {a.address(), b.address()}, protocol).ok());
+            EXPECT_TRUE(c->start(client_hosts[n]->net(), "c" + std::to_string(n), {a.address(), b.address()}, protocol, flags).ok());
         });
         return *c;
     }
@@ -502,6 +505,57 @@ struct TinyLab {
     {
         EXPECT_EQ(set_param("controlled_shutdown", "1"), 0);
         return until([&] { return server->target->halted(); }, ms);
+    }
+};
+
+// LULL_SEEDS=n runs n times as many seeds.
+template <class F>
+void for_seeds(F story, uint64_t seeds = 6)
+{
+    const char* more = std::getenv("LULL_SEEDS");
+    if (more) seeds *= std::strtoul(more, nullptr, 10);
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        SCOPED_TRACE(seed);
+        story(seed);
+        if (testing::Test::HasFailure()) return;
+    }
+}
+
+// Creates and removes files until told to stop; every call must succeed.
+struct Load {
+    TinyLab& lab;
+    TinyClient& client;
+    uint32_t base;
+    bool stop = false, ended = false;
+    unsigned done = 0;
+    uint64_t longest_ns = 0;
+    std::vector<std::string> errors;
+
+    Load(TinyLab& l, TinyClient& c, uint32_t b) : lab(l), client(c), base(b)
+    {
+        lab.host_of(c).spawn("load", [this] { run(); });
+    }
+    void run()
+    {
+        for (uint32_t i = 0; !stop; i++) {
+            uint64_t began = now_ns();
+            std::string name = "f" + std::to_string(base) + "-" + std::to_string(i);
+            if (Status s = client.create(name, base + i); !s.ok()) errors.push_back("create " + std::to_string(s.error()));
+            if (Status s = client.stat(name); !s.ok()) errors.push_back("stat " + std::to_string(s.error()));
+            if (i % 2) {
+                if (Status s = client.unlink(name); !s.ok()) errors.push_back("unlink " + std::to_string(s.error()));
+            }
+            done++;
+            longest_ns = std::max(longest_ns, now_ns() - began);
+            kapi_sleep_ns(5 * kMsec);
+        }
+        ended = true;
+    }
+    void end()
+    {
+        stop = true;
+        lab.until([&] { return ended; });
+        for (auto& e : errors) ADD_FAILURE() << e;
     }
 };
 

@@ -72,6 +72,7 @@ std::string trace_of(uint64_t seed, uint64_t* hash)
 
 }  // namespace
 
+// B7.
 TEST(World, SameSeedSameTrace)
 {
     std::set<uint64_t> hashes;

@@ -144,6 +144,7 @@ using S = ActiveLockState;
 
 }  // namespace
 
+// A10 A11 S4 S11 E3: asked for once at a time; nothing is sent twice.
 TEST(ActiveLock, OneWholeRound)
 {
     each_seed([] {
@@ -177,6 +178,7 @@ TEST(ActiveLock, OneWholeRound)
     });
 }
 
+// E2 S13.
 TEST(ActiveLock, CancelledShutdownGrantsAgain)
 {
     each_seed([] {
@@ -196,6 +198,7 @@ TEST(ActiveLock, CancelledShutdownGrantsAgain)
     });
 }
 
+// S4 S13.
 TEST(ActiveLock, ParkAnswerBeforeBlAst)
 {
     each_seed([] {
@@ -285,6 +288,7 @@ TEST(ActiveLock, HeldLockDiesWithItsInstance)
     });
 }
 
+// A7.
 TEST(ActiveLock, EvictedInEveryState)
 {
     const char* kSteps[] = {"enqueue", "park", "flush", "cancel"};
@@ -314,6 +318,7 @@ TEST(ActiveLock, EvictedInEveryState)
             5);
 }
 
+// S1.
 TEST(ActiveLock, ServerWithoutTheFeature)
 {
     each_seed([] {
@@ -377,7 +382,7 @@ TEST(ActiveLock, ShutdownInEveryState)
 }
 
 // Whatever happens in whatever order: in the end it holds the lock, and the gate was never open
-// without it.
+// without it. S13: any order of events.
 TEST(ActiveLock, StormOfEvents)
 {
     each_seed(

@@ -85,6 +85,7 @@ void run_crash_story(uint64_t seed, uint32_t protocol, uint64_t steps, bool* cra
 }
 
 // After a crash behind every single step of the disk: replays and resends bring about what the client was told, exactly once.
+// Invariants 1 and 5.
 TEST(Mdt, CrashAfterEveryStep)
 {
     for (uint64_t round = 0; round < seed_factor(); round++)
@@ -95,7 +96,7 @@ TEST(Mdt, CrashAfterEveryStep)
         }
 }
 
-// Everything executed survived, though nothing was committed: all of it is replayed over itself.
+// Everything executed survived, though nothing was committed: all of it is replayed over itself. Invariant 5.
 TEST(Mdt, ReplayOverWhatSurvived)
 {
     for (uint64_t seed = 1; seed <= 10 * seed_factor() && !testing::Test::HasFailure(); seed++)
@@ -169,6 +170,7 @@ TEST(Mdt, ReplayRespectsVersions)
     });
 }
 
+// A5 S8 B1.
 TEST(Mdt, OpensSurviveACleanHalt)
 {
     for (uint32_t protocol : {1u, 2u}) {
@@ -259,7 +261,7 @@ TEST(Mdt, RenamesDoNotDeadlock)
 }
 
 // What is still to be destroyed when the MDT halts, while the OST is down, is destroyed by the next instance; the drain does not
-// wait for it (B3). The OST's own controlled shutdown is obeyed by the MDT like by any client (T11).
+// wait for it (B3). The OST's own controlled shutdown is obeyed by the MDT like by any client (T11). T11 B3.
 TEST(Mdt, DestroysAcrossHalts)
 {
     MdtCluster cluster(13, 1);

@@ -59,6 +59,7 @@ uint32_t mode_at(TestClient& c, const Fid& f)
     return r.attr.mode & 07777;
 }
 
+// A7 R2.
 TEST(Versions, WhatBuildsOnAMissingClientIsLostAlone)
 {
     for (uint32_t protocol : {1u, 2u}) {

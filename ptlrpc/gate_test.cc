@@ -87,6 +87,7 @@ TEST(Gate, NewGateIsParkedForItsReason)
     });
 }
 
+// A8 A11.
 TEST(Gate, CloseWaitsForThoseInside)
 {
     with_gate(0, [](Gate& g) {
@@ -125,6 +126,7 @@ TEST(Gate, ReopenWhileClosingCancels)
     });
 }
 
+// T1.
 TEST(Gate, ReasonsAreIndependent)
 {
     with_gate(0, [](Gate& g) {
@@ -157,6 +159,7 @@ TEST(Gate, ShutFailsEverybody)
     });
 }
 
+// A9.
 TEST(Gate, SignalsByMode)
 {
     with_gate(Gate::kActiveLock, [](Gate& g) {
@@ -175,6 +178,7 @@ TEST(Gate, SignalsByMode)
     });
 }
 
+// A8.
 TEST(GateScope, AllOrNothing)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {

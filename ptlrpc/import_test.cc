@@ -49,6 +49,7 @@ TEST(Import, ConnectsAndStaysWhileIdle)
     });
 }
 
+// A3.
 TEST(Import, ProtocolIsNegotiated)
 {
     for (uint32_t theirs : {1u, 2u})
@@ -221,6 +222,7 @@ TEST(Import, PatienceIsLearned)
     });
 }
 
+// T8 invariant 1.
 TEST(Import, ReplayAfterCrash)
 {
     for_seeds([](uint64_t seed) {
@@ -292,6 +294,7 @@ TEST(Import, ResendOfSomethingCommitted)
     });
 }
 
+// A13 S8 T7.
 TEST(Import, OpenReplayAfterCleanRestart)
 {
     for_seeds([](uint64_t seed) {
@@ -347,6 +350,7 @@ TEST(Import, ReplayOfACloseFindsItsOpen)
     });
 }
 
+// A7.
 TEST(Import, Eviction)
 {
     for_seeds([](uint64_t seed) {
@@ -397,6 +401,7 @@ TEST(Import, LightImportsAreNotEvicted)
     EXPECT_EQ(c.client.evicted, 0);
 }
 
+// B3 S14.
 TEST(Import, ParkedRequestsGoBackBehindTheGate)
 {
     for_seeds([](uint64_t seed) {
@@ -431,6 +436,7 @@ TEST(Import, ParkedRequestsGoBackBehindTheGate)
     });
 }
 
+// A9 invariant 4.
 TEST(Import, SignalAtTheGate)
 {
     Cluster c(2);
@@ -558,6 +564,7 @@ TEST(Import, WhyAFirstConnectFails)
     c.on(c.server, [&] { c.target->start(); });
 }
 
+// A2 R1 E3.
 TEST(Import, FailoverAndRecoverNow)
 {
     for_seeds([](uint64_t seed) {

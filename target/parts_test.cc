@@ -67,6 +67,7 @@ TEST(Identity, OstAndErrors)
 
 // ---- slots
 
+// Invariant 5.
 TEST(Slots, ExactlyOnce)
 {
     sim::run(1, [] {
@@ -240,6 +241,7 @@ TEST(CleanRecord, RoundTripAndDamage)
 
 // ---- start-up check: the table of start_check.h
 
+// A4 S10 invariant 7.
 TEST(StartCheck, Table)
 {
     struct Row {
@@ -364,6 +366,7 @@ struct Window {
 
 }  // namespace
 
+// R3 A7.
 TEST(RecoveryWindow, MissingClientsAreNamedAndEvictedAtTheSoftLimit)
 {
     sim::run(1, [] {
@@ -383,6 +386,7 @@ TEST(RecoveryWindow, MissingClientsAreNamedAndEvictedAtTheSoftLimit)
     });
 }
 
+// R4.
 TEST(RecoveryWindow, ProgressExtendsItUpToTheHardLimit)
 {
     sim::run(1, [] {
@@ -421,6 +425,7 @@ TEST(RecoveryWindow, WhoDoesNotGoOnIsNotWaitedFor)
     });
 }
 
+// R2 R4.
 TEST(RecoveryWindow, ClosedByHandAndLimitsChangedMeanwhile)
 {
     sim::run(1, [] {
@@ -447,6 +452,7 @@ TEST(RecoveryWindow, ClosedByHandAndLimitsChangedMeanwhile)
     });
 }
 
+// B1.
 TEST(Reservations, SettleReturnExpire)
 {
     sim::run(1, [] {

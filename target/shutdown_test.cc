@@ -114,6 +114,7 @@ void each_seed(void (*story)())
 
 }  // namespace
 
+// A12 S5 S13 invariant 2: in this order and no other.
 TEST(Shutdown, StraightThrough)
 {
     each_seed([] {
@@ -129,6 +130,7 @@ TEST(Shutdown, StraightThrough)
     });
 }
 
+// E2 S13.
 TEST(Shutdown, CancelInEveryStateBeforeClean)
 {
     for (const char* where : {"warm", "refuse", "begin", "wait", "commit", "record"}) {
@@ -213,6 +215,7 @@ TEST(Shutdown, CancelWhileDraining)
     });
 }
 
+// S13.
 TEST(Shutdown, EveryFailureGoesBackToRunning)
 {
     for (const char* where : {"begin", "wait", "commit", "record"}) {
@@ -243,6 +246,7 @@ TEST(Shutdown, CleanRecordThatCannotBeErased)
     });
 }
 
+// S12 T3.
 TEST(Shutdown, LateClientsAreEvictedAndTheDrainIsBounded)
 {
     each_seed([] {
@@ -285,6 +289,7 @@ TEST(Shutdown, StopCancels)
     });
 }
 
+// S13.
 TEST(Shutdown, CancelRacesWithEverything)
 {
     for (uint64_t seed = 1; seed <= 300; seed++) {

@@ -21,6 +21,7 @@ static int __init lull_init(void)
 	err = lull_fstype_init();
 	if (err)
 		goto no_fstype;
+	kapi_memory_init();
 	return 0;
 
 no_fstype:
@@ -34,6 +35,7 @@ static void __exit lull_exit(void)
 {
 	long leaked;
 
+	kapi_memory_exit();
 	lull_fstype_exit();
 	lull_control_exit();
 	lull_nodes_exit();

@@ -23,4 +23,6 @@ unsigned int kapi_task_state(enum kapi_wait_mode mode);
 void kapi_schedule_until(u64 deadline_ns);
 
 int kapi_locks_init(void); /* teaches lockdep the order of the ranks */
+void kapi_memory_init(void);
+void kapi_memory_exit(void);
 long kapi_memory_live(void);

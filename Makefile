@@ -7,10 +7,11 @@
 #   make unit sim-build utils   see tests/unit.mk
 #   make test [STAGES=…]    everything that must pass (tests/run.py lists the stages)
 #   make demo               servers upgraded under load on virtual machines; make shell: a prompt on a client of such a cluster
+#   make bench [BENCH_ARGS=…]   how long a program waits for a restarting MDT: upgraded, with a dead client, crashed (tests/bench)
 #   make clean
 
 all: modules utils
-.PHONY: all modules kunit test demo clean
+.PHONY: all modules kunit test demo bench clean
 
 include tests/unit.mk
 
@@ -33,6 +34,9 @@ test:
 	+@tests/setup/install.sh && tests/run.py $(STAGES)
 demo:
 	+@tests/setup/install.sh && tests/setup/kernels.sh 6.1 >/dev/null && /usr/bin/python3 tests/demo/demo.py $(DEMO_ARGS)
+
+bench:
+	+@tests/setup/install.sh && tests/setup/kernels.sh 6.1 >/dev/null && /usr/bin/python3 tests/bench/pace.py $(BENCH_ARGS)
 
 clean:
 	rm -rf build

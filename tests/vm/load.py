@@ -17,11 +17,12 @@ def lines_of(path):
 class Load:
     """Programs that must not notice anything but a pause."""
 
-    def __init__(self, fs, names, tag):
+    def __init__(self, fs, names, tag, clients=None):
         self.fs, self.tag = fs, tag
         self.running = []
+        clients = clients or fs.clients
         for i, name in enumerate(names):
-            client = fs.clients[i % len(fs.clients)]
+            client = clients[i % len(clients)]
             self.running.append((name, client.popen(
                 f"/usr/bin/python3 {WORKLOADS} {name} {lullfs.MOUNT}/{tag}-{i}-{name} /lab/{tag}-{i}-{name}.log", stdin=True)))
 

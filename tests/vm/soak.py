@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Servers upgraded, moved, and shutdowns cancelled at random moments under load, for as long as one likes.
 
-    tests/vm/soak.py [--minutes 60] [--seed N] [--kernel 6.1] [--programs a,b,…] [--out DIR]
+    tests/vm/soak.py [--minutes 60] [--seed N] [--kernel 6.1] [--programs a,b,…] [--faults] [--out DIR]
 
-Nothing may fail, be replayed, resent or evicted. Prints a line for each step; the exit status is the verdict.
+Nothing may fail, be replayed, resent or evicted. With --faults (soak_faults.py) there are power cuts, dead and frozen clients and network
+cuts, too: then requests are replayed, but nothing may fail or be lost on the client that lives, nor may that be evicted. Prints a line for each step; the exit status is the verdict.
 """
 
 import argparse
+import contextlib
 import random
 import sys
 import time
@@ -17,6 +19,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent)]
 import lullfs  # noqa: E402
 from lab import LabError  # noqa: E402
 from load import Load, NoticedNothing  # noqa: E402
+from soak_faults import BUSY_DEADLINE_S, FAULTS, Victim  # noqa: E402
 
 PROGRAMS = "exerciser,posix,tree,small_files,git,holder,database,build,digest,fio"
 QUICK = ("exerciser", "small_files", "holder")  # an operation is one system call or a few
@@ -61,21 +64,39 @@ def everything(fs, _rng, _name):
     return "all targets restarted at once"
 
 
+def pick(rng, fs, name, faults):
+    clean = [cancel, cancel, restart, everything] + [move] * (len(fs.targets[name].nodes) > 1)
+    return rng.choice(FAULTS if faults and rng.random() < 0.7 else clean)
+
+
+def evictions(client, fs):
+    return sum(counters.get("evictions", 0) for counters in fs.stats(client).values())
+
+
 def soak(fs, options, say):
     rng = random.Random(options.seed)
-    load = Load(fs, options.programs.split(","), "soak")
-    load.wait_busy(1, deadline_s=600)
+    names = options.programs.split(",")
+    load = Load(fs, names, "soak", fs.clients[:1] if options.faults else None)
+    load.wait_busy(1, deadline_s=BUSY_DEADLINE_S)
+    victim = Victim(fs) if options.faults else None
     end, steps = time.monotonic() + options.minutes * 60, 0
     while time.monotonic() < end:
         name = rng.choice(list(fs.targets))
-        step = rng.choice([cancel, cancel, restart, everything] + [move] * (len(fs.targets[name].nodes) > 1))
+        step = pick(rng, fs, name, options.faults)
         time.sleep(rng.random() * 5)
-        with NoticedNothing(fs):
-            say(f"{step.__name__} {name}: {step(fs, rng, name)}")
-            load.wait_busy(3, deadline_s=600, names=QUICK)
+        if step in FAULTS:
+            say(f"{step.__name__}: {step(fs, rng, name, victim)}")
+            load.wait_busy(3, deadline_s=BUSY_DEADLINE_S, names=QUICK)
+            assert evictions(fs.clients[0], fs) == 0, "the client that lives was evicted"
+        else:
+            with contextlib.nullcontext() if options.faults else NoticedNothing(fs):
+                say(f"{step.__name__} {name}: {step(fs, rng, name)}")
+                load.wait_busy(3, deadline_s=BUSY_DEADLINE_S, names=QUICK)
         fs.cluster.check_logs()
         steps += 1
     load.finish()
+    if victim:
+        victim.load.finish()
     say(f"{steps} steps; the programs did {load.operations()} operations, none failed")
 
 
@@ -85,6 +106,7 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--kernel", default="6.1", choices=("6.1", "6.12", "debug"))
     parser.add_argument("--programs", default=PROGRAMS, help=f"by default {PROGRAMS}")
+    parser.add_argument("--faults", action="store_true", help="power cuts, dead and frozen clients, network cuts, too")
     parser.add_argument("--out", type=Path, default=Path("/tmp/lull-soak"))
     options = parser.parse_args()
     start = time.monotonic()

@@ -235,6 +235,7 @@ def test_killed_mdt_loses_nothing(fs):
 
 
 def test_killed_oss_loses_nothing(fs):
+    """T8 invariant 1: data that the OST had in memory only is written again by its clients."""
     load = Load(fs, ["digest", "database", "holder"], "kill-oss")
     load.wait_busy(5)
     dead = fs.server("OST0000")
@@ -246,6 +247,25 @@ def test_killed_oss_loses_nothing(fs):
     load.wait_busy(5, deadline_s=240)
     load.finish()
     assert fs.total("evictions") == 0
+
+
+def test_two_power_cuts_at_once_lose_nothing(fs):
+    """T8 invariant 1: the MDT and both OSTs; what was written but not committed is on the clients only."""
+    load = Load(fs, ["exerciser", "database", "small_files", "digest"], "kill-both")
+    load.wait_busy(5)
+    mds, oss = fs.server("MDT0000"), fs.server("OST0000")
+    for node in (oss, mds):
+        node.kill()
+    fs.start_target("MDT0000", "mds2")
+    for node in (oss, mds):
+        node.start()
+        fs.install(node)
+    fs.start_target("OST0001")
+    fs.start_target("OST0000")
+    load.wait_busy(5, deadline_s=240)
+    load.finish()
+    assert fs.total("evictions") == 0
+    fs.move("MDT0000", "mds1")
 
 
 def test_network_cut_is_ridden_out(fs):

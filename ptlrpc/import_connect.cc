@@ -47,7 +47,8 @@ Status ImportImpl::open_connection(Nid nid)
     {
         MutexLock lock(lock_);
         open_connections_++;
-        attempt_ms = now_ns() < expect_restart_until_ns_ ? kConnectExpectedMs : kConnectAttemptMs;
+        bool expected = now_ns() < expect_restart_until_ns_;
+        attempt_ms = expected ? spread_.attempt_ms(kConnectExpectedMs, kConnectAttemptMs) : kConnectAttemptMs;
     }
     auto connected = node_.transport().connect(nid, this, deadline_after_ms(attempt_ms));
     MutexLock lock(lock_);

@@ -352,6 +352,9 @@ TEST(RestartSpread, HintAndPlaces)
         }
         for (unsigned n : in_tenth) EXPECT_NEAR(n, kTries / kTenths, 40);
         EXPECT_EQ(s.pause_ms(50), 1000u);
+        EXPECT_EQ(s.attempt_ms(500, 3000), 1000u);
+        EXPECT_EQ(s.attempt_ms(1500, 3000), 1500u);
+        EXPECT_EQ(s.attempt_ms(500, 700), 700u);
         kapi_sleep_ns(5 * kSec);
         s.target_runs(500 * kMsec);
         EXPECT_EQ(s.not_before_ns(), now_ns() + 500 * kMsec);

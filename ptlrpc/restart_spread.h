@@ -39,6 +39,8 @@ public:
     bool on() const { return spread_ms_ != 0; }
     // The next attempt.
     uint64_t not_before_ns() const { return not_before_ns_; }
+    // How long it may take: when a first packet is lost (TCP sends it again after a second), a whole round would be.
+    uint64_t attempt_ms(uint64_t least, uint64_t most) const { return spread_ms_ < least ? least : spread_ms_ < most ? spread_ms_ : most; }
     // The pause after one that failed.
     uint64_t pause_ms(uint64_t ms) const { return ms < spread_ms_ ? spread_ms_ : ms; }
 

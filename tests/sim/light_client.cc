@@ -12,7 +12,7 @@
 namespace lull::sim {
 
 namespace {
-constexpr uint64_t kMs = 1000000, kConnectMs = 1000, kPingEveryMs = 5000, kPingGroups = 50;
+constexpr uint64_t kMs = 1000000, kConnectExpectedMs = 1000, kConnectMs = 3000, kPingEveryMs = 5000, kPingGroups = 50;
 constexpr uint64_t kBackoffMinMs = 20, kBackoffMaxMs = 1000, kBackoffExpectedMs = 50;  // as the import's
 constexpr uint64_t kHandleBit = 1ull << 63;                                            // as ActiveEnv's
 constexpr uint16_t kNoSlot = 0xffff;
@@ -107,7 +107,8 @@ bool LightClients::session(Client& c)
 
 bool LightClients::open(Client& c)
 {
-    if (kapi_sock_connect(host_.net(), server_, kLnetPort, world_.now_ns() + kConnectMs * kMs, &c.sock) != 0) return false;
+    uint64_t attempt_ms = c.expects_restart ? c.spread.attempt_ms(kConnectExpectedMs, kConnectMs) : kConnectMs;
+    if (kapi_sock_connect(host_.net(), server_, kLnetPort, world_.now_ns() + attempt_ms * kMs, &c.sock) != 0) return false;
     if (!send_frame(c, static_cast<uint16_t>(LnetType::kHello), 0, nullptr)) return false;
     LnetHeader hello;
     return kapi_sock_recv(c.sock, &hello, sizeof hello) == 0 && hello.type == static_cast<uint16_t>(LnetType::kHello);

@@ -717,12 +717,18 @@ TEST(LdlmCluster, ExclusiveWithManyHolders)
                 Vec<Ref<Export>> holders;
                 return c.ldlm().active_holders(&holders).ok() && holders.size() == kClients;
             }));
+            EXPECT_EQ(c.ldlm().active_holder_count(), kClients);
+            Vec<Ref<Export>> some;
+            EXPECT_TRUE(c.ldlm().active_holders(&some, 3).ok());
+            EXPECT_EQ(some.size(), 3u);
+            some.clear();
             c.on(c.server, [&] {
                 EXPECT_FALSE(c.ldlm().exclusive_granted());
                 EXPECT_TRUE(c.ldlm().begin_exclusive().ok());
                 EXPECT_EQ(c.ldlm().begin_exclusive().error(), -kEALREADY);
                 EXPECT_TRUE(c.ldlm().wait_exclusive(deadline_after_ms(60000)).ok());
                 EXPECT_TRUE(c.ldlm().exclusive_granted());
+                EXPECT_EQ(c.ldlm().active_holder_count(), 0u) << "EX is no client's";
                 EXPECT_FALSE(c.ldlm().holds_active(*c.target->exports.begin()->second));
             });
             EXPECT_TRUE(c.until([&] { return c.ldlm().counts().waiting == kClients; }))

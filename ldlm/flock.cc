@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "ldlm/flock.h"
 
+#include "kapi/walks.h"
+
 namespace lull {
 
 namespace {
@@ -21,6 +23,7 @@ bool adjoins(const FlockRange& a, const FlockRange& b) { return a.end != UINT64_
 FlockTable::~FlockTable()
 {
     for (FlockFile& file : files_) LULL_ASSERT(file.waiting.empty());
+    links_.clear_and_dispose([](Link* l) { Owned<Link> gone(l); });
     files_.clear_and_dispose([](FlockFile* f) { Owned<FlockFile> gone(f); });
 }
 
@@ -92,8 +95,37 @@ Status FlockTable::apply(FlockFile& file, const UuidText& client, const FlockRan
     }
     if (!is_unlock(want)) (void)after.push_back(fresh);
     if (after.size() > kPerFileMax && after.size() > file.held.size()) return -kENOLCK;
+    if (!is_unlock(want)) TRY(link(file, client));
     file.held.swap(after);
+    if (is_unlock(want)) unlink_if_free(file, client);
     return kOk;
+}
+
+bool FlockTable::holds(const FlockFile& file, Str client)
+{
+    for (const Flock& f : file.held)
+        if (f.client == client) return true;
+    return false;
+}
+
+Status FlockTable::link(FlockFile& file, const UuidText& client)
+{
+    Links::insert_commit_data where;
+    if (!links_.insert_check(LinkKey{client, KeyOf()(file)}, where).second) return kOk;
+    auto fresh = make<Link>();
+    if (!fresh) return -kENOMEM;
+    fresh->client = client;
+    fresh->file = &file;
+    links_.insert_commit(*fresh.release(), where);
+    return kOk;
+}
+
+void FlockTable::unlink_if_free(FlockFile& file, Str client)
+{
+    auto found = links_.find(LinkKey{client, KeyOf()(file)});
+    if (found == links_.end() || holds(file, client)) return;
+    Owned<Link> gone(&*found);
+    links_.erase(found);
 }
 
 Status FlockTable::set(const UuidText& client, const FlockRange& want, bool reserved, Flock* other, FlockWaiters* answered)
@@ -209,6 +241,7 @@ void FlockTable::cancel(FlockWaiter& waiter)
 
 void FlockTable::cancel_all(Str client, FlockWaiters* cancelled)
 {
+    if (waiting_ == 0) return;
     for (auto i = files_.begin(); i != files_.end();) {
         FlockFile& file = *i++;
         for (auto k = file.waiting.begin(); k != file.waiting.end();) {
@@ -223,8 +256,11 @@ void FlockTable::cancel_all(Str client, FlockWaiters* cancelled)
 
 void FlockTable::drop(Str client, bool only_reserved, FlockWaiters* answered)
 {
-    for (auto i = files_.begin(); i != files_.end();) {
-        FlockFile& file = *i++;
+    constexpr Key kFirst{};
+    for (auto i = links_.lower_bound(LinkKey{client, kFirst}); i != links_.end() && i->client == client;) {
+        count_walk();
+        FlockFile& file = *i->file;
+        ++i;
         bool changed = false;
         for (size_t k = file.held.size(); k-- > 0;) {
             const Flock& f = file.held[k];
@@ -233,7 +269,8 @@ void FlockTable::drop(Str client, bool only_reserved, FlockWaiters* answered)
             changed = true;
         }
         if (!changed) continue;
-        grant_waiters(file, answered);
+        unlink_if_free(file, client);
+        grant_waiters(file, answered);  // others': this client's link stays as it is
         free_if_empty(file);
     }
 }

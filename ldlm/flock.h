@@ -82,6 +82,22 @@ private:
         type operator()(const FlockFile& f) const { return {f.fid, f.kind}; }
     };
     using Files = bi::set<FlockFile, bi::member_hook<FlockFile, SetHook, &FlockFile::hook>, bi::key_of_value<KeyOf>>;
+    // A client has ranges in a file: what is its is found without a walk over all files (S15).
+    struct Link {
+        UuidText client;
+        FlockFile* file = nullptr;
+        SetHook hook;
+    };
+    struct LinkKey {
+        Str client;
+        Key file;
+        friend bool operator<(const LinkKey& a, const LinkKey& b) { return a.client == b.client ? a.file < b.file : a.client < b.client; }
+    };
+    struct LinkKeyOf {
+        using type = LinkKey;
+        type operator()(const Link& l) const { return {l.client, KeyOf()(*l.file)}; }
+    };
+    using Links = bi::set<Link, bi::member_hook<Link, SetHook, &Link::hook>, bi::key_of_value<LinkKeyOf>>;
     struct Owner {
         UuidText client;
         uint64_t owner = 0;
@@ -91,12 +107,16 @@ private:
     Result<FlockFile*> get(const FlockRange& range);
     void free_if_empty(FlockFile& file);
     static const Flock* blocker(const FlockFile& file, const UuidText& client, const FlockRange& want);
-    static Status apply(FlockFile& file, const UuidText& client, const FlockRange& want, bool reserved);
+    Status apply(FlockFile& file, const UuidText& client, const FlockRange& want, bool reserved);
     void grant_waiters(FlockFile& file, FlockWaiters* answered);
     void unlink(FlockWaiter& waiter);
     bool would_deadlock(const FlockWaiter& waiter) const;
     static Status add_holders(const FlockFile& file, const FlockWaiter& waiter, Vec<Owner>* owners);
+    static bool holds(const FlockFile& file, Str client);
+    Status link(FlockFile& file, const UuidText& client);
+    void unlink_if_free(FlockFile& file, Str client);
     Files files_;
+    Links links_;
     size_t waiting_ = 0;
 };
 

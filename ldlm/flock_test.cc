@@ -11,6 +11,7 @@
 #include "kapi/sim/rng.h"
 #include "kapi/sim/world.h"
 #include "kapi/sync.h"
+#include "kapi/walks.h"
 #include "ldlm/flock.h"
 
 using namespace lull;
@@ -225,6 +226,28 @@ TEST(FlockTable, ReservedUntilReclaimed)
 }
 
 // Random requests of a few owners against an array of bytes.
+// S15: what is dropped of one client is found without looking at the files of the others.
+TEST(FlockTable, DropAmongMany)
+{
+    auto walks_per_client = [](unsigned n) {
+        Lab l;
+        for (unsigned i = 0; i < n; i++) {
+            EXPECT_EQ(l.set(i, range(1, kExclusive, 0, 9, FlockKind::kPosix, 10 + i)), 0);
+            EXPECT_EQ(l.set(i, range(1, kShared, 20, 29, FlockKind::kFlock, 1)), 0);
+            // What it had and gave back is not looked at, either.
+            EXPECT_EQ(l.set(i, range(1, kExclusive, 0, 9, FlockKind::kPosix, 5)), 0);
+            EXPECT_EQ(l.set(i, range(1, kFree, 0, 99, FlockKind::kPosix, 5)), 0);
+        }
+        uint64_t before = walks_counted;
+        for (unsigned i = 0; i < n; i++) l.table.drop(client(i), false, &l.answered);
+        EXPECT_EQ(l.table.counts().held, 0u);
+        EXPECT_EQ(l.table.counts().files, 0u);
+        return static_cast<double>(walks_counted - before) / n;
+    };
+    EXPECT_EQ(walks_per_client(100), 2);
+    EXPECT_EQ(walks_per_client(400), 2);
+}
+
 TEST(FlockTable, AgainstAModel)
 {
     in_world([] {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "ldlm/resource.h"
 
+#include "kapi/walks.h"
+
 namespace lull {
 
 namespace {
@@ -61,8 +63,10 @@ void Resource::remove(ServerLock& lock)
 ServerLock* Resource::find_blocker(const ServerLock& request, ServerLock* from)
 {
     if (!any_incompatible(granted_modes, request.terms.mode)) return nullptr;
-    for (auto i = from ? granted.iterator_to(*from) : granted.begin(); i != granted.end(); ++i)
+    for (auto i = from ? granted.iterator_to(*from) : granted.begin(); i != granted.end(); ++i) {
+        count_walk();
         if (blocks(*i, request)) return &*i;
+    }
     return nullptr;
 }
 
@@ -70,6 +74,7 @@ bool Resource::waits_behind(const ServerLock& request)
 {
     if (!any_incompatible(waiting_modes, request.terms.mode)) return false;
     for (const ServerLock& other : waiting) {
+        count_walk();
         if (&other == &request) return false;
         if (terms_conflict(other.terms, request.terms)) return true;
     }
@@ -79,17 +84,21 @@ bool Resource::waits_behind(const ServerLock& request)
 bool Resource::replay_conflicts(const ServerLock& lock)
 {
     if (!any_incompatible(granted_modes, lock.terms.mode)) return false;
-    for (const ServerLock& other : granted)
+    for (const ServerLock& other : granted) {
+        count_walk();
         if (!other.is_local() && other.exp != lock.exp && terms_conflict(other.terms, lock.terms))
             return true;
+    }
     return false;
 }
 
 bool Resource::is_wanted(const ServerLock& lock)
 {
     if (!any_incompatible(waiting_modes, lock.terms.mode)) return false;
-    for (const ServerLock& request : waiting)
+    for (const ServerLock& request : waiting) {
+        count_walk();
         if (blocks(lock, request)) return true;
+    }
     return false;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The namespace's tables: resources, locks by handle and by client, and how locks move between
 // them.
+#include "kapi/walks.h"
 #include "ldlm/server_impl.h"
 
 namespace lull {
@@ -156,7 +157,7 @@ void LdlmServerImpl::tell_blockers_locked(S& s, Resource& r, const ServerLock& r
     }
 }
 
-void LdlmServerImpl::promote_locked(S& s, Resource& r, ServerLock& lock, Outbox& out)
+bool LdlmServerImpl::promote_locked(S& s, Resource& r, ServerLock& lock, Outbox& out)
 {
     r.remove(lock);
     s.waiting.erase(s.waiting.iterator_to(lock));
@@ -164,19 +165,20 @@ void LdlmServerImpl::promote_locked(S& s, Resource& r, ServerLock& lock, Outbox&
     if (lock.is_local()) {
         if (lock.waiter) lock.waiter->wake_all();
         if (&lock == s.exclusive.get()) exclusive_cond.wake_all();
-        return;
+        return true;
     }
     lock.work.lock = &lock;
     lock.work.run = run_work;
     lock.ref();
-    if (Status status = node.queue_work(lock.work); status.ok()) {
-        s.busy++;
-    } else {
+    if (Status status = node.queue_work(lock.work); !status.ok()) {
         Ref<ServerLock> ours = Ref<ServerLock>::adopt(&lock);
         Ref<ServerLock> tables = detach_locked(s, lock);
         lock.status = status;
         out.take(std::move(tables));
+        return false;
     }
+    s.busy++;
+    return true;
 }
 
 void LdlmServerImpl::process_waiters_locked(S& s, const ResourceId& id, Outbox& out)
@@ -186,13 +188,16 @@ void LdlmServerImpl::process_waiters_locked(S& s, const ResourceId& id, Outbox& 
         again = false;
         auto found = s.resources.find(id);
         if (found == s.resources.end()) return;
-        for (ServerLock& lock : found->waiting) {
+        // Who has been passed over is not helped by what is granted behind it.
+        for (auto i = found->waiting.begin(); i != found->waiting.end();) {
+            ServerLock& lock = *i++;
+            count_walk();
             if (!found->find_blocker(lock) && !found->waits_behind(lock)) {
-                promote_locked(s, *found, lock, out);
-                again = true;  // the list, even the resource, may have changed
-                break;
+                again = !promote_locked(s, *found, lock, out);
+                if (again) break;  // the resource may be gone
+            } else if (terms_exclude_all(lock.terms) || found->is_active_lock()) {
+                break;  // what keeps one active lock waiting keeps all behind it waiting
             }
-            if (terms_exclude_all(lock.terms)) break;
         }
     }
 }

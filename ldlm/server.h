@@ -93,7 +93,9 @@ public:
     virtual Status wait_exclusive(uint64_t deadline_ns) = 0;
     virtual void end_exclusive() = 0;   // drops EX, granted or not; waiting clients are granted
     virtual bool holds_active(const Export& exp) const = 0;
-    virtual Status active_holders(Vec<Ref<Export>>* out) const = 0;
+    // At most so many of them: there may be a hundred thousand.
+    virtual Status active_holders(Vec<Ref<Export>>* out, size_t most = SIZE_MAX) const = 0;
+    virtual size_t active_holder_count() const = 0;
 
     virtual void note_progress(Export& exp) = 0;
     virtual void on_export_reconnected(Export& exp) = 0;   // posts unanswered BlAsts again

@@ -17,7 +17,7 @@ void LdlmServerImpl::handle_cancel(Ref<ServerRequest> request)
         if (ExportLocks* mine = locks_of(*request->exp)) mine->progress_ns = now_ns();
     }
     if (active && owner.withhold_active_cancel(request)) return;
-    Empty done;
+    LdlmCancelReply done;
     request->reply(done);
 }
 

@@ -68,7 +68,8 @@ struct LdlmServerImpl final : LdlmServer {
     Status wait_exclusive(uint64_t deadline_ns) override;
     void end_exclusive() override;
     bool holds_active(const Export& exp) const override;
-    Status active_holders(Vec<Ref<Export>>* out) const override;
+    Status active_holders(Vec<Ref<Export>>* out, size_t most) const override;
+    size_t active_holder_count() const override;
     void note_progress(Export& exp) override;
     void on_export_reconnected(Export& exp) override;
     void drop_export(Export& exp) override;
@@ -91,8 +92,8 @@ struct LdlmServerImpl final : LdlmServer {
                                   ServerLock& lock);  // out of every table; frees an empty resource
     void drop_locked(S& s, ServerLock& lock, Status refuse_with, Outbox& out);
     void process_waiters_locked(S& s, const ResourceId& id, Outbox& out);
-    void promote_locked(S& s, Resource& r, ServerLock& lock,
-                        Outbox& out);  // a waiting one is granted
+    // A waiting one is granted. False: it was dropped instead, perhaps with its resource.
+    bool promote_locked(S& s, Resource& r, ServerLock& lock, Outbox& out);
     void tell_blockers_locked(S& s, Resource& r, const ServerLock& request);
     void block_locked(S& s, ServerLock& lock);  // its holder shall give it back
 

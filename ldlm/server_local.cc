@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The server's own locks: those of its operations, and EX on the active server lock.
+#include "kapi/walks.h"
 #include "ldlm/server_impl.h"
 
 namespace lull {
@@ -126,13 +127,28 @@ bool LdlmServerImpl::holds_active(const Export& exp) const
     return mine && mine->active && mine->active->state == ServerLock::State::kGranted;
 }
 
-Status LdlmServerImpl::active_holders(Vec<Ref<Export>>* out) const
+// Only clients hold it in another mode than EX, which is ours.
+size_t LdlmServerImpl::active_holder_count() const
+{
+    auto s = state.lock();
+    auto found = s->resources.find(ResourceId::active_server_lock());
+    if (found == s->resources.end()) return 0;
+    size_t n = 0;
+    for (size_t mode = 0; mode < kLockModes; mode++)
+        if (mode != static_cast<size_t>(LockMode::kEX)) n += found->granted_modes[mode];
+    return n;
+}
+
+Status LdlmServerImpl::active_holders(Vec<Ref<Export>>* out, size_t most) const
 {
     auto s = state.lock();
     auto found = s->resources.find(ResourceId::active_server_lock());
     if (found == s->resources.end()) return kOk;
-    for (const ServerLock& lock : found->granted)
+    for (const ServerLock& lock : found->granted) {
+        if (out->size() >= most) break;
+        count_walk();
         if (!lock.is_local()) TRY(out->push_back(lock.exp));
+    }
     return kOk;
 }
 

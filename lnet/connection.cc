@@ -285,8 +285,7 @@ void TcpConnection::finish_receiving(Status why)
                  why.is(kENOMEM) ? "no memory for its message" : "it does not follow the protocol",
                  why.error());
     if (tell) sink_->on_closed(*this, why);
-    receive_done_.store(true, std::memory_order_release);
-    owner_.on_receive_task_done();
+    owner_.on_receive_task_done(*this);
 }
 
 }  // namespace lull

@@ -23,7 +23,7 @@ class TcpConnection;
 // The transport, as its connections see it.
 class ConnectionOwner {
 public:
-    virtual void on_receive_task_done() = 0;
+    virtual void on_receive_task_done(TcpConnection& connection) = 0;
     LogLimit bad_peer_log;
 
 protected:
@@ -54,10 +54,11 @@ public:
     bool is_expired(uint64_t now) const;  // silent, or stuck in sending, for longer than timeout_ms
     bool wants_probe(uint64_t now) const;
     void probe();
-    bool receive_task_done() const { return receive_done_.load(std::memory_order_acquire); }
     void join() { receive_task_.join(); }
 
-    ListHook hook;  // the transport's table
+    uint64_t number = 0;  // in the transport's table: in the order they came
+    SetHook hook;
+    ListHook done_hook;  // the receive task has ended
 
 private:
     enum class Phase : uint8_t { kGreeting, kOpen, kClosed };
@@ -99,7 +100,6 @@ private:
     std::atomic<uint64_t> send_began_ns_{0};  // 0: nobody sends
     std::atomic<uint64_t> probed_ns_{0};      // first ping since something was received
     std::atomic<uint64_t> last_probe_ns_{0};
-    std::atomic<bool> receive_done_{false};
     Task receive_task_;
 };
 

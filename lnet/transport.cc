@@ -5,6 +5,7 @@
  * the watchdog frees it.
  */
 #include "kapi/log.h"
+#include "kapi/walks.h"
 #include "lnet/connection.h"
 
 namespace lull {
@@ -13,15 +14,25 @@ namespace {
 
 constexpr size_t kConnectionsMax = 1u << 18;
 constexpr size_t kBatch = 16;  // connections looked after in one go without the lock
+constexpr size_t kLooksMax = 1024;  // connections looked at in one go with it
 constexpr uint64_t kAcceptBackoffMs = 100;
 
+struct NumberOf {
+    using type = uint64_t;
+    type operator()(const TcpConnection& c) const { return c.number; }
+};
+using Connections =
+    bi::set<TcpConnection, bi::member_hook<TcpConnection, SetHook, &TcpConnection::hook>,
+            bi::key_of_value<NumberOf>>;
+
 struct Table {
-    List<TcpConnection, &TcpConnection::hook> connections;  // one reference each
+    Connections connections;                               // one reference each
+    List<TcpConnection, &TcpConnection::done_hook> done;   // of them: to be buried
+    uint64_t next_number = 1;
     kapi_sock* listener = nullptr;
     unsigned callers = 0;  // inside connect() or ping()
     bool stopping = false;
     bool stopped = false;  // no connection is left: the watchdog may end
-    bool bury = false;     // some receive task is done
 };
 
 class TransportImpl final : public Transport, public ConnectionOwner {
@@ -35,7 +46,7 @@ public:
     Result<uint64_t> ping(Nid nid, uint64_t deadline_ns) override;
     Nid own_nid() const override { return Nid{kapi_net_default_addr(net_)}; }
     void shutdown() override;
-    void on_receive_task_done() override;
+    void on_receive_task_done(TcpConnection& connection) override;
 
 private:
     using Batch = Ref<TcpConnection>[kBatch];
@@ -48,9 +59,10 @@ private:
     void watchdog_task();
     void prober_task();
     void bury();
-    bool close_expired();  // true: there may be more
-    bool probe_some();     // likewise
-    template <class P> size_t collect(Batch& batch, P wanted);
+    void close_expired();
+    void probe_quiet();
+    template <class P, class A> void for_each(P wanted, A act);
+    template <class P> size_t collect(uint64_t* after, Batch& batch, P wanted);
     uint64_t tick_ms() const;
 
     kapi_net* const net_;
@@ -92,7 +104,8 @@ Status TransportImpl::add(Ref<TcpConnection> connection)
         if (table->stopping) return -kESHUTDOWN;
         if (table->connections.size() >= kConnectionsMax) return -kENFILE;
         connection->ref();
-        table->connections.push_back(*connection);
+        connection->number = table->next_number++;
+        table->connections.insert(table->connections.end(), *connection);
     }
     Status s = connection->start();
     if (!s.ok()) drop(*connection);
@@ -104,26 +117,41 @@ void TransportImpl::drop(TcpConnection& connection)
     {
         auto table = table_.lock();
         table->connections.erase(table->connections.iterator_to(connection));
+        if (connection.done_hook.is_linked()) table->done.erase(table->done.iterator_to(connection));
         changed_.wake_all();
     }
     Ref<TcpConnection>::adopt(&connection).reset();
 }
 
-template <class P> size_t TransportImpl::collect(Batch& batch, P wanted)
+// Those after the given one that are wanted, as many as fit. *after: where to go on; UINT64_MAX: that was all.
+template <class P> size_t TransportImpl::collect(uint64_t* after, Batch& batch, P wanted)
 {
-    size_t n = 0;
+    size_t n = 0, looks = 0;
     auto table = table_.lock();
-    for (TcpConnection& c : table->connections) {
-        if (n == kBatch) break;
-        if (wanted(c)) batch[n++] = Ref<TcpConnection>(&c);
+    for (auto i = table->connections.upper_bound(*after); i != table->connections.end(); ++i) {
+        if (n == kBatch || looks++ == kLooksMax) return n;
+        count_walk();
+        *after = i->number;
+        if (wanted(*i)) batch[n++] = Ref<TcpConnection>(&*i);
     }
+    *after = UINT64_MAX;
     return n;
 }
 
-void TransportImpl::on_receive_task_done()
+// Each once, in a walk that never holds the lock for long.
+template <class P, class A> void TransportImpl::for_each(P wanted, A act)
+{
+    for (uint64_t after = 0; after != UINT64_MAX;) {
+        Batch batch;
+        size_t n = collect(&after, batch, wanted);
+        for (size_t i = 0; i < n; i++) act(*batch[i]);
+    }
+}
+
+void TransportImpl::on_receive_task_done(TcpConnection& connection)
 {
     auto table = table_.lock();
-    table->bury = true;
+    table->done.push_back(connection);
     changed_.wake_all();
 }
 
@@ -227,42 +255,41 @@ void TransportImpl::accept_one(kapi_sock* sock, uint32_t addr)
 
 // ---- care
 
-bool TransportImpl::close_expired()
+void TransportImpl::close_expired()
 {
-    Batch batch;
     uint64_t now = now_ns();
-    size_t n = collect(batch, [now](TcpConnection& c) { return c.is_expired(now); });
-    for (size_t i = 0; i < n; i++) batch[i]->close_because(-kETIMEDOUT);
-    return n == kBatch;
+    for_each([now](TcpConnection& c) { return c.is_expired(now); },
+             [](TcpConnection& c) { c.close_because(-kETIMEDOUT); });
 }
 
 void TransportImpl::bury()
 {
     for (;;) {
-        Batch batch;
-        size_t n = collect(batch, [](TcpConnection& c) { return c.receive_task_done(); });
-        for (size_t i = 0; i < n; i++) {
-            batch[i]->join();
-            drop(*batch[i]);
+        Ref<TcpConnection> done;
+        {
+            auto table = table_.lock();
+            if (table->done.empty()) return;
+            done = Ref<TcpConnection>(&table->done.front());
+            table->done.pop_front();
         }
-        if (n < kBatch) return;
+        done->join();
+        drop(*done);
     }
 }
 
 void TransportImpl::watchdog_task()
 {
-    for (;;) {
+    for (uint64_t next_look = 0;;) {
         {
             auto table = table_.lock();
             (void)table.wait_until(
-                changed_, [&] { return table->bury || table->stopped; },
-                deadline_after_ms(tick_ms()));
+                changed_, [&] { return !table->done.empty() || table->stopped; }, next_look);
             if (table->stopped) return;
-            table->bury = false;
-        }
-        while (close_expired()) {
         }
         bury();
+        if (now_ns() < next_look) continue;  // not at all of them because one is gone
+        close_expired();
+        next_look = deadline_after_ms(tick_ms());
     }
 }
 
@@ -275,18 +302,14 @@ void TransportImpl::prober_task()
                 changed_, [&] { return table->stopped; }, deadline_after_ms(tick_ms()));
             if (table->stopped) return;
         }
-        for (size_t round = 0; round < kConnectionsMax / kBatch && probe_some(); round++) {
-        }
+        probe_quiet();
     }
 }
 
-bool TransportImpl::probe_some()
+void TransportImpl::probe_quiet()
 {
-    Batch batch;
     uint64_t now = now_ns();
-    size_t n = collect(batch, [now](TcpConnection& c) { return c.wants_probe(now); });
-    for (size_t i = 0; i < n; i++) batch[i]->probe();
-    return n == kBatch;
+    for_each([now](TcpConnection& c) { return c.wants_probe(now); }, [](TcpConnection& c) { c.probe(); });
 }
 
 void TransportImpl::shutdown()
@@ -301,11 +324,8 @@ void TransportImpl::shutdown()
     if (listener) kapi_sock_shutdown(listener);
     accept_task_.join();
     if (listener) kapi_sock_close(listener);
-    for (;;) {
-        Batch batch;
-        size_t n = collect(batch, [](TcpConnection& c) { return !c.is_closed(); });
-        for (size_t i = 0; i < n; i++) batch[i]->close();
-        if (n == kBatch) continue;
+    for_each([](TcpConnection& c) { return !c.is_closed(); }, [](TcpConnection& c) { c.close(); });
+    for (;;) {  // no connection is added any more
         auto table = table_.lock();
         if (table->connections.empty() && table->callers == 0) {
             table->stopped = true;

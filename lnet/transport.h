@@ -41,6 +41,18 @@ public:
     // Asynchronous and idempotent; on_closed() follows (or has been called).
     virtual void close() = 0;
     virtual bool is_open() const = 0;
+
+    // Whose it is, for the room above: 0 nobody's, else a key of its choice; kManyUsers when a second one comes.
+    static constexpr uint64_t kManyUsers = ~uint64_t{0};
+    void add_user(uint64_t key)
+    {
+        uint64_t none = 0;
+        if (!user_.compare_exchange_strong(none, key) && none != key) user_.store(kManyUsers);
+    }
+    uint64_t user() const { return user_.load(); }
+
+private:
+    std::atomic<uint64_t> user_{0};
 };
 
 class Acceptor {

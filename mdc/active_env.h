@@ -62,15 +62,17 @@ public:
         call->reply_wait = WaitMode::kUninterruptible;
         TRY(import_->call(*call));
         *committed = (call->reply_flags & kRpcCommitted) != 0;
+        spread_ms_ = call->reply.restart_spread_ms;
         return kOk;
     }
-    void expect_restart() override { import_->expect_restart(); }
+    void expect_restart() override { import_->expect_restart(spread_ms_); }
 
 private:
     static constexpr uint64_t kHandleBit = 1ull << 63;
     const LockType type_;
     Import* import_ = nullptr;
     LdlmClient* locks_ = nullptr;
+    uint32_t spread_ms_ = 0;  // of the active lock's own task
     std::atomic<uint64_t> serial_{0};
 };
 

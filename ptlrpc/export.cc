@@ -75,6 +75,7 @@ void Export::attach(Ref<Connection> connection, uint64_t import_cookie, uint16_t
 {
     if (!impl_) return;
     heard();
+    connection->add_user(cookie_);
     Ref<Connection> old = connection;
     {
         auto state = impl_->state.lock();

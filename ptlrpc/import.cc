@@ -127,10 +127,11 @@ Status ImportImpl::wait_full(uint64_t deadline_ns, WaitMode mode)
     return closing_ ? Status(-kESHUTDOWN) : kOk;
 }
 
-void ImportImpl::expect_restart()
+void ImportImpl::expect_restart(uint32_t spread_ms)
 {
     MutexLock lock(lock_);
     expect_restart_until_ns_ = deadline_after_ms(kExpectRestartMs);
+    spread_.told(spread_ms, kapi_random_u64());
     reconnect_wanted_ = true;
     task_wake_.wake_all();
 }
@@ -144,6 +145,7 @@ Status ImportImpl::recover_now(Nid nid, uint64_t deadline_ns)
     for (const Nid& n : options_.nids) known = known || n == nid;
     if (!known) return -kEINVAL;
     uint64_t before = full_count_;
+    spread_.over();
     go_to_locked(nid, &other);
     if (other) {
         lock.unlock();
@@ -175,6 +177,7 @@ void ImportImpl::target_is_at(Nid nid, uint64_t instance)
         bool there = connection_ && !lost_ && state_ != ImportState::kConnecting;
         if (closing_ || nid.is_zero() || instance < instance_ || (instance == instance_ && there)) return;
         bool asking_there = state_ == ImportState::kConnecting && current_nid_ == nid;
+        spread_.target_runs(kapi_random_u64());  // everybody hears it now
         go_to_locked(nid, &other);
         if (connection_ && !asking_there) other = connection_;  // to a former instance
         log_info("%s: instance %llu has started at %s, says the MGS", name(), static_cast<unsigned long long>(instance),
@@ -208,6 +211,7 @@ void ImportImpl::run()
             MutexLock lock(lock_);
             if (closing_) break;
         }
+        await_place();
         Status s = connect_once();
         if (s.ok())
             stay_full();
@@ -287,8 +291,20 @@ void ImportImpl::back_off(Status why)
     uint64_t limit = now_ns() < expect_restart_until_ns_ ? kReconnectExpectedMs : kReconnectMaxMs;
     uint64_t ms = backoff_ms_ < limit ? backoff_ms_ : limit;
     backoff_ms_ = longer_backoff(ms, kReconnectMaxMs);
+    ms = spread_.pause_ms(ms);
     (void)task_wake_.wait_until(
         lock, [&] { return closing_ || reconnect_wanted_; }, deadline_after_ms(ms));
+}
+
+// Of many clients that return after a controlled shutdown.
+void ImportImpl::await_place()
+{
+    MutexLock lock(lock_);
+    while (!closing_ && spread_.on()) {
+        if (now_ns() >= expect_restart_until_ns_) spread_.over();
+        if (now_ns() >= spread_.not_before_ns()) return;
+        (void)task_wake_.wait(lock, spread_.not_before_ns());
+    }
 }
 
 uint64_t ImportImpl::ping_patience_locked() const

@@ -95,8 +95,9 @@ public:
     // outstanding: what the client gives the active lock back with is complete (A11). -ETIMEDOUT: still held back.
     virtual Status quiesce(uint64_t deadline_ns) = 0;
     virtual void resume() = 0;
-    // After the withheld reply of the active lock's cancel: the server halts; drop the connection attempts' back-off and expect a new instance.
-    virtual void expect_restart() = 0;
+    // After the withheld reply of the active lock's cancel: the server halts; drop the connection attempts' back-off and expect a new
+    // instance. spread_ms: the server asks its clients to spread their return over so long (restart_spread.h).
+    virtual void expect_restart(uint32_t spread_ms = 0) = 0;
     // Connect now, to nid first when it is not zero; returns when FULL again (R1). -EINVAL: the target is not known to run there;
     // -ENODEV: FULL, but at another node; -ETIMEDOUT, -ERESTARTSYS, -ESHUTDOWN.
     virtual Status recover_now(Nid nid, uint64_t deadline_ns) = 0;

@@ -47,7 +47,8 @@ Status ImportImpl::open_connection(Nid nid)
     {
         MutexLock lock(lock_);
         open_connections_++;
-        attempt_ms = now_ns() < expect_restart_until_ns_ ? kConnectExpectedMs : kConnectAttemptMs;
+        bool expected = now_ns() < expect_restart_until_ns_;
+        attempt_ms = expected ? spread_.attempt_ms(kConnectExpectedMs, kConnectAttemptMs) : kConnectAttemptMs;
     }
     auto connected = node_.transport().connect(nid, this, deadline_after_ms(attempt_ms));
     MutexLock lock(lock_);
@@ -117,6 +118,7 @@ Status ImportImpl::adopt_locked(const ConnectReply& reply)
     protocol_ = reply.protocol;
     granted_flags_ = reply.flags;
     export_cookie_ = reply.export_cookie;
+    if (reply.instance != instance_) spread_.over();
     // It was only slow: the time in which it was silent is what it may need again.
     bool lives = reply.result == static_cast<uint8_t>(ConnectResult::kReconnect);
     if (uint64_t silent = std::exchange(given_up_after_ns_, 0); silent && lives) ping_time_.add(silent, now_ns(), node_.adaptive());

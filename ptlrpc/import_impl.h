@@ -17,6 +17,7 @@
 #include "ptlrpc/import.h"
 #include "ptlrpc/message.h"
 #include "ptlrpc/node.h"
+#include "ptlrpc/restart_spread.h"
 
 namespace lull {
 
@@ -84,7 +85,7 @@ struct ImportImpl final : Import, ConnectionSink {
     uint64_t replay_bulk_bytes() const override;
     Status quiesce(uint64_t deadline_ns) override;
     void resume() override;
-    void expect_restart() override;
+    void expect_restart(uint32_t spread_ms) override;
     Status recover_now(Nid nid, uint64_t deadline_ns) override;
     void target_is_at(Nid nid, uint64_t instance) override;
     Status wait_full(uint64_t deadline_ns, WaitMode mode) override;
@@ -102,6 +103,7 @@ struct ImportImpl final : Import, ConnectionSink {
     void leave_connection();
     void say_goodbye();
     void back_off(Status why);
+    void await_place();
     void set_state_locked(ImportState next);
     void wake_all_locked();
     void go_to_locked(Nid nid, Ref<Connection>* other);
@@ -195,6 +197,7 @@ struct ImportImpl final : Import, ConnectionSink {
     Status last_error_;
     bool hopeless_ = false;  // last_error_ will not go away by waiting
     uint64_t expect_restart_until_ns_ = 0;
+    RestartSpread spread_;
     uint64_t backoff_ms_ = kReconnectMinMs;
     size_t nid_index_ = 0, failed_in_row_ = 0;
     Nid preferred_nid_, current_nid_;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "ptlrpc/fake_target_test.h"
+#include "ptlrpc/restart_spread.h"
 
 using namespace lull;
 using namespace lull::test;
@@ -326,6 +327,90 @@ TEST(Import, OpenReplayAfterCleanRestart)
             }));
         });
     });
+}
+
+// S15: no thundering herd after a controlled shutdown.
+TEST(RestartSpread, HintAndPlaces)
+{
+    EXPECT_EQ(restart_spread_ms(0), 0u);
+    EXPECT_EQ(restart_spread_ms(999), 0u);
+    EXPECT_EQ(restart_spread_ms(1000), 100u);
+    EXPECT_EQ(restart_spread_ms(10000), 1000u);
+    EXPECT_EQ(restart_spread_ms(100000), 10000u);
+    EXPECT_EQ(restart_spread_ms(SIZE_MAX / 1000), kSpreadMaxMs);
+    sim::run(1, [] {
+        RestartSpread s;
+        EXPECT_FALSE(s.on());
+        s.target_runs(77);
+        EXPECT_EQ(s.not_before_ns(), 0u);
+        EXPECT_EQ(s.pause_ms(50), 50u);
+        constexpr unsigned kTenths = 10, kTries = 1000;
+        unsigned in_tenth[kTenths] = {};
+        for (unsigned i = 0; i < kTries; i++) {
+            uint64_t now = now_ns();
+            s.told(1000, kapi_random_u64());
+            ASSERT_GE(s.not_before_ns(), now);
+            ASSERT_LT(s.not_before_ns(), now + 1000 * kMsec);
+            in_tenth[(s.not_before_ns() - now) / (100 * kMsec)]++;
+        }
+        for (unsigned n : in_tenth) EXPECT_NEAR(n, kTries / kTenths, 40);
+        EXPECT_EQ(s.pause_ms(50), 1000u);
+        EXPECT_EQ(s.attempt_ms(500, 3000), 1000u);
+        EXPECT_EQ(s.attempt_ms(1500, 3000), 1500u);
+        EXPECT_EQ(s.attempt_ms(500, 700), 700u);
+        kapi_sleep_ns(5 * kSec);
+        s.target_runs(500 * kMsec);
+        EXPECT_EQ(s.not_before_ns(), now_ns() + 500 * kMsec);
+        s.told(UINT32_MAX, 0);
+        EXPECT_EQ(s.pause_ms(0), kSpreadMaxMs);
+        s.over();
+        EXPECT_FALSE(s.on());
+    });
+}
+
+// It waits for its place, tries no oftener than the spread is long, and does not hurry when the MGS says that the target runs.
+TEST(Import, ReturnsInItsPlace)
+{
+    constexpr uint32_t kSpreadMs = 10000;
+    uint64_t at_once = 0, seeds = 0;
+    for_seeds([&](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        uint64_t began = c.world.now_ns();
+        c.on(c.client_host, [&] { c.import->expect_restart(kSpreadMs); });
+        c.restart_clean();
+        c.on(c.client_host, [&] { c.import->target_is_at(Nid{c.server.address()}, c.disk.instance); });
+        uint64_t told = c.world.now_ns();
+        EXPECT_TRUE(c.until([&] { return c.import->instance() == c.disk.instance && c.full(); }));
+        uint64_t took = c.world.now_ns() - told;
+        EXPECT_LT(took, (kSpreadMs + 1000) * kMsec);
+        EXPECT_LT(c.world.now_ns() - began, (kSpreadMs + 3000) * kMsec);
+        at_once += took < kSpreadMs / 10 * kMsec;
+        seeds++;
+        // It is over: the next loss of the connection is repaired at once.
+        c.world.network().reset_connections(c.client_host, c.server);
+        uint64_t lost = c.world.now_ns();
+        EXPECT_TRUE(c.until([&] { return !c.full(); }));
+        EXPECT_TRUE(c.until([&] { return c.full(); }));
+        EXPECT_LT(c.world.now_ns() - lost, 2000 * kMsec);
+    });
+    EXPECT_LT(at_once, seeds / 2);
+}
+
+TEST(Import, SpreadDoesNotHoldUpAnybodyElse)
+{
+    constexpr uint32_t kSpreadMs = 50000;
+    Cluster c(3);
+    c.mount();
+    c.on(c.client_host, [&] { c.import->expect_restart(kSpreadMs); });
+    c.restart_clean();
+    uint64_t began = c.world.now_ns();
+    c.on(c.client_host, [&] { EXPECT_TRUE(c.import->recover_now(Nid{}, deadline_after_ms(5000)).ok()); });  // the administrator
+    EXPECT_LT(c.world.now_ns() - began, 5000 * kMsec);
+    c.on(c.client_host, [&] { c.import->expect_restart(kSpreadMs); });
+    began = c.world.now_ns();
+    c.on(c.client_host, [&] { c.import->close(); });  // an unmount
+    EXPECT_LT(c.world.now_ns() - began, 5000 * kMsec);
 }
 
 TEST(Import, ReplayOfACloseFindsItsOpen)

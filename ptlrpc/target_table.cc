@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "ptlrpc/target_table.h"
 
+#include "kapi/walks.h"
+
 namespace lull {
 
 TargetTable::~TargetTable()
@@ -102,8 +104,10 @@ Ref<Export> TargetTable::find_export(uint64_t cookie)
 template <class P> Ref<Export> TargetTable::first_after(uint64_t cookie, P wanted)
 {
     auto state = state_.lock();
-    for (auto it = state->exports.upper_bound(cookie); it != state->exports.end(); ++it)
+    for (auto it = state->exports.upper_bound(cookie); it != state->exports.end(); ++it) {
+        count_walk();
         if (wanted(*it)) return Ref<Export>(&*it);
+    }
     return nullptr;
 }
 
@@ -118,15 +122,26 @@ void TargetTable::drop_exports_of(RequestHandler& handler)
     }
 }
 
+void TargetTable::detach(Export& exp, Connection& connection)
+{
+    RequestHandler& handler = exp.handler();
+    if (!exp.detach(connection) || !pin(handler)) return;
+    handler.on_export_disconnected(exp);
+    unpin(handler);
+}
+
+// An import has a connection of its own; only a strange client makes us look at all exports.
 void TargetTable::on_connection_closed(Connection& connection)
 {
+    uint64_t user = connection.user();
+    if (user != Connection::kManyUsers) {
+        if (Ref<Export> exp = user ? find_export(user) : Ref<Export>()) detach(*exp, connection);
+        return;
+    }
     uint64_t cookie = 0;
     while (Ref<Export> exp = first_after(cookie, [](Export&) { return true; })) {
         cookie = exp->cookie();
-        RequestHandler& handler = exp->handler();
-        if (!exp->detach(connection) || !pin(handler)) continue;
-        handler.on_export_disconnected(*exp);
-        unpin(handler);
+        detach(*exp, connection);
     }
 }
 

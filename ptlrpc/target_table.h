@@ -43,6 +43,7 @@ private:
     };
     static Entry* find_locked(State& state, const RequestHandler& handler);
     void drop_exports_of(RequestHandler& handler);
+    void detach(Export& exp, Connection& connection);
     template <class P> Ref<Export> first_after(uint64_t cookie, P wanted);
 
     Guarded<State> state_{LockRank::kNode};

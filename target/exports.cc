@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "target/exports.h"
 
+#include "kapi/walks.h"
+
 namespace lull {
 
 void Exports::add(Ref<Export> exp)
@@ -35,7 +37,10 @@ Status Exports::list(Vec<Ref<Export>>* out) const
 {
     auto table = table_.lock();
     TRY(out->reserve(out->size() + table->size()));
-    for (const TargetExport& t : *table) TRY(out->push_back(Ref<Export>(&t.exp)));
+    for (const TargetExport& t : *table) {
+        count_walk();
+        TRY(out->push_back(Ref<Export>(&t.exp)));
+    }
     return kOk;
 }
 

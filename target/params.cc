@@ -145,7 +145,8 @@ struct TargetParams {
             Alive alive(t);
             bool draining = state >= ShutdownState::kNotifying && state < ShutdownState::kClean;
             if (alive.status().ok() && draining) {
-                holding = t.shutdown_env_.holders(&names);
+                holding = t.shutdown_env_.holders();
+                t.shutdown_env_.name_holders(&names);
                 locks = t.ldlm_->counts().granted;
             }
         }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kapi/sim/world.h"
+#include "kapi/walks.h"
 #include "target/clean_record.h"
 #include "target/commit.h"
 #include "target/identity.h"
@@ -482,5 +483,52 @@ TEST(Reservations, SettleReturnExpire)
         ASSERT_TRUE(r.expired(&gone).ok());
         ASSERT_EQ(gone.size(), 1u);
         EXPECT_STREQ(gone[0].c_str(), "c");
+    });
+}
+
+// S15: what one client costs does not depend on how many there are.
+TEST(Reservations, ManyClients)
+{
+    auto walks_per_client = [](size_t n) {
+        uint64_t before = walks_counted;
+        Reservations r;
+        Vec<UuidText> clients;
+        Vec<ReservedOpen> opens, reopened;
+        for (size_t i = 0; i < n; i++) {
+            // Not in their order, and handles repeat between clients.
+            size_t number = i * 7919 % n;
+            EXPECT_TRUE(clients.push_back(text_format<40>("c%zu", number)).ok());
+            for (uint64_t k = 0; k < 2; k++) {
+                ReservedOpen o;
+                o.client = clients.back();
+                o.handle = 1 + 2 * (number / 4) + k;
+                EXPECT_TRUE(opens.push_back(o).ok());
+                if (k == 1 && number % 2) {
+                    EXPECT_TRUE(reopened.push_back(o).ok());
+                }
+            }
+        }
+        EXPECT_TRUE(r.begin(clients, std::move(opens)).ok());
+        for (size_t i = 0; i < n; i += 10) {
+            EXPECT_TRUE(r.has(clients[i]));
+            r.returned(clients[i]);
+            EXPECT_TRUE(r.settle(clients[i]));
+            EXPECT_FALSE(r.has(clients[i]));
+        }
+        EXPECT_EQ(r.left(), n - n / 10);
+        size_t known = reopened.size();
+        EXPECT_TRUE(r.unsettled_opens(&reopened).ok());
+        size_t of_settled = 0, twice = 0;
+        std::map<std::string, size_t> seen;
+        for (const ReservedOpen& o : reopened) twice += seen[std::string(o.client.c_str()) + "/" + std::to_string(o.handle)]++;
+        for (size_t i = known; i < reopened.size(); i++) of_settled += !r.has(reopened[i].client);
+        EXPECT_EQ(twice, 0u);
+        EXPECT_EQ(of_settled, 0u);
+        EXPECT_GT(reopened.size(), n);
+        return static_cast<double>(walks_counted - before) / static_cast<double>(n);
+    };
+    sim::run(1, [&] {
+        double few = walks_per_client(1000), many = walks_per_client(4000);
+        EXPECT_LT(many, few * 1.1 + 1);
     });
 }

@@ -1,13 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "target/reservations.h"
 
+#include "kapi/walks.h"
+
 namespace lull {
+
+Reservations::~Reservations()
+{
+    State& s = state_.unsafe();
+    while (!s.clients.empty()) erase_locked(s, *s.clients.begin());
+}
+
+Status Reservations::add_locked(State& s, const UuidText& uuid)
+{
+    Clients::insert_commit_data where;
+    if (!s.clients.insert_check(uuid.str(), where).second) return kOk;
+    auto client = make<Client>();
+    if (!client) return -kENOMEM;
+    client->uuid = uuid;
+    s.clients.insert_commit(*client.release(), where);
+    return kOk;
+}
+
+Status Reservations::add_locked(State& s, const ReservedOpen& what)
+{
+    auto client = s.clients.find(what.client.str());
+    if (client == s.clients.end()) return kOk;
+    auto open = make<Open>();
+    if (!open) return -kENOMEM;
+    open->what = what;
+    s.opens.insert(*open);
+    client->opens.push_back(*open.release());
+    return kOk;
+}
+
+void Reservations::erase_locked(State& s, Client& client)
+{
+    while (!client.opens.empty()) {
+        Owned<Open> open(&client.opens.front());
+        client.opens.pop_front();
+        s.opens.erase(s.opens.iterator_to(*open));
+    }
+    s.clients.erase(s.clients.iterator_to(client));
+    Owned<Client> gone(&client);
+}
 
 Status Reservations::begin(const Vec<UuidText>& clients, Vec<ReservedOpen>&& opens)
 {
     auto s = state_.lock();
-    for (const UuidText& uuid : clients) TRY(s->clients.push_back(Client{uuid, false}));
-    s->opens = std::move(opens);
+    for (const UuidText& uuid : clients) TRY(add_locked(*s, uuid));
+    for (const ReservedOpen& open : opens) TRY(add_locked(*s, open));
+    opens.clear();
     s->began_ns = now_ns();
     left_.store(s->clients.size());
     return kOk;
@@ -17,31 +60,25 @@ bool Reservations::has(const UuidText& client) const
 {
     if (left() == 0) return false;
     auto s = state_.lock();
-    for (const Client& c : s->clients)
-        if (c.uuid == client.str()) return true;
-    return false;
+    return s->clients.find(client.str()) != s->clients.end();
 }
 
 void Reservations::returned(const UuidText& client)
 {
     auto s = state_.lock();
-    for (Client& c : s->clients)
-        if (c.uuid == client.str()) c.returned = true;
+    auto found = s->clients.find(client.str());
+    if (found != s->clients.end()) found->returned = true;
 }
 
 bool Reservations::settle(const UuidText& client)
 {
     if (left() == 0) return false;
     auto s = state_.lock();
-    for (size_t i = 0; i < s->clients.size(); i++) {
-        if (!(s->clients[i].uuid == client.str())) continue;
-        s->clients.erase_at(i);
-        for (size_t k = s->opens.size(); k-- > 0;)
-            if (s->opens[k].client == client.str()) s->opens.erase_at(k);
-        left_.store(s->clients.size());
-        return true;
-    }
-    return false;
+    auto found = s->clients.find(client.str());
+    if (found == s->clients.end()) return false;
+    erase_locked(*s, *found);
+    left_.store(s->clients.size());
+    return true;
 }
 
 size_t Reservations::left() const { return left_.load(); }
@@ -51,19 +88,29 @@ Status Reservations::expired(Vec<UuidText>* out) const
     if (left() == 0) return kOk;
     auto s = state_.lock();
     if (now_ns() - s->began_ns < deadline_ms.load() * kMsec) return kOk;
-    for (const Client& c : s->clients)
+    for (const Client& c : s->clients) {
+        count_walk();
         if (!c.returned) TRY(out->push_back(c.uuid));
+    }
     return kOk;
 }
 
-Status Reservations::unsettled_opens(Vec<ReservedOpen>* out) const
+Status Reservations::unsettled_opens(Vec<ReservedOpen>* out)
 {
     auto s = state_.lock();
-    for (const ReservedOpen& open : s->opens) {
-        bool known = false;
-        for (const ReservedOpen& o : *out) known |= o.handle == open.handle && o.client == open.client.str();
-        if (!known) TRY(out->push_back(open));
+    for (Open& open : s->opens) open.listed = false;
+    for (const ReservedOpen& known : *out) {
+        auto [from, to] = s->opens.equal_range(known.handle);
+        for (; from != to; ++from) {
+            count_walk();
+            from->listed |= from->what.client == known.client.str();
+        }
     }
+    for (const Client& client : s->clients)
+        for (const Open& open : client.opens) {
+            count_walk();
+            if (!open.listed) TRY(out->push_back(open.what));
+        }
     return kOk;
 }
 

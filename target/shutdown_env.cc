@@ -2,6 +2,7 @@
 #include "target/shutdown_env.h"
 
 #include "kapi/log.h"
+#include "ptlrpc/restart_spread.h"
 #include "target/target_impl.h"
 
 namespace lull {
@@ -9,6 +10,7 @@ namespace lull {
 namespace {
 constexpr uint64_t kFreezeMs = 60000;     // the longest a request that is being executed may take
 constexpr unsigned kCommitTriesMax = 10;
+constexpr size_t kNamesMax = 32;          // of those who still hold the lock, in the status
 constexpr uint64_t kQuietMs = 200;        // a client that has anything to write back does so within this time
 }  // namespace
 
@@ -77,14 +79,14 @@ void TargetShutdownEnv::report_deaf(Drain& drain)
                    drain.deaf_names.c_str());
 }
 
-size_t TargetShutdownEnv::holders(Text<256>* names)
+size_t TargetShutdownEnv::holders() { return target_.ldlm().active_holder_count(); }
+
+void TargetShutdownEnv::name_holders(Text<256>* names)
 {
     Vec<Ref<Export>> list;
-    if (!target_.ldlm().active_holders(&list).ok()) return 0;
-    for (Ref<Export>& exp : list) {
-        if (!names || !names->append(" ").ok() || !names->append(exp->nodename()).ok()) break;
-    }
-    return list.size();
+    if (!target_.ldlm().active_holders(&list, kNamesMax).ok()) return;
+    for (Ref<Export>& exp : list)
+        if (!names->append(" ").ok() || !names->append(exp->nodename()).ok()) break;
 }
 
 // T7: everything of a client that is away is committed. It stays known, unless it holds locks whose loss it could not notice.
@@ -180,16 +182,19 @@ bool TargetShutdownEnv::withhold(Ref<ServerRequest> request)
 void TargetShutdownEnv::release_cancels(bool committed)
 {
     Vec<Ref<ServerRequest>> cancels;
+    uint32_t spread_ms;
     {
         auto s = withheld_.lock();
         s->withholding = false;
+        spread_ms = restart_spread_ms(s->drain.told);
         cancels.swap(s->cancels);
     }
     if (committed) target_.refuse_all_.store(true);  // who comes now has to wait for the next instance
     for (Ref<ServerRequest>& request : cancels) {
         if (committed) request->set_reply_flags(kRpcCommitted);
         request->set_last_committed(target_.last_committed());
-        Empty reply;
+        LdlmCancelReply reply;
+        if (committed) reply.restart_spread_ms = spread_ms;
         request->reply(reply);
     }
 }

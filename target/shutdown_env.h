@@ -20,8 +20,8 @@ public:
     Status wait_exclusive(uint64_t deadline_ns) override;
     void end_exclusive() override;
     size_t evict_late(uint64_t progress_since_ns) override;
-    size_t holders() override { return holders(nullptr); }
-    size_t holders(Text<256>* names);  // as many names as fit
+    size_t holders() override;
+    void name_holders(Text<256>* names);  // some of them, as fit
     Status commit_all() override;
     Status write_clean_record(const ShutdownPhases& so_far) override;
     Status erase_clean_record() override;

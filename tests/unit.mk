@@ -4,6 +4,7 @@
 #   make unit [FILTER=Gate*] [ROOMS="kapi lnet"]   build and run the unit tests (of these rooms only)
 #   make sim-build                                 build/user/sim
 #   make sim SEEDS=N [FIRST=S]                     the simulation, VARIANT=fast unless told otherwise
+#   make scale [CLIENTS="N …"]                    what a controlled shutdown costs with 1000, 10000 (or N) clients, as a table
 #   make mutants                                   does the simulation notice when a rule of the protocol is taken out?
 #   make tidy                                      clang-tidy over the core (.clang-tidy says which checks)
 #   make utils                                     build/utils/{lctl,mkfs.lull,mount.lull,lull}
@@ -29,11 +30,12 @@ subset := $(if $(filter-out $(ROOMS),$(rooms_all)),_$(subst $(eval) ,_,$(strip $
 user_lib := $(user)/liblull$(subset).a
 unit_bin := $(user)/unit_tests$(subset)
 sim_bin := $(user)/sim
+scale_bin := $(user)/scale
 
 no_tests = $(filter-out %_test.cc,$(wildcard $(1)))
 core_src := $(foreach r,$(ROOMS),$(call no_tests,$(r)/*.cc))
 port_src := $(call no_tests,kapi/sim/*.cc) $(if $(filter osd,$(ROOMS)),$(call no_tests,osd/sim/*.cc))
-sim_src := $(filter-out tests/sim/main.cc,$(call no_tests,tests/sim/*.cc))
+sim_src := $(filter-out tests/sim/main.cc tests/sim/scale_main.cc,$(call no_tests,tests/sim/*.cc))
 test_src := $(wildcard $(foreach r,$(ROOMS),$(r)/*_test.cc $(r)/sim/*_test.cc))
 # The codec has its tests beside it, in include/.
 test_src += $(wildcard include/lull/*_test.cc)
@@ -46,7 +48,7 @@ inc_flags := -I. -Iinclude
 comma := ,
 san_opts := -O1 -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined
 san_flags := $(if $(filter san,$(VARIANT)),$(san_opts),-O2)
-common_flags := -std=gnu++20 -g $(san_flags) $(warn_flags) $(inc_flags) $(EXTRA_CXXFLAGS)
+common_flags := -std=gnu++20 -g -DLULL_COUNT_WALKS $(san_flags) $(warn_flags) $(inc_flags) $(EXTRA_CXXFLAGS)
 core_flags := -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-omit-frame-pointer
 # What the core may not know that it runs in user space, the simulator and the tests may.
 # They may derive from classes of the core, which have no type information: no RTTI either.
@@ -74,7 +76,7 @@ hosted_obj := $(call objects,$(port_src))
 test_obj := $(call objects,$(test_src))
 sim_obj := $(call objects,$(sim_src))
 
-.PHONY: unit unit-build sim sim-run sim-build mutants tidy utils
+.PHONY: unit unit-build sim sim-run sim-build scale scale-run mutants tidy utils
 unit: $(unit_bin)
 	$(unit_bin) --gtest_brief=1 $(if $(FILTER),--gtest_filter='$(FILTER)')
 unit-build: $(unit_bin)
@@ -83,6 +85,10 @@ sim:
 	+@$(MAKE) --no-print-directory VARIANT=$(if $(filter command environment,$(firstword $(origin VARIANT))),$(VARIANT),fast) sim-run
 sim-run: $(sim_bin)
 	$(sim_bin) --seeds=$(or $(SEEDS),200) $(if $(FIRST),--first=$(FIRST))
+scale:
+	+@$(MAKE) --no-print-directory VARIANT=$(if $(filter command environment,$(firstword $(origin VARIANT))),$(VARIANT),fast) scale-run
+scale-run: $(scale_bin)
+	$(scale_bin) $(CLIENTS)
 mutants:
 	tests/sim/mutants.sh
 tidy:
@@ -107,6 +113,9 @@ $(unit_bin): $(test_obj) $(if $(subset),,$(sim_obj)) $(user_lib)
 	$(call link,$(test_obj) $(if $(subset),,$(sim_obj)) $(user_lib) $(unit_libs))
 $(sim_bin): $(obj)/tests/sim/main.o $(sim_obj) $(user_lib)
 	$(call link,$(obj)/tests/sim/main.o $(sim_obj) $(user_lib) -lgtest -lboost_context -pthread)
+
+$(scale_bin): $(obj)/tests/sim/scale_main.o $(sim_obj) $(user_lib)
+	$(call link,$(obj)/tests/sim/scale_main.o $(sim_obj) $(user_lib) -lgtest -lboost_context -pthread)
 
 # The tools: utils/{lctl,mkfs_lull,mount_lull,lull}.cc hold the mains; utils/upgrade is lull's, the rest is shared.
 util_mains := lctl mkfs_lull mount_lull lull

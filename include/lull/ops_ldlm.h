@@ -106,9 +106,13 @@ struct LockHandle {
     uint64_t value;
     template <class Io> void io(Io& x) { x.u64(value); }
 };
+struct LdlmCancelReply {
+    uint32_t restart_spread_ms = 0;  // with kRpcCommitted: over how long the clients shall spread their return (restart_spread.h)
+    template <class Io> void io(Io& x) { x.u32(restart_spread_ms); }
+};
 struct LdlmCancelOp {
     static constexpr Opcode kOpcode = Opcode::kLdlmCancel;
-    using Reply = Empty;         // of the active lock: withheld until all is committed (E1)
+    using Reply = LdlmCancelReply;  // of the active lock: withheld until all is committed (E1)
     Vec<LockHandle> server_handles;
     static constexpr size_t kMax = 512;
     template <class Io> void io(Io& x) { x.list(server_handles, kMax); }

@@ -72,7 +72,7 @@ Network::Network(World& world) : world_(world) {}
 
 Network::~Network()
 {
-    for (kapi_sock* s : socks_) delete s;
+    for (auto& [id, s] : socks_) delete s;
 }
 
 // ---- scenarios
@@ -163,7 +163,7 @@ void Network::set_delay(Host& a, Host& b, uint64_t min_ns, uint64_t max_ns)
 size_t Network::live_sockets(const Host& host) const
 {
     return static_cast<size_t>(std::count_if(socks_.begin(), socks_.end(),
-                                             [&](kapi_sock* s) { return s->host == &host; }));
+                                             [&](auto& s) { return s.second->host == &host; }));
 }
 
 bool Network::is_cut(const Host& from, const Host& to) const
@@ -184,7 +184,7 @@ uint64_t Network::delay(const Host& a, const Host& b)
 kapi_sock* Network::new_sock(Host& host)
 {
     auto* s = new kapi_sock{.id = next_id_++, .host = &host};
-    socks_.push_back(s);
+    socks_[s->id] = s;
     return s;
 }
 
@@ -539,7 +539,7 @@ void Network::shutdown(kapi_sock* s)
 
 void Network::detach(kapi_sock* s)
 {
-    std::erase(socks_, s);
+    socks_.erase(s->id);
     if (s->conn) {
         uint64_t id = s->conn->id;
         ConnEnd& e = s->mine();
@@ -597,7 +597,7 @@ void Network::host_crashed(Host& host, CrashNet mode)
     for (auto it = listeners_.begin(); it != listeners_.end();)
         it = it->first.first == host.index() ? listeners_.erase(it) : std::next(it);
     std::vector<kapi_sock*> ours;
-    for (kapi_sock* s : socks_)
+    for (auto& [id, s] : socks_)
         if (s->host == &host) ours.push_back(s);
     for (kapi_sock* s : ours) detach(s);
     for (uint64_t id : ids) drop_if_dead(id);

@@ -115,7 +115,7 @@ private:
     World& world_;
     uint64_t next_id_ = 1;
     std::map<uint64_t, std::unique_ptr<Connection>> connections_;
-    std::vector<kapi_sock*> socks_;
+    std::map<uint64_t, kapi_sock*> socks_;  // by id, which grows
     std::map<std::pair<unsigned, uint16_t>, kapi_sock*> listeners_;
     std::map<Pair, bool> cuts_;
     std::map<Pair, Loss> losses_;

@@ -41,7 +41,7 @@ Inode* FsState::find(uint64_t ino)
 
 uint64_t FsState::lowest_free_ino() const
 {
-    uint64_t ino = kFirstFreeIno;
+    uint64_t& ino = taken_below_;
     for (auto it = inodes_.lower_bound(ino); it != inodes_.end() && it->first == ino; ++it) ino++;
     return ino;
 }
@@ -80,6 +80,7 @@ void FsState::erase(uint64_t ino)
     auto it = inodes_.find(ino);
     if (it == inodes_.end()) return;
     blocks_used_ -= it->second.blocks.size();
+    taken_below_ = std::min(taken_below_, std::max(ino, kFirstFreeIno));
     inodes_.erase(it);
 }
 

@@ -90,6 +90,7 @@ private:
     void erase(uint64_t ino);
 
     std::map<uint64_t, Inode> inodes_;
+    mutable uint64_t taken_below_ = kFirstFreeIno;  // no number below it is free
     uint64_t blocks_used_ = 0;
 };
 

@@ -58,6 +58,7 @@ private:
     struct File {
         std::string data;
         bool synced = false, unknown = false;
+        int mode = 0644;  // unknown: -1
     };
     struct Held {
         int fd;
@@ -91,6 +92,9 @@ private:
     void fsync();
     void list();
     void drop();
+    void chmod();
+    void link();
+    void toggle_symlink();
     friend struct OperationNames;
     struct Operation {
         const char* name;
@@ -106,6 +110,7 @@ private:
     uint64_t epoch_;
     std::map<std::string, File> files_;
     std::set<std::string> dirs_;
+    std::map<std::string, std::string> symlinks_;  // by name, what they say
     std::vector<Held> held_;
 };
 

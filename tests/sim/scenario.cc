@@ -191,6 +191,7 @@ void Scenario::begin_doubt(size_t i)
 void Scenario::begin_doubt_all()
 {
     evictions_allowed_ = true;
+    invariants_.begin_fault();
     for (size_t i = 0; i < clients(); i++) begin_doubt(i);
 }
 
@@ -216,6 +217,7 @@ void Scenario::end_doubt_all()
 {
     for (size_t i = 0; i < clients(); i++) settle_client(i);
     wait_for_progress();
+    invariants_.end_fault();
     for (Client& c : clients_) c.trust.end_doubt();
 }
 

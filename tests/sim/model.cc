@@ -25,15 +25,15 @@ std::string sample_text(size_t bytes, uint64_t salt)
 }
 
 const Worker::Operation Worker::kOperations[] = {
-    {"put", 3, &Worker::put},           {"append", 1, &Worker::append},
-    {"overwrite", 1, &Worker::overwrite}, {"truncate", 1, &Worker::truncate},
-    {"rename", 2, &Worker::rename},     {"unlink", 1, &Worker::unlink},
-    {"stat", 1, &Worker::stat},         {"read", 2, &Worker::read},
-    {"mkdir", 2, &Worker::toggle_dir},  {"hold", 1, &Worker::hold},
-    {"use_held", 2, &Worker::use_held}, {"fsync", 1, &Worker::fsync},
-    {"readdir", 1, &Worker::list},      {"drop", 1, &Worker::drop},
-    {"chmod", 1, &Worker::chmod},       {"link", 1, &Worker::link},
-    {"symlink", 1, &Worker::toggle_symlink},
+    {"put", 3, 1, &Worker::put},           {"append", 1, 0, &Worker::append},
+    {"overwrite", 1, 0, &Worker::overwrite}, {"truncate", 1, 0, &Worker::truncate},
+    {"rename", 2, 3, &Worker::rename},     {"unlink", 1, 1, &Worker::unlink},
+    {"stat", 1, 1, &Worker::stat},         {"read", 2, 0, &Worker::read},
+    {"mkdir", 2, 4, &Worker::toggle_dir},  {"hold", 1, 1, &Worker::hold},
+    {"use_held", 2, 1, &Worker::use_held}, {"fsync", 1, 0, &Worker::fsync},
+    {"readdir", 1, 1, &Worker::list},      {"drop", 1, 0, &Worker::drop},
+    {"chmod", 1, 3, &Worker::chmod},       {"link", 1, 3, &Worker::link},
+    {"symlink", 1, 3, &Worker::toggle_symlink},
 };
 
 std::set<std::string> OperationNames::without;
@@ -72,10 +72,11 @@ void Worker::begin()
 void Worker::step()
 {
     if (trust_.strict() && trust_.epoch() != epoch_) return look_again();
+    auto weight = [&](const Operation& op) { return names_only_ ? op.names_weight : op.weight; };
     unsigned total = 0;
-    for (auto& op : kOperations) total += op.weight;
+    for (auto& op : kOperations) total += weight(op);
     const Operation* op = kOperations;
-    for (uint64_t dice = rng_.below(total); dice >= op->weight; op++) dice -= op->weight;
+    for (uint64_t dice = rng_.below(total); dice >= weight(*op); op++) dice -= weight(*op);
     if (!OperationNames::without.count(op->name)) (this->*op->run)();
     operations++;
 }
@@ -176,7 +177,7 @@ int64_t Worker::write_all(int fd, uint64_t pos, const std::string& data)
 void Worker::put()
 {
     std::string n = name();
-    std::string data = sample_text(rng_.chance(300) ? rng_.below(kFileMax) : rng_.below(6000), rng_.next() & 0xffff);
+    std::string data = sample_text(!names_only_ && rng_.chance(300) ? rng_.below(kFileMax) : rng_.below(6000), rng_.next() & 0xffff);
     touch(n);
     int fd = sys([&] { return c_.open(path(n), SimMount::kWrite | SimMount::kCreate | SimMount::kTrunc); });
     if (fd < 0) return expect(fd, 3, "open to put", path(n));

@@ -43,8 +43,9 @@ struct OperationNames {
 
 class Worker {
 public:
-    Worker(SimMount& mount, Trust& trust, std::string dir, Rng rng)
-        : c_(mount), trust_(trust), dir_(std::move(dir)), rng_(rng), epoch_(trust.epoch())
+    // names_only: hardly any data
+    Worker(SimMount& mount, Trust& trust, std::string dir, Rng rng, bool names_only = false)
+        : c_(mount), trust_(trust), dir_(std::move(dir)), rng_(rng), names_only_(names_only), epoch_(trust.epoch())
     {
     }
     void begin();
@@ -98,7 +99,7 @@ private:
     friend struct OperationNames;
     struct Operation {
         const char* name;
-        unsigned weight;
+        unsigned weight, names_weight;  // names_weight: when it is names only
         void (Worker::*run)();
     };
     static const Operation kOperations[];
@@ -107,6 +108,7 @@ private:
     Trust& trust_;
     const std::string dir_;
     Rng rng_;
+    const bool names_only_;
     uint64_t epoch_;
     std::map<std::string, File> files_;
     std::set<std::string> dirs_;

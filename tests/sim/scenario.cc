@@ -35,6 +35,7 @@ Scenario::Scenario(uint64_t seed, Plan plan)
 {
     the_world = &w_.world;
     if (getenv("LULL_SIM_MESSAGES")) trace_messages(w_.world);
+    set_network_delay();
     for (auto& t : w_.targets()) {
         ran_protocol_[t.get()] = t->at->protocol;
         tune(*t);
@@ -107,7 +108,7 @@ void Scenario::start_client(size_t i)
         std::string name = std::to_string(i) + "_" + std::to_string(j);
         if (host.boots() > 1) name += "_" + std::to_string(host.boots());
         client.workers.push_back(
-            std::make_unique<Worker>(w_.c(i), client.trust, "/own" + name, load_rng_.fork(i * 100 + client.workers.size())));
+            std::make_unique<Worker>(w_.c(i), client.trust, "/own" + name, load_rng_.fork(i * 100 + client.workers.size()), plan_.names_only));
         Worker* worker = client.workers.back().get();
         client.tasks.push_back(host.spawn("own" + name, [this, worker] { load(*worker); }));
     }
@@ -244,6 +245,9 @@ void Scenario::event(Event& e)
     case EventKind::kTwoUpgrade: return two_upgrades();
     case EventKind::kUpgradeWhileDown: return upgrade_while_down();
     case EventKind::kFence: return fence();
+    case EventKind::kWrongVersion: return wrong_version(false);
+    case EventKind::kForcedVersion: return wrong_version(true);
+    case EventKind::kFillCaches: return fill_caches();
     case EventKind::kClientPause: return client_pause();
     case EventKind::kClientHang: return client_hang();
     case EventKind::kClientDeath: return client_death();

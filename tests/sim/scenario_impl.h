@@ -54,6 +54,7 @@ private:
     void think();
     void pass(uint64_t ns);
     void tune(Target& t);
+    void set_network_delay() { w_.world.network().set_default_delay(50000, plan_.net_ns ? plan_.net_ns : 500000); }
     void wait_for_progress();
     void end_load();
     void remove_everything();
@@ -98,6 +99,10 @@ private:
     void lose_replies_and_crash();
     void slow_network();
     void fence();
+    void wrong_version(bool force);
+    void fill_caches();
+    void fill_cache(size_t client, std::vector<uint64_t>* sizes);
+    void check_filled(size_t client, const std::vector<uint64_t>& sizes);
     void clock_jump();
     void disk_error();
     void disk_full();

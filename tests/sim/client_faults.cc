@@ -51,6 +51,7 @@ void Scenario::client_death()
     client.tasks.clear();
     w_.crash_client(i);
     shared_.died(static_cast<unsigned>(i));
+    locks_.died(static_cast<unsigned>(i));
     hurry_ = false;
     wait_for_progress();
     if (rng_.chance(300)) shutdown(any_target(), Twist::kNone);

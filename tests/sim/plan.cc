@@ -104,6 +104,7 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
         p.sync_ns = rng.below(50 * kMsec);
     }
     p.names_only = rng.chance(250);
+    p.locks = rng.chance(500);
     if (rng.chance(200)) p.net_ns = rng.between(kMsec, 20 * kMsec);
     // Transactions that last longer than the time between commits, and commits that last.
     if (p.kind == ScenarioKind::kCrash && rng.chance(200)) {
@@ -129,6 +130,7 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
     for (unsigned i = 0; i < p.workers * p.options.clients; i++)
         if (without.count("w" + std::to_string(i))) p.idle_workers.insert(i);
     if (without.count("shared")) p.shared = false;
+    if (without.count("locks")) p.locks = false;
     if (without.count("clean_up")) p.clean_up = false;
     if (without.count("commit")) p.commit_ms = 0;
     if (without.count("slow_disks")) p.step_ns = p.sync_ns = 0;
@@ -147,6 +149,7 @@ std::vector<std::string> Plan::names() const
     for (unsigned i = 0; i < workers * options.clients; i++)
         if (!idle_workers.count(i)) v.push_back("w" + std::to_string(i));
     if (shared) v.push_back("shared");
+    if (locks) v.push_back("locks");
     if (clean_up) v.push_back("clean_up");
     if (commit_ms) v.push_back("commit");
     if (step_ns || sync_ns) v.push_back("slow_disks");

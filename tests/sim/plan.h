@@ -66,6 +66,7 @@ struct Plan {
     FsOptions options;
     unsigned workers = 2;              // of each client
     bool shared = true;
+    bool locks = false;                // file locks
     bool clean_up = false;             // remove every file at the end, and see what is left
     std::set<unsigned> idle_workers;   // left out, by number over all clients
     uint64_t commit_ms = 0;            // 0: as it is

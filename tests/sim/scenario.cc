@@ -97,11 +97,22 @@ void Scenario::load_shared(size_t client)
         shared_.step(w_.c(client), clients_[client].trust, static_cast<unsigned>(client), rng);
 }
 
+// Owners are of one client: each life of a locker has its own.
+void Scenario::load_locks(size_t client, unsigned number)
+{
+    unsigned life = static_cast<unsigned>(w_.client_nodes[client]->host->boots());
+    FileLocks::Locker locker(locks_, w_.c(client), clients_[client].trust, static_cast<unsigned>(client), life * 100 + number,
+                             load_rng_.fork(5000 + client * 100 + life * 10 + number));
+    for (; !stop_; think()) locker.step();
+    locker.end();
+}
+
 // Also after its death: the new ones work in directories of their own.
 void Scenario::start_client(size_t i)
 {
     Client& client = clients_[i];
     client.tasks.clear();
+    client.working = 0;
     Host& host = *w_.client_nodes[i]->host;
     for (unsigned j = 0; j < plan_.workers; j++) {
         if (plan_.idle_workers.count(static_cast<unsigned>(i * plan_.workers + j))) continue;
@@ -111,13 +122,16 @@ void Scenario::start_client(size_t i)
             std::make_unique<Worker>(w_.c(i), client.trust, "/own" + name, load_rng_.fork(i * 100 + client.workers.size()), plan_.names_only));
         Worker* worker = client.workers.back().get();
         client.tasks.push_back(host.spawn("own" + name, [this, worker] { load(*worker); }));
+        client.working++;
     }
+    for (unsigned j = 1; plan_.locks && j <= (clients() > 2 ? 1u : 2u); j++)
+        client.tasks.push_back(host.spawn("locks" + std::to_string(j), [this, i, j] { load_locks(i, j); }));
     if (plan_.shared) client.tasks.push_back(host.spawn("shared", [this, i] { load_shared(i); }));
 }
 
 void Scenario::start_load()
 {
-    w_.on(0, [&] { shared_.make(w_.c(0)); });
+    w_.on(0, [&] { shared_.make(w_.c(0)), locks_.make(w_.c(0)); });
     for (size_t i = 0; i < clients(); i++) start_client(i);
 }
 
@@ -152,11 +166,12 @@ void Scenario::end_load()
     for (size_t i = 0; i < clients(); i++) {
         size_t by = (i + 1) % clients();
         auto& workers = clients_[i].workers;
-        size_t alive = clients_[i].tasks.size() - (plan_.shared ? 1 : 0);
+        size_t alive = clients_[i].working;
         w_.on(by, [&] {
             w_.c(by).drop_caches();
             for (size_t j = 0; j < workers.size(); j++) workers[j]->verify(w_.c(by), j + alive < workers.size());
             if (i == 0) shared_.verify(w_.c(by));
+            if (i == 0) locks_.verify(w_.c(by));
         });
     }
 }
@@ -187,6 +202,7 @@ void Scenario::begin_doubt(size_t i)
 {
     clients_[i].trust.begin_doubt();
     shared_.doubt(static_cast<unsigned>(i));
+    locks_.doubt(static_cast<unsigned>(i));
 }
 
 void Scenario::begin_doubt_all()
@@ -280,7 +296,7 @@ ScenarioResult Scenario::run()
     ScenarioResult r;
     for (Client& c : clients_)
         for (auto& worker : c.workers) r.operations += worker->operations;
-    r.operations += shared_.operations;
+    r.operations += shared_.operations + locks_.operations;
     if (plan_.clean_up) {
         remove_everything();
         invariants_.nothing_is_left();

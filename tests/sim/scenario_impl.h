@@ -6,6 +6,7 @@
 #include "kapi/errno.h"
 #include "kapi/sim/network.h"
 #include "kapi/sync.h"
+#include "tests/sim/file_locks.h"
 #include "tests/sim/fs_world.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/model.h"
@@ -41,6 +42,7 @@ private:
         Trust trust;
         std::vector<std::unique_ptr<Worker>> workers;  // the last one of each place does the work now
         std::vector<TaskHandle> tasks;
+        size_t working = 0;  // so many of the workers: their last life
         bool hung = false;
     };
     // What is done to a shutdown under way.
@@ -51,6 +53,7 @@ private:
     void start_client(size_t client);
     void load(Worker& worker);
     void load_shared(size_t client);
+    void load_locks(size_t client, unsigned number);
     void think();
     void pass(uint64_t ns);
     void tune(Target& t);
@@ -121,6 +124,7 @@ private:
     Rng load_rng_;
     FsWorld w_;
     SharedFiles shared_;
+    FileLocks locks_;
     Invariants invariants_;
     std::vector<Client> clients_;
     std::map<Target*, unsigned> ran_protocol_;

@@ -73,7 +73,8 @@ void FileLocks::Locker::step()
     if (fd_ < 0) open();
     else if (!mine_) acquire();
     else if (mine_->exclusive && rng_.chance(200)) downgrade();
-    else if (rng_.chance(600)) release();
+    else if (rng_.chance(400)) all_.operations++;  // keeps it
+    else if (rng_.chance(800)) release();
     else close();
     all_.operations++;
 }

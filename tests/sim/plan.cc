@@ -25,7 +25,7 @@ constexpr Weighted kCrash[] = {{E::kCrashInShutdown, 17}, {E::kDiskCrashInShutdo
                                {E::kTwoCrash, 5},         {E::kUpgradeWhileDown, 3},     {E::kFence, 5},
                                {E::kWrongVersion, 8},
                                {E::kUpgrade, 4},          {E::kCancelled, 3}};
-constexpr Weighted kEvict[] = {{E::kClientDeath, 30}, {E::kClientHang, 25}, {E::kDowngrade, 20},
+constexpr Weighted kEvict[] = {{E::kClientDeath, 24}, {E::kClientHang, 20}, {E::kDowngrade, 16}, {E::kEvicted, 20},
                                {E::kCrash, 10},       {E::kUpgrade, 10},    {E::kCut, 5},
                                {E::kForcedVersion, 10}};
 constexpr Weighted kHard[] = {{E::kDiskError, 28}, {E::kDiskFull, 10}, {E::kServerMemory, 20}, {E::kClientMemory, 20},

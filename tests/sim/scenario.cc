@@ -124,7 +124,7 @@ void Scenario::start_client(size_t i)
         client.tasks.push_back(host.spawn("own" + name, [this, worker] { load(*worker); }));
         client.working++;
     }
-    for (unsigned j = 1; plan_.locks && j <= (clients() > 2 ? 1u : 2u); j++)
+    for (unsigned j = 1; plan_.locks && j <= (clients() > 4 ? 1u : 2u); j++)
         client.tasks.push_back(host.spawn("locks" + std::to_string(j), [this, i, j] { load_locks(i, j); }));
     if (plan_.shared) client.tasks.push_back(host.spawn("shared", [this, i] { load_shared(i); }));
 }
@@ -267,6 +267,7 @@ void Scenario::event(Event& e)
     case EventKind::kClientPause: return client_pause();
     case EventKind::kClientHang: return client_hang();
     case EventKind::kClientDeath: return client_death();
+    case EventKind::kEvicted: return eviction_noticed();
     case EventKind::kClockJump: return clock_jump();
     case EventKind::kSignals: return signals();
     case EventKind::kMount: return mount_during_shutdown();

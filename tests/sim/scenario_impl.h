@@ -116,6 +116,8 @@ private:
     void client_hang();
     void client_death();
     void revive_client(size_t client);
+    struct Victim;
+    void eviction_noticed();
 
     uint64_t number(Node& node, const std::string& param);
 

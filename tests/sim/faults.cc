@@ -23,7 +23,7 @@ bool Scenario::wait_until_down(Node& node, uint64_t limit_ns)
 
 void Scenario::disk_crash()
 {
-    Target& t = any_target();
+    Target& t = rng_.chance(500) ? w_.mdt() : any_target();
     Node& node = *t.at;
     t.disk->crash_at_step(rng_.between(1, 40));
     note("%s: its disk crashes the node in a few steps", t.name.c_str());
@@ -70,6 +70,7 @@ void Scenario::start_crashed(Target& t)
     }
     note("%s: started at %s%s", t.name.c_str(), to->host->name().c_str(), clean ? " from its clean record" : " to recover");
     if (err) ADD_FAILURE() << t.name << " does not start after a crash: " << err << " " << why;
+    if (!err && !clean) invariants_.started(t);
     ran_protocol_[&t] = to->protocol;
     tune(t);
 }
@@ -108,6 +109,7 @@ void Scenario::fence()
     t.at = nullptr;
     t.server = nullptr;
     if (int err = w_.start(t, partner, "", &why)) ADD_FAILURE() << t.name << " does not start at the partner: " << err << " " << why;
+    else invariants_.started(t);
     tune(t);
     pass(a_moment());
     old.host->resume();
@@ -218,7 +220,7 @@ void Scenario::lose_replies_and_crash()
     w_.world.network().cut_at = [server = node.host, deaf](Host& from, Host& to, const std::string& bytes) {
         return &from == server && std::find(deaf.begin(), deaf.end(), &to) != deaf.end() && tells_of_a_change(bytes);
     };
-    bool at_step = rng_.chance(200);
+    bool at_step = rng_.chance(400);
     if (at_step) t.disk->crash_at_step(rng_.between(1, 40));
     pass(rng_.chance(300) ? a_moment() : plan_.commit_ms ? rng_.below(kSec) : rng_.between(4 * kSec, 8 * kSec));
     t.disk->crash_at_step(0);

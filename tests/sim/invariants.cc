@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "kapi/errno.h"
 #include "target/exports.h"
 #include "target/target.h"
@@ -45,7 +47,7 @@ Invariants::Invariants(FsWorld& world) : w_(world)
 {
     w_.watch(this);
     for (auto& t : w_.targets())
-        t->disk->on_step = [this] { steps_[w_.world.current_or_null()]++; };
+        t->disk->on_step = [this, disk = t->disk] { steps_[w_.world.current_or_null()].push_back(disk->end()); };
 }
 
 Invariants::~Invariants()
@@ -87,13 +89,13 @@ void Invariants::on_transaction(lull::Target& target, lull::ServerRequest& reque
 {
     Disk* disk = disk_of(target);
     Begun& begun = begun_[{instance_of(target), transno}];
-    begun.steps = steps_[w_.world.current_or_null()];
+    steps_[w_.world.current_or_null()].clear();
     begun.history = transno <= target.last_committed();
     if (!request.info().slot || !disk) return;
     auto before = executions_.find({client_of(target, request), request.xid()});
     if (before == executions_.end()) return;
     Execution& e = before->second;
-    begun.was_durable = e.known && e.instance != target.instance() && disk->is_durable(e.end);
+    begun.was_durable = e.known && e.instance != target.instance() && is_durable(*disk, e.steps);
     if (request.is_replay()) return;
     if (e.instance == target.instance()) ADD_FAILURE() << name_of(target, request) << " executed twice";
     if (begun.was_durable) ADD_FAILURE() << name_of(target, request) << " executed again, although the crash has spared all of it";
@@ -107,13 +109,13 @@ void Invariants::on_executed(lull::Target& target, lull::ServerRequest& request,
     Disk* disk = disk_of(target);
     if (!begun.history && transno <= target.last_committed())
         ADD_FAILURE() << name_of(target, request) << " was said to be committed before it was executed";
-    uint64_t steps = steps_[w_.world.current_or_null()] - begun.steps;
-    if (request.is_replay() && begun.was_durable && steps && !is_open_or_close(request))
-        ADD_FAILURE() << name_of(target, request) << " replayed, " << steps << " steps, although the crash has spared all of it";
+    Steps steps = std::move(steps_[w_.world.current_or_null()]);
+    if (request.is_replay() && begun.was_durable && !steps.empty() && !is_open_or_close(request))
+        ADD_FAILURE() << name_of(target, request) << " replayed, " << steps.size() << " steps, although the crash has spared all of it";
     if (!disk) return;
-    if (!begun.history) ends_[number] = disk->end();
     if (request.info().slot && !begun.was_durable)
-        executions_[{client_of(target, request), request.xid()}] = {target.instance(), disk->end(), faults_ == 0};
+        executions_[{client_of(target, request), request.xid()}] = {target.instance(), steps, faults_ == 0 && !steps.empty()};
+    if (!begun.history && !faults_) uncommitted_[number] = std::move(steps);
 }
 
 // 1: nobody is told that something is committed which a crash could take away.
@@ -124,12 +126,27 @@ void Invariants::on_committed(lull::Target& target, uint64_t last_committed)
     auto first = begun_.lower_bound({instance, 0});
     for (; first != begun_.end() && first->first.first == instance && first->first.second <= last_committed; ++first)
         if (!first->second.history) ADD_FAILURE() << instance << ": transaction " << first->first.second << " is in progress and committed";
-    auto end = ends_.lower_bound({instance, 0});
-    while (end != ends_.end() && end->first.first == instance && end->first.second <= last_committed) {
-        if (disk && !faults_ && end->second > disk->durable_end())
-            ADD_FAILURE() << instance << ": transaction " << end->first.second << " is committed, but not on the disk";
-        end = ends_.erase(end);
+    auto done = uncommitted_.lower_bound({instance, 0});
+    while (done != uncommitted_.end() && done->first.first == instance && done->first.second <= last_committed) {
+        if (disk && !faults_ && !is_durable(*disk, done->second))
+            ADD_FAILURE() << instance << ": transaction " << done->first.second << " is committed, but not on the disk";
+        done = uncommitted_.erase(done);
     }
+}
+
+bool Invariants::is_durable(const Disk& disk, const Steps& steps)
+{
+    return std::all_of(steps.begin(), steps.end(), [&](uint64_t end) { return disk.is_durable(end); });
+}
+
+void Invariants::started(Target& target)
+{
+    uint64_t committed = number(*target.at, target.param + "last_committed"), instance = committed >> 40;
+    std::string of = target.name + " " + std::to_string(instance);
+    auto done = uncommitted_.lower_bound({of, 0});
+    for (; done != uncommitted_.end() && done->first.first == of && done->first.second <= committed; ++done)
+        if (!faults_ && !is_durable(*target.disk, done->second))
+            ADD_FAILURE() << of << ": transaction " << done->first.second << " is said to be committed, and the crash has taken it";
 }
 
 uint64_t Invariants::number(Node& node, const std::string& param)

@@ -44,6 +44,8 @@ public:
     void nobody_was_evicted();
     // 6: within limit_ns no target that is up knows the client any more.
     void dead_client_is_gone(const std::string& nodename, uint64_t limit_ns);
+    // It started after a crash: what it believes to be committed is there (1).
+    void started(Target& target);
     // While disks or servers lack something, what they do need not be whole.
     void begin_fault() { faults_++; }
     void end_fault() { faults_--; }
@@ -58,16 +60,18 @@ private:
     void on_transaction(lull::Target& target, lull::ServerRequest& request, uint64_t transno) override;
     void on_executed(lull::Target& target, lull::ServerRequest& request, uint64_t transno) override;
     void on_committed(lull::Target& target, uint64_t last_committed) override;
-    // A request that changes something: where on the disk its steps end.
+    using Steps = std::vector<uint64_t>;  // where on the disk each ends
+    // A request that changes something.
     struct Execution {
-        uint64_t instance = 0, end = 0;
+        uint64_t instance = 0;
+        Steps steps;
         bool known = false;  // it ended, on a disk that was its target's
     };
-    // One of an instance that has not ended. steps: of its task, before.
+    // One that has not ended.
     struct Begun {
-        uint64_t steps = 0;
         bool was_durable = false, history = false;
     };
+    static bool is_durable(const Disk& disk, const Steps& steps);
     using Numbered = std::pair<std::string, uint64_t>;  // "target instance", transno; "target client", xid
     Disk* disk_of(lull::Target& target);  // null: not (any more) its own, or not of interest
     static constexpr uint64_t kCleanupLimit = 120ull * 1000000000;  // until what was removed is gone everywhere
@@ -80,8 +84,8 @@ private:
     std::set<std::string> gave_back_;                       // "target instance client"
     std::map<Numbered, Execution> executions_;
     std::map<Numbered, Begun> begun_;
-    std::map<Numbered, uint64_t> ends_;                     // of what is executed and not committed: on the disk
-    std::map<void*, uint64_t> steps_;                       // by task
+    std::map<Numbered, Steps> uncommitted_;                 // what is executed
+    std::map<void*, Steps> steps_;                          // by task, of its transaction
     unsigned faults_ = 0;
 };
 

@@ -21,7 +21,7 @@ constexpr Weighted kClean[] = {{E::kUpgrade, 45}, {E::kCancelled, 25}, {E::kSign
 constexpr Weighted kCut[] = {{E::kCut, 20},      {E::kOneWay, 15},    {E::kLostReplies, 30}, {E::kUpgrade, 15},
                              {E::kCancelled, 5}, {E::kSlowNet, 8}, {E::kClientPause, 7}};
 constexpr Weighted kCrash[] = {{E::kCrashInShutdown, 17}, {E::kDiskCrashInShutdown, 17}, {E::kCrash, 18},
-                               {E::kDiskCrash, 10},       {E::kLostThenCrash, 22},       {E::kLostReplies, 6},
+                               {E::kDiskCrash, 16},       {E::kLostThenCrash, 22},       {E::kLostReplies, 6},
                                {E::kTwoCrash, 5},         {E::kUpgradeWhileDown, 3},     {E::kFence, 5},
                                {E::kWrongVersion, 8},
                                {E::kUpgrade, 4},          {E::kCancelled, 3}};
@@ -107,7 +107,7 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
     p.locks = rng.chance(500);
     if (rng.chance(200)) p.net_ns = rng.between(kMsec, 20 * kMsec);
     // Transactions that last longer than the time between commits, and commits that last.
-    if (p.kind == ScenarioKind::kCrash && rng.chance(200)) {
+    if (p.kind == ScenarioKind::kCrash && rng.chance(350)) {
         p.step_ns = rng.between(kMsec / 2, 3 * kMsec);
         p.sync_ns = rng.between(20 * kMsec, 200 * kMsec);
         p.commit_ms = rng.between(2, 20);

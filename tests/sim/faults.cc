@@ -148,6 +148,7 @@ void Scenario::wrong_version(bool force)
     } else {
         ran_protocol_[&t] = other;
         ran_at_[&t] = nullptr;
+        invariants_.started(t);
         tune(t);
     }
     start_again();

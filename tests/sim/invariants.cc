@@ -141,12 +141,13 @@ bool Invariants::is_durable(const Disk& disk, const Steps& steps)
 
 void Invariants::started(Target& target)
 {
-    uint64_t committed = number(*target.at, target.param + "last_committed"), instance = committed >> 40;
-    std::string of = target.name + " " + std::to_string(instance);
-    auto done = uncommitted_.lower_bound({of, 0});
-    for (; done != uncommitted_.end() && done->first.first == of && done->first.second <= committed; ++done)
-        if (!faults_ && !is_durable(*target.disk, done->second))
-            ADD_FAILURE() << of << ": transaction " << done->first.second << " is said to be committed, and the crash has taken it";
+    uint64_t committed = number(*target.at, target.param + "last_committed");
+    auto is_of = [&](const Numbered& n) { return n.first.compare(0, target.name.size(), target.name) == 0; };
+    for (auto i = uncommitted_.lower_bound({target.name, 0}); i != uncommitted_.end() && is_of(i->first);) {
+        if (!faults_ && i->first.second <= committed && !is_durable(*target.disk, i->second))
+            ADD_FAILURE() << target.name << ": transaction " << i->first.second << " is said to be committed, and the crash has taken it";
+        i = uncommitted_.erase(i);  // now the clients say what is replayed
+    }
 }
 
 uint64_t Invariants::number(Node& node, const std::string& param)

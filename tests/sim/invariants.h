@@ -47,7 +47,7 @@ public:
     // It started after a crash: what it believes to be committed is there (1).
     void started(Target& target);
     // While disks or servers lack something, what they do need not be whole.
-    void begin_fault() { faults_++; }
+    void begin_fault() { faults_++, uncommitted_.clear(); }
     void end_fault() { faults_--; }
     // At the end, every file being removed and no file open: no request kept, no open without an opener, nothing half made or half
     // removed, no object without a file.

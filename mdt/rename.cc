@@ -95,6 +95,7 @@ Status MdtService::rename_steps(const MdsRenameOp& op, RenamePlan& plan, uint64_
 
 Status MdtService::rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan)
 {
+    if (plan.moved && plan.moved == plan.replaced) return kOk;  // nothing has happened
     TRY(touch_again(request, *plan.from, kAttrMtime | kAttrCtime, op.time_ns));
     if (plan.from != plan.to) TRY(touch_again(request, *plan.to, kAttrMtime | kAttrCtime, op.time_ns));
     if (plan.moved) TRY(touch_again(request, *plan.moved, kAttrCtime, op.time_ns));

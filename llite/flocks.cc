@@ -22,16 +22,25 @@ FlockRange unlock_of(const FlockRange& range)
 void Flocks::forget(const FlockRange& range)
 {
     FlockWaiters none;
-    if (!state_.lock()->table.set(me(), unlock_of(range), false, nullptr, &none).ok())
+    auto s = state_.lock();
+    changed_.wake_all();
+    if (!s->table.set(me(), unlock_of(range), false, nullptr, &none).ok())
         log_warn("no memory to forget a file lock: a restart of the MDT may bring it back until its file is closed");
 }
 
 Status Flocks::remember(const FlockRange& range, uint64_t epoch)
 {
     FlockWaiters none;
+    uint64_t deadline = deadline_after_ms(kCancelRetryMs);
     auto s = state_.lock();
-    if (s->epoch != epoch) return -kEALREADY;
-    return s->table.set(me(), range, false, nullptr, &none);
+    for (;;) {
+        if (s->epoch != epoch) return -kEALREADY;
+        Status status = s->table.set(me(), range, false, nullptr, &none);
+        if (status.ok()) changed_.wake_all();
+        if (!status.is(kEAGAIN)) return status;
+        // Another owner here has made way, says the MDT, and has not noted it yet.
+        if (!s.wait(changed_, deadline).ok()) return -kEALREADY;
+    }
 }
 
 // ---- messages

@@ -47,7 +47,7 @@ private:
         bool stopping = false;
     };
     void forget(const FlockRange& range);
-    Status remember(const FlockRange& range, uint64_t epoch);  // -kEALREADY: a replay has missed it
+    Status remember(const FlockRange& range, uint64_t epoch);  // -kEALREADY: ask again, a replay has missed it
     // Inside the gate.
     Status send_unlocks();
     Status send(const FlockRange& range, uint32_t flags, WaitMode wait, LdlmFlockReply* reply);

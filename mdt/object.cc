@@ -93,6 +93,12 @@ bool MdtService::is_done(ServerRequest& request, Object& object)
     return version.ok() && version.value() >= request.replay_transno();
 }
 
+Status MdtService::touch_again(ServerRequest& request, Object& object, uint32_t times, uint64_t time_ns)
+{
+    if (!request.is_replay() || is_done(request, object)) return kOk;
+    return touch(object, times, time_ns, request.replay_transno());
+}
+
 Status MdtService::match_version(ServerRequest& request, Object& object, unsigned i, uint64_t* before)
 {
     uint64_t now = TRY(store().version(object));

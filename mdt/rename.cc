@@ -93,6 +93,16 @@ Status MdtService::rename_steps(const MdsRenameOp& op, RenamePlan& plan, uint64_
     return kOk;
 }
 
+Status MdtService::rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan)
+{
+    if (plan.moved && plan.moved == plan.replaced) return kOk;  // nothing has happened
+    TRY(touch_again(request, *plan.from, kAttrMtime | kAttrCtime, op.time_ns));
+    if (plan.from != plan.to) TRY(touch_again(request, *plan.to, kAttrMtime | kAttrCtime, op.time_ns));
+    if (plan.moved) TRY(touch_again(request, *plan.moved, kAttrCtime, op.time_ns));
+    if (plan.replaced && !is_dir(plan.replaced)) TRY(touch_again(request, *plan.replaced, kAttrCtime, op.time_ns));
+    return kOk;
+}
+
 Status MdtService::rename_fill(RenamePlan& plan, MdsRenameReply* reply)
 {
     TRY(fill_attr(*plan.from, &reply->from_parent));
@@ -149,6 +159,7 @@ Status MdtService::do_rename(Ref<ServerRequest>& request)
     if (!nothing)
         s = note_doing(store(), *request, tx.transno(), plan->moved->fid(), plan->replaced ? plan->replaced->fid() : Fid());
     if (!nothing && s.ok()) s = rename_steps(*op, *plan, tx.transno(), &pending);
+    if (plan->done) s = rename_again(*request, *op, *plan);
     if (s.ok()) s = rename_fill(*plan, reply.get());
     if (!s.ok()) {
         tx.fail(s);

@@ -17,6 +17,13 @@ Status MdtService::unlink_steps(const MdsUnlinkOp& op, Object& parent, Object& o
     return fill_attr(object, &reply->object);
 }
 
+Status MdtService::unlink_again(ServerRequest& request, const MdsUnlinkOp& op, Object& parent, const Fid& fid)
+{
+    TRY(touch_again(request, parent, kAttrMtime | kAttrCtime, op.time_ns));
+    Result<Ref<Object>> object = find(fid);
+    return object.ok() ? touch_again(request, *object.value(), kAttrCtime, op.time_ns) : kOk;
+}
+
 Status MdtService::do_unlink(Ref<ServerRequest>& request)
 {
     Owned<MdsUnlinkOp> op = make<MdsUnlinkOp>();
@@ -58,6 +65,7 @@ Status MdtService::do_unlink(Ref<ServerRequest>& request)
     Status s;
     if (!done) s = note_doing(store(), *request, tx.transno(), reply.fid, Fid());
     if (!done && s.ok()) s = unlink_steps(*op, *parent, *object, tx.transno(), &reply);
+    if (s.ok() && done) s = unlink_again(*request, *op, *parent, reply.fid);
     if (s.ok() && done) fill_if_there(reply.fid, &reply.object);
     if (s.ok()) s = fill_attr(*parent, &reply.parent);
     if (!s.ok()) {

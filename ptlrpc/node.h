@@ -37,6 +37,8 @@ private:
     void* object_;
 };
 
+class TargetObserver;
+
 class Node {
 public:
     static Result<Owned<Node>> create(kapi_net* net, const lull_node_options& options);
@@ -69,6 +71,15 @@ public:
 
     // A fresh client uuid.
     virtual UuidText make_uuid() = 0;
+
+    // Who watches what the targets here execute (target/observer.h): the simulation; nobody in the kernel. Set before they start.
+    TargetObserver* observer() const { return observer_; }
+    void set_observer(TargetObserver* observer) { observer_ = observer; }
+
+private:
+    TargetObserver* observer_ = nullptr;
 };
+
+inline Node& node_of(lull_node* node) { return *reinterpret_cast<Node*>(node); }
 
 }  // namespace lull

@@ -5,8 +5,6 @@
 
 using namespace lull;
 
-static Node& node_of(lull_node* node) { return *reinterpret_cast<Node*>(node); }
-
 int lull_node_create(kapi_net* net, const lull_node_options* options, lull_node** out)
 {
     auto node = Node::create(net, *options);

@@ -6,8 +6,6 @@
 
 namespace lull {
 
-TargetObserver* target_observer = nullptr;
-
 namespace {
 
 struct EncodedReply {
@@ -58,9 +56,10 @@ void TargetImpl::handle(Ref<ServerRequest> request)
 void TargetImpl::cancel_locks(Ref<ServerRequest> request)
 {
     Ref<ServerRequest> seen = request;
-    bool held = target_observer && ldlm_->holds_active(*seen->exp);
+    TargetObserver* observer = node_.observer();
+    bool held = observer && ldlm_->holds_active(*seen->exp);
     ldlm_->handle_cancel(std::move(request));
-    if (held && !ldlm_->holds_active(*seen->exp)) target_observer->on_active_cancelled(*this, *seen);
+    if (held && !ldlm_->holds_active(*seen->exp)) observer->on_active_cancelled(*this, *seen);
 }
 
 // The disk was taken away (the partner has it), or its file system gave up. What was executed since the last commit is as good as
@@ -120,10 +119,11 @@ void TargetImpl::dispatch(Ref<ServerRequest> request)
         if (request->info().gate == GateClass::kGated && window_.hold(request)) return;
     }
     if (request->info().slot && answer_from_slot(*request, client)) return;
-    if (must_park(*request, client)) return request->reply_error(-kEPark);
+    bool parking = parked_.load(), park = must_park(*request, client);
+    if (TargetObserver* o = node_.observer(); o && request->info().gate == GateClass::kGated)
+        o->on_gated(*this, *request, {ldlm_->holds_active(*request->exp), parking, !park});
+    if (park) return request->reply_error(-kEPark);
     if (request->info().gate == GateClass::kGated) settle(client);
-    if (target_observer && request->info().gate == GateClass::kGated)
-        target_observer->on_gated(*this, *request, ldlm_->holds_active(*request->exp));
     if (is_lock) return ldlm_->handle_enqueue(std::move(request));
     if (request->opcode() == Opcode::kLdlmFlock) return ldlm_->flocks().handle(std::move(request));
     service_->execute(std::move(request));

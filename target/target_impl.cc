@@ -2,6 +2,7 @@
 #include "target/target_impl.h"
 
 #include "kapi/log.h"
+#include "target/observer.h"
 #include "target/params.h"
 #include "target/services.h"
 
@@ -250,6 +251,12 @@ Status TargetImpl::begin_shutdown()
 {
     if (recovering()) return -kEBUSY;
     return shutdown_->begin();
+}
+
+void TargetImpl::on_committed(uint64_t last_committed)
+{
+    if (TargetObserver* o = node_.observer()) o->on_committed(*this, last_committed);
+    service_->on_committed(last_committed);
 }
 
 Status TargetImpl::persist(uint64_t last_committed) { return write_last_committed(store_, identity_.kind, last_committed); }

@@ -184,7 +184,7 @@ private:
     // CommitEnv
     Status sync() override { return store_.sync(); }
     Status persist(uint64_t last_committed) override;
-    void on_committed(uint64_t last_committed) override { service_->on_committed(last_committed); }
+    void on_committed(uint64_t last_committed) override;
     void on_commit_failed() override { lose_store(); }
     // RecoveryEnv
     void execute_replay(Ref<ServerRequest> request) override;

@@ -30,7 +30,7 @@ Status Transaction::begin()
     if (request_->info().slot) TRY(client->slots.prepare(request_->slot()));
     transno_ = TRY(target.commit_.begin(request_->is_replay() ? request_->replay_transno() : 0));
     begun_ = true;
-    if (target_observer) target_observer->on_transaction(target, *request_);
+    if (TargetObserver* o = target.node().observer()) o->on_transaction(target, *request_, transno_);
     return kOk;
 }
 
@@ -54,6 +54,7 @@ void Transaction::complete(Status status, Bytes* body)
                             request_->exp->client_uuid().c_str(), s.error(), request_->info().name);
             }
         }
+        if (TargetObserver* o = target.node().observer()) o->on_executed(target, *request_, transno_);
         target.commit_.end(transno_);
         request_->set_transno(transno_);
         request_->set_versions(slot.versions);

@@ -72,6 +72,7 @@ void Disk::unmount(kbfs* fs)
         return world_.fail("unmount of " + name_ + " with " + std::to_string(fs->nodes.size()) +
                            " nodes in use");
     if (!broken_) make_durable(log_.size());
+    lost_.emplace_back(log_start_, end());
     log_start_ += log_.size();
     log_.clear();
     if (broken_) live_ = durable_;
@@ -134,6 +135,7 @@ void Disk::step(kbfs& fs, Op op)
     world_.mix(op.ino ^ (static_cast<uint64_t>(op.kind) << 56));
     log_.push_back(std::move(op));
     steps_++;
+    if (on_step) on_step();
     if (crash_in_ && --crash_in_ == 0) {
         exact_cut_ = true;
         owner_->crash(crash_net_);
@@ -155,7 +157,23 @@ size_t Disk::survivors()
 {
     if (exact_cut_ || cut_ == Cut::kAll) return log_.size();
     if (cut_ == Cut::kNone) return 0;
-    return world_.disk_rng().below(log_.size() + 1);
+    Rng& rng = world_.disk_rng();
+    if (rng.chance(300)) return log_.size() - rng.below(std::min<size_t>(log_.size(), kLastSteps) + 1);  // within what was just done
+    return rng.below(log_.size() + 1);
+}
+
+bool Disk::is_durable(uint64_t end) const
+{
+    if (end > log_start_ || damaged_.count(end)) return false;
+    return std::none_of(lost_.begin(), lost_.end(), [end](auto& lost) { return end > lost.first && end <= lost.second; });
+}
+
+void Disk::apply_damaged(size_t i)
+{
+    size_t bytes = log_[i].data.size();
+    bool gone = damage(log_[i]);
+    if (gone || log_[i].data.size() != bytes) damaged_.insert(log_start_ + i + 1);
+    if (!gone) durable_.apply(log_[i]);
 }
 
 // Data may be lost although later steps survive. True: the write is gone altogether.
@@ -186,8 +204,9 @@ void Disk::lose_the_rest()
     if (world_.tracing())
         world_.trace("%s: %zu of %zu steps survive", name_.c_str(), keep, log_.size());
     for (size_t i = 0; i < keep; i++)
-        if (!damage(log_[i])) durable_.apply(log_[i]);
+        apply_damaged(i);
     durable_.drop_orphans();
+    lost_.emplace_back(log_start_ + keep, end());
     log_start_ += log_.size();
     log_.clear();
     live_ = durable_;

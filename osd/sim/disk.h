@@ -11,7 +11,9 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -54,6 +56,11 @@ public:
     uint64_t unsynced_steps() const { return log_.size(); }
     uint64_t syncs() const { return syncs_; }
     Host* owner() const { return owner_; }
+    // Places in the history of steps, for those who want to know what became of a change: what was done before now ends at end().
+    uint64_t end() const { return log_start_ + log_.size(); }
+    uint64_t durable_end() const { return log_start_; }
+    bool is_durable(uint64_t end) const;  // the step that ends there was not lost, nor damaged, and cannot be any more
+    std::function<void()> on_step;        // told each, in the task that does it
     // A text of everything on it, live or durable, in a fixed order: to compare.
     std::string dump(bool durable = false);
     uint64_t files_below(const std::string& dir);  // in the root; live, everything that is not a directory
@@ -82,6 +89,7 @@ private:
     size_t survivors();
     void make_durable(size_t count);
     bool damage(Op& op);
+    void apply_damaged(size_t i);
     void lose_the_rest();
 
     World& world_;
@@ -90,6 +98,9 @@ private:
     FsState live_, durable_;
     std::deque<Op> log_;      // live = durable + log
     uint64_t log_start_ = 0;  // number of the first of the log
+    static constexpr size_t kLastSteps = 12;
+    std::set<uint64_t> damaged_;  // ends of writes
+    std::vector<std::pair<uint64_t, uint64_t>> lost_;  // (where the survivors ended, end) of each crash
     uint64_t steps_ = 0, syncs_ = 0;
     uint64_t crash_in_ = 0, fail_in_ = 0;
     CrashNet crash_net_ = CrashNet::kBySeed;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What happens to servers, disks and the network.
 #include "tests/sim/messages.h"
+#include "tests/sim/model_check.h"
 #include "tests/sim/scenario_impl.h"
 
 namespace lull::sim {
@@ -22,7 +23,7 @@ bool Scenario::wait_until_down(Node& node, uint64_t limit_ns)
 
 void Scenario::disk_crash()
 {
-    Target& t = any_target();
+    Target& t = rng_.chance(500) ? w_.mdt() : any_target();
     Node& node = *t.at;
     t.disk->crash_at_step(rng_.between(1, 40));
     note("%s: its disk crashes the node in a few steps", t.name.c_str());
@@ -69,6 +70,7 @@ void Scenario::start_crashed(Target& t)
     }
     note("%s: started at %s%s", t.name.c_str(), to->host->name().c_str(), clean ? " from its clean record" : " to recover");
     if (err) ADD_FAILURE() << t.name << " does not start after a crash: " << err << " " << why;
+    if (!err && !clean) invariants_.started(t);
     ran_protocol_[&t] = to->protocol;
     tune(t);
 }
@@ -107,12 +109,50 @@ void Scenario::fence()
     t.at = nullptr;
     t.server = nullptr;
     if (int err = w_.start(t, partner, "", &why)) ADD_FAILURE() << t.name << " does not start at the partner: " << err << " " << why;
+    else invariants_.started(t);
     tune(t);
     pass(a_moment());
     old.host->resume();
     pass(rng_.below(20 * kSec));
     note("%s is switched off at last", old.host->name().c_str());
     w_.crash(old);
+}
+
+// A4, invariant 7: what was not halted cleanly is refused to another version. With force it starts, and may evict.
+void Scenario::wrong_version(bool force)
+{
+    Target& t = any_target();
+    Node& node = *t.at;
+    if (force) begin_doubt_all();
+    note("crash of %s, then another version", node.host->name().c_str());
+    node.host->crash();
+    notice_crash(node);
+    pass(a_moment());
+    unsigned ran = ran_protocol_[&t], other = ran == 1 ? 2 : 1;
+    Node& to = partner_of(t, node);
+    bool idle = true;
+    for (auto& running : w_.targets()) idle &= running->at != &to;
+    Node& at = idle && rng_.chance(500) ? to : node;
+    unsigned before = at.protocol;
+    change_protocol(at, other);
+    std::string why;
+    int err = w_.start(t, at, "", &why);
+    bool clean = !err && number(at, t.param + "clean_start") == 1;
+    note("%s: start at %s with protocol %u: %d %s", t.name.c_str(), at.host->name().c_str(), other, err, why.c_str());
+    if (!err && !clean) ADD_FAILURE() << t.name << ", not halted cleanly, started with another version";
+    if (err && err != -kEPROTONOSUPPORT) ADD_FAILURE() << t.name << ": start of another version: " << err << " " << why;
+    if (err && force) err = w_.start(t, at, "force", &why);
+    if (err && force) ADD_FAILURE() << t.name << " does not start with force: " << err << " " << why;
+    if (err) {
+        change_protocol(at, before);
+    } else {
+        ran_protocol_[&t] = other;
+        ran_at_[&t] = nullptr;
+        invariants_.started(t);
+        tune(t);
+    }
+    start_again();
+    if (force) end_doubt_all();
 }
 
 // ---- the network
@@ -181,7 +221,7 @@ void Scenario::lose_replies_and_crash()
     w_.world.network().cut_at = [server = node.host, deaf](Host& from, Host& to, const std::string& bytes) {
         return &from == server && std::find(deaf.begin(), deaf.end(), &to) != deaf.end() && tells_of_a_change(bytes);
     };
-    bool at_step = rng_.chance(200);
+    bool at_step = rng_.chance(400);
     if (at_step) t.disk->crash_at_step(rng_.between(1, 40));
     pass(rng_.chance(300) ? a_moment() : plan_.commit_ms ? rng_.below(kSec) : rng_.between(4 * kSec, 8 * kSec));
     t.disk->crash_at_step(0);
@@ -203,7 +243,7 @@ void Scenario::slow_network()
         shutdown(any_target(), Twist::kNone);
     else
         pass(rng_.below(10 * kSec));
-    w_.world.network().set_default_delay(50000, 500000);
+    set_network_delay();
 }
 
 // ---- hard faults
@@ -256,6 +296,51 @@ void Scenario::disk_full()
         for (unsigned k = 0; k < made; k++) (void)w_.c(i).unlink("/fill" + std::to_string(k));
     });
     end_doubt_all();
+}
+
+// What a client took into its cache was granted to it: it gets to the disk, however many others fill theirs.
+void Scenario::fill_caches()
+{
+    begin_doubt_all();  // the others meet a full disk
+    note("all clients fill the OSTs");
+    std::vector<std::vector<uint64_t>> sizes(clients());
+    for (size_t i = 0; i < clients(); i++) w_.spawn(i, "fill", [this, i, &sizes] { fill_cache(i, &sizes[i]); });
+    if (!w_.join()) return;
+    for (size_t i = 0; i < clients(); i++) w_.on((i + 1) % clients(), [&] { check_filled(i, sizes[i]); });
+    end_doubt_all();
+}
+
+void Scenario::fill_cache(size_t client, std::vector<uint64_t>* sizes)
+{
+    constexpr size_t kPiece = 200000, kFileBytes = 3 << 20, kFiles = 40;
+    SimMount& c = w_.c(client);
+    std::string piece = sample_text(kPiece, client);
+    int64_t n = 1;
+    while (n > 0 && sizes->size() < kFiles) {
+        std::string path = "/fill" + std::to_string(client) + "_" + std::to_string(sizes->size());
+        int fd = c.open(path, SimMount::kWrite | SimMount::kCreate);
+        if (fd < 0) return ADD_FAILURE() << "open of " << path << ": " << fd, void();
+        uint64_t size = 0;
+        while (size < kFileBytes && (n = c.pwrite(fd, size, piece.data(), piece.size())) > 0) size += static_cast<uint64_t>(n);
+        if (n < 0 && n != -kENOSPC) ADD_FAILURE() << "write to " << path << ": " << n;
+        if (int err = n <= 0 || sizes->size() % 4 == 3 ? c.fsync(fd) : 0) ADD_FAILURE() << "fsync of " << path << ": " << err;
+        if (int err = c.close(fd)) ADD_FAILURE() << "close of " << path << ": " << err;
+        sizes->push_back(size);
+    }
+    if (int err = c.sync()) ADD_FAILURE() << "sync of what a cache took: " << err;
+}
+
+// Seen by the next client; then it is removed.
+void Scenario::check_filled(size_t client, const std::vector<uint64_t>& sizes)
+{
+    for (size_t k = 0; k < sizes.size(); k++) {
+        std::string path = "/fill" + std::to_string(client) + "_" + std::to_string(k);
+        SimMount& c = w_.c((client + 1) % clients());
+        llc_attr a = {};
+        expect_equal(c.stat(path, &a), 0, "stat of", path);
+        expect_equal(static_cast<int64_t>(a.size), static_cast<int64_t>(sizes[k]), "size of", path);
+        expect_equal(c.unlink(path), 0, "unlink of", path);
+    }
 }
 
 void Scenario::no_memory(bool server)

@@ -116,6 +116,24 @@ TEST(Flock, WaitsAndIsWoken)
     }
 }
 
+// Two owners of one client: the second one may hear of the first one's downgrade before the first one does.
+TEST(Flock, ADowngradeLetsItsNeighbourIn)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        SCOPED_TRACE(seed);
+        Lab lab(seed);
+        int err = 1;
+        EXPECT_EQ(0, lab.setlk(0, kEx, 0, kAll));
+        lab.w.spawn(0, "neighbour", [&] { err = lab.w.c(0).setlk(lab.fd[0], 2, kSh, 0, kAll, true); });
+        lab.w.run_for_ms(100);
+        EXPECT_EQ(1, err);
+        EXPECT_EQ(0, lab.setlk(0, kSh, 0, kAll));
+        EXPECT_TRUE(lab.w.join());
+        EXPECT_EQ(0, err);
+        lab.finish();
+    }
+}
+
 TEST(Flock, DeadlockIsNoticed)
 {
     Lab lab(1);

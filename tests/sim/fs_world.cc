@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "include/lull/user_api.h"
+#include "ptlrpc/node.h"
 
 namespace lull::sim {
 
@@ -129,6 +130,7 @@ void FsWorld::boot(Node& n)
         o.timeout_ms = options_.timeout_ms;
         snprintf(o.nodename, sizeof o.nodename, "%s", n.host->name().c_str());
         ASSERT_EQ(lull_node_create(n.host->net(), &o, &n.node), 0);
+        lull::node_of(n.node).set_observer(observer_);
     });
     for (size_t i = 0; i < client_nodes.size(); i++)
         if (client_nodes[i].get() == &n) {
@@ -247,6 +249,13 @@ void FsWorld::crash_client(size_t i)
     (void)mounts[i].release();
     client_nodes[i]->host->crash();
     client_nodes[i]->node = nullptr;
+}
+
+void FsWorld::watch(lull::TargetObserver* observer)
+{
+    observer_ = observer;
+    for (Node* n : {&mds1, &mds2, &oss1, &oss2})
+        if (n->node) lull::node_of(n->node).set_observer(observer);
 }
 
 void FsWorld::finish()

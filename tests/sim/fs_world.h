@@ -18,6 +18,7 @@
 
 #include "kapi/sim/world.h"
 #include "osd/sim/disk.h"
+#include "target/observer.h"
 #include "target/target_glue.h"
 #include "tests/sim/sim_host.h"
 
@@ -90,12 +91,15 @@ public:
     std::string source() const;
     void crash_client(size_t client);
     void finish();
+    // Told what every target executes from now on; null: nobody.
+    void watch(lull::TargetObserver* observer);
 
 private:
     void format(Target& target, const std::string& kinds, unsigned index);
     std::string nid(const Node& node) const;
 
     FsOptions options_;
+    lull::TargetObserver* observer_ = nullptr;
     std::vector<std::unique_ptr<Target>> targets_;
     std::vector<TaskHandle> running_;
     bool finished_ = false;

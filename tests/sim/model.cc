@@ -25,13 +25,15 @@ std::string sample_text(size_t bytes, uint64_t salt)
 }
 
 const Worker::Operation Worker::kOperations[] = {
-    {"put", 3, &Worker::put},           {"append", 1, &Worker::append},
-    {"overwrite", 1, &Worker::overwrite}, {"truncate", 1, &Worker::truncate},
-    {"rename", 2, &Worker::rename},     {"unlink", 1, &Worker::unlink},
-    {"stat", 1, &Worker::stat},         {"read", 2, &Worker::read},
-    {"mkdir", 2, &Worker::toggle_dir},  {"hold", 1, &Worker::hold},
-    {"use_held", 2, &Worker::use_held}, {"fsync", 1, &Worker::fsync},
-    {"readdir", 1, &Worker::list},      {"drop", 1, &Worker::drop},
+    {"put", 3, 1, &Worker::put},           {"append", 1, 0, &Worker::append},
+    {"overwrite", 1, 0, &Worker::overwrite}, {"truncate", 1, 0, &Worker::truncate},
+    {"rename", 2, 3, &Worker::rename},     {"unlink", 1, 1, &Worker::unlink},
+    {"stat", 1, 1, &Worker::stat},         {"read", 2, 0, &Worker::read},
+    {"mkdir", 2, 4, &Worker::toggle_dir},  {"hold", 1, 1, &Worker::hold},
+    {"use_held", 2, 1, &Worker::use_held}, {"fsync", 1, 0, &Worker::fsync},
+    {"readdir", 1, 1, &Worker::list},      {"drop", 1, 0, &Worker::drop},
+    {"chmod", 1, 3, &Worker::chmod},       {"link", 1, 3, &Worker::link},
+    {"symlink", 1, 3, &Worker::toggle_symlink},
 };
 
 std::set<std::string> OperationNames::without;
@@ -70,10 +72,11 @@ void Worker::begin()
 void Worker::step()
 {
     if (trust_.strict() && trust_.epoch() != epoch_) return look_again();
+    auto weight = [&](const Operation& op) { return names_only_ ? op.names_weight : op.weight; };
     unsigned total = 0;
-    for (auto& op : kOperations) total += op.weight;
+    for (auto& op : kOperations) total += weight(op);
     const Operation* op = kOperations;
-    for (uint64_t dice = rng_.below(total); dice >= op->weight; op++) dice -= op->weight;
+    for (uint64_t dice = rng_.below(total); dice >= weight(*op); op++) dice -= weight(*op);
     if (!OperationNames::without.count(op->name)) (this->*op->run)();
     operations++;
 }
@@ -100,6 +103,7 @@ void Worker::touch(const std::string& name)
     if (it == files_.end()) return;
     it->second.synced = false;
     it->second.unknown |= !sure();
+    if (!sure()) it->second.mode = -1;
 }
 
 // The doubt is over: what was synced is there as it was, of the rest anything may be; it is the truth now.
@@ -117,6 +121,7 @@ void Worker::look_again()
         if (file.synced && !there && sure()) ADD_FAILURE() << path(n) << " was synced and is gone";
     }
     dirs_.clear();
+    symlinks_.clear();
     std::map<std::string, File> before;
     before.swap(files_);
     for (auto& n : names) {
@@ -132,13 +137,14 @@ void Worker::look_again()
 void Worker::adopt(const std::string& name)
 {
     llc_attr a = {};
-    expect(sys([&] { return c_.stat(path(name), &a); }), 0, "stat after a doubt", path(name));
+    expect(sys([&] { return c_.stat(path(name), &a, false); }), 0, "stat after a doubt", path(name));
     if ((a.mode & 0170000) == 0040000) {
         dirs_.insert(name);
-    } else if (name.compare(0, 4, "held") == 0) {
+    } else if (name[0] != 'f') {
         expect(sys([&] { return c_.unlink(path(name)); }), 0, "unlink of the forgotten", path(name));
     } else {
         files_[name].data = whole(c_, path(name));
+        files_[name].mode = static_cast<int>(a.mode & 07777);
     }
 }
 
@@ -171,7 +177,7 @@ int64_t Worker::write_all(int fd, uint64_t pos, const std::string& data)
 void Worker::put()
 {
     std::string n = name();
-    std::string data = sample_text(rng_.chance(300) ? rng_.below(kFileMax) : rng_.below(6000), rng_.next() & 0xffff);
+    std::string data = sample_text(!names_only_ && rng_.chance(300) ? rng_.below(kFileMax) : rng_.below(6000), rng_.next() & 0xffff);
     touch(n);
     int fd = sys([&] { return c_.open(path(n), SimMount::kWrite | SimMount::kCreate | SimMount::kTrunc); });
     if (fd < 0) return expect(fd, 3, "open to put", path(n));
@@ -256,8 +262,10 @@ void Worker::stat()
     llc_attr a = {};
     auto it = files_.find(n);
     expect(sys([&] { return c_.stat(path(n), &a); }), it == files_.end() ? -kENOENT : 0, "stat", path(n));
-    if (it != files_.end())
-        expect(static_cast<int64_t>(a.size), static_cast<int64_t>(it->second.data.size()), "size of", path(n));
+    if (it == files_.end()) return;
+    expect(static_cast<int64_t>(a.size), static_cast<int64_t>(it->second.data.size()), "size of", path(n));
+    expect(a.nlink, 1, "number of names of", path(n));
+    if (it->second.mode >= 0) expect(a.mode & 07777, it->second.mode, "mode of", path(n));
 }
 
 void Worker::read()
@@ -318,6 +326,7 @@ void Worker::list()
     std::vector<std::string> want, got;
     for (auto& [n, file] : files_) want.push_back(n);
     for (auto& n : dirs_) want.push_back(n);
+    for (auto& [n, text] : symlinks_) want.push_back(n);
     std::sort(want.begin(), want.end());
     expect(sys([&] { return c_.readdir(dir_, &got); }), 0, "readdir", dir_);
     std::sort(got.begin(), got.end());
@@ -331,6 +340,55 @@ void Worker::drop()
 {
     std::string n;
     if (pick(&n)) expect(sys([&] { return c_.drop_pages(path(n)); }), 0, "drop_pages", path(n));
+}
+
+void Worker::chmod()
+{
+    std::string n;
+    if (!pick(&n)) return;
+    int mode = static_cast<int>(0600 | rng_.below(0200));
+    touch(n);
+    expect(sys([&] { return c_.chmod(path(n), static_cast<unsigned>(mode)); }), 0, "chmod", path(n));
+    files_[n].mode = sure() ? mode : -1;
+    touch(n);
+}
+
+// A second name; then one of both goes.
+void Worker::link()
+{
+    std::string n, second = path("second");
+    if (!pick(&n)) return;
+    touch(n);
+    int err = sys([&] { return c_.link(path(n), second); });
+    expect(err, 0, "link to", path(n));
+    if (err) return;  // in doubt there may be an older one
+    llc_attr a = {};
+    expect(sys([&] { return c_.stat(rng_.chance(500) ? second : path(n), &a); }), 0, "stat of the link to", path(n));
+    expect(a.nlink, 2, "number of names with the link to", path(n));
+    if (rng_.chance(500)) {
+        expect(sys([&] { return c_.unlink(second); }), 0, "unlink of the link to", path(n));
+    } else {
+        expect(sys([&] { return c_.unlink(path(n)); }), 0, "unlink before its link", path(n));
+        expect(sys([&] { return c_.rename(second, path(n)); }), 0, "rename of the link to", path(n));
+    }
+    touch(n);
+}
+
+void Worker::toggle_symlink()
+{
+    std::string n = "s" + std::to_string(rng_.below(3)), says;
+    auto it = symlinks_.find(n);
+    if (it == symlinks_.end()) {
+        std::string text = sample_text(1 + rng_.below(40), rng_.next() & 0xffff);
+        expect(sys([&] { return c_.symlink(text, path(n)); }), 0, "symlink", path(n));
+        symlinks_[n] = text;
+        return;
+    }
+    expect(sys([&] { return c_.readlink(path(n), &says); }), 0, "readlink", path(n));
+    expect_data(says, it->second, "readlink", path(n));
+    if (rng_.chance(500)) return;
+    expect(sys([&] { return c_.unlink(path(n)); }), 0, "unlink of the symlink", path(n));
+    symlinks_.erase(n);
 }
 
 // ---- the end
@@ -348,6 +406,7 @@ void Worker::verify(SimMount& through, bool dead) const
         llc_attr a = {};
         expect_equal(through.stat(path(n), &a), 0, "last stat of", path(n));
         expect_equal(static_cast<int64_t>(a.size), static_cast<int64_t>(file.data.size()), "last size of", path(n));
+        if (!dead && file.mode >= 0) expect_equal(a.mode & 07777, file.mode, "last mode of", path(n));
         expect_text(read(n), file.data, "last read of", path(n));
     }
     std::vector<std::string> got;
@@ -355,9 +414,9 @@ void Worker::verify(SimMount& through, bool dead) const
     if (dead && err == -kENOENT) return;
     expect_equal(err, 0, "last readdir of", dir_);
     if (!dead)
-        expect_equal(static_cast<int64_t>(got.size()), static_cast<int64_t>(files_.size() + dirs_.size()), "number of names in", dir_);
+        expect_equal(static_cast<int64_t>(got.size()), static_cast<int64_t>(files_.size() + dirs_.size() + symlinks_.size()), "number of names in", dir_);
     for (auto& n : got)  // whatever became of it, it can be read
-        if (dead && n[0] != 'd') (void)read(n);
+        if (dead && n[0] == 'f') (void)read(n);
 }
 
 }  // namespace lull::sim

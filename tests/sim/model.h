@@ -43,8 +43,9 @@ struct OperationNames {
 
 class Worker {
 public:
-    Worker(SimMount& mount, Trust& trust, std::string dir, Rng rng)
-        : c_(mount), trust_(trust), dir_(std::move(dir)), rng_(rng), epoch_(trust.epoch())
+    // names_only: hardly any data
+    Worker(SimMount& mount, Trust& trust, std::string dir, Rng rng, bool names_only = false)
+        : c_(mount), trust_(trust), dir_(std::move(dir)), rng_(rng), names_only_(names_only), epoch_(trust.epoch())
     {
     }
     void begin();
@@ -58,6 +59,7 @@ private:
     struct File {
         std::string data;
         bool synced = false, unknown = false;
+        int mode = 0644;  // unknown: -1
     };
     struct Held {
         int fd;
@@ -91,10 +93,13 @@ private:
     void fsync();
     void list();
     void drop();
+    void chmod();
+    void link();
+    void toggle_symlink();
     friend struct OperationNames;
     struct Operation {
         const char* name;
-        unsigned weight;
+        unsigned weight, names_weight;  // names_weight: when it is names only
         void (Worker::*run)();
     };
     static const Operation kOperations[];
@@ -103,9 +108,11 @@ private:
     Trust& trust_;
     const std::string dir_;
     Rng rng_;
+    const bool names_only_;
     uint64_t epoch_;
     std::map<std::string, File> files_;
     std::set<std::string> dirs_;
+    std::map<std::string, std::string> symlinks_;  // by name, what they say
     std::vector<Held> held_;
 };
 

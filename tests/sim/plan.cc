@@ -21,12 +21,15 @@ constexpr Weighted kClean[] = {{E::kUpgrade, 45}, {E::kCancelled, 25}, {E::kSign
 constexpr Weighted kCut[] = {{E::kCut, 20},      {E::kOneWay, 15},    {E::kLostReplies, 30}, {E::kUpgrade, 15},
                              {E::kCancelled, 5}, {E::kSlowNet, 8}, {E::kClientPause, 7}};
 constexpr Weighted kCrash[] = {{E::kCrashInShutdown, 17}, {E::kDiskCrashInShutdown, 17}, {E::kCrash, 18},
-                               {E::kDiskCrash, 10},       {E::kLostThenCrash, 22},       {E::kLostReplies, 6},
+                               {E::kDiskCrash, 16},       {E::kLostThenCrash, 22},       {E::kLostReplies, 6},
                                {E::kTwoCrash, 5},         {E::kUpgradeWhileDown, 3},     {E::kFence, 5},
+                               {E::kWrongVersion, 8},
                                {E::kUpgrade, 4},          {E::kCancelled, 3}};
-constexpr Weighted kEvict[] = {{E::kClientDeath, 30}, {E::kClientHang, 25}, {E::kDowngrade, 20},
-                               {E::kCrash, 10},       {E::kUpgrade, 10},    {E::kCut, 5}};
-constexpr Weighted kHard[] = {{E::kDiskError, 30}, {E::kDiskFull, 20}, {E::kServerMemory, 25}, {E::kClientMemory, 25}};
+constexpr Weighted kEvict[] = {{E::kClientDeath, 24}, {E::kClientHang, 20}, {E::kDowngrade, 16}, {E::kEvicted, 20},
+                               {E::kCrash, 10},       {E::kUpgrade, 10},    {E::kCut, 5},
+                               {E::kForcedVersion, 10}};
+constexpr Weighted kHard[] = {{E::kDiskError, 28}, {E::kDiskFull, 10}, {E::kServerMemory, 20}, {E::kClientMemory, 20},
+                              {E::kFillCaches, 22}};
 
 template <size_t N>
 EventKind draw(const Weighted (&from)[N], Rng& rng)
@@ -55,8 +58,8 @@ ScenarioKind draw_kind(Rng& rng)
     uint64_t dice = rng.below(100);
     if (dice < 30) return ScenarioKind::kClean;
     if (dice < 50) return ScenarioKind::kCut;
-    if (dice < 80) return ScenarioKind::kCrash;
-    return dice < 93 ? ScenarioKind::kEvict : ScenarioKind::kHard;
+    if (dice < 78) return ScenarioKind::kCrash;
+    return dice < 90 ? ScenarioKind::kEvict : ScenarioKind::kHard;
 }
 
 // Many small ones, few big ones.
@@ -100,8 +103,11 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
         p.step_ns = rng.below(rng.chance(300) ? 3 * kMsec : 100000);
         p.sync_ns = rng.below(50 * kMsec);
     }
+    p.names_only = rng.chance(250);
+    p.locks = rng.chance(500);
+    if (rng.chance(200)) p.net_ns = rng.between(kMsec, 20 * kMsec);
     // Transactions that last longer than the time between commits, and commits that last.
-    if (p.kind == ScenarioKind::kCrash && rng.chance(200)) {
+    if (p.kind == ScenarioKind::kCrash && rng.chance(350)) {
         p.step_ns = rng.between(kMsec / 2, 3 * kMsec);
         p.sync_ns = rng.between(20 * kMsec, 200 * kMsec);
         p.commit_ms = rng.between(2, 20);
@@ -112,6 +118,10 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
         EventKind event = draw_event(p.kind, rng);
         p.events.push_back({event, i, rng.fork(i)});
         if (event == E::kDiskFull) p.options.disk_bytes = 6u << 20;
+        if (event == E::kFillCaches) {
+            p.options.disk_bytes = rng.between(24, 40) << 20;
+            p.options.clients = std::max(p.options.clients, 3u);
+        }
         if (event == E::kMount) p.options.unmounted = 1;
         if (p.kind == ScenarioKind::kEvict && p.options.clients == 1) p.options.clients = 2;
     }
@@ -120,9 +130,12 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
     for (unsigned i = 0; i < p.workers * p.options.clients; i++)
         if (without.count("w" + std::to_string(i))) p.idle_workers.insert(i);
     if (without.count("shared")) p.shared = false;
+    if (without.count("locks")) p.locks = false;
     if (without.count("clean_up")) p.clean_up = false;
     if (without.count("commit")) p.commit_ms = 0;
     if (without.count("slow_disks")) p.step_ns = p.sync_ns = 0;
+    if (without.count("slow_net")) p.net_ns = 0;
+    if (without.count("names_only")) p.names_only = false;
     if (without.count("preempt")) p.options.world.preempt_permille = 0;
     for (auto& n : OperationNames::all())
         if (without.count(n)) OperationNames::without.insert(n);
@@ -136,9 +149,12 @@ std::vector<std::string> Plan::names() const
     for (unsigned i = 0; i < workers * options.clients; i++)
         if (!idle_workers.count(i)) v.push_back("w" + std::to_string(i));
     if (shared) v.push_back("shared");
+    if (locks) v.push_back("locks");
     if (clean_up) v.push_back("clean_up");
     if (commit_ms) v.push_back("commit");
     if (step_ns || sync_ns) v.push_back("slow_disks");
+    if (net_ns) v.push_back("slow_net");
+    if (names_only) v.push_back("names_only");
     if (options.world.preempt_permille) v.push_back("preempt");
     for (auto& n : OperationNames::all())
         if (!OperationNames::without.count(n)) v.push_back(n);

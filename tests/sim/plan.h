@@ -32,15 +32,19 @@ namespace lull::sim {
     X(kTwoUpgrade, "two_upgrades")                                                        \
     X(kUpgradeWhileDown, "upgrade_while_another_is_down") /* B3 */                        \
     X(kFence, "fenced_failover")           /* the old node believes it is alive */        \
+    X(kWrongVersion, "start_of_another_version") /* A4, after a crash */                  \
+    X(kForcedVersion, "forced_start_of_another_version") /* A4: evicts */                 \
     X(kClientPause, "client_pause")        /* shorter than every deadline */              \
     X(kClientHang, "client_hang")          /* longer: it is evicted */                    \
     X(kClientDeath, "client_death")                                                       \
+    X(kEvicted, "eviction_noticed")        /* A7: what applications are told, and how often */ \
     X(kClockJump, "clock_jump")                                                           \
     X(kSignals, "signals_at_the_gate")     /* A9 */                                       \
     X(kMount, "mount_during_shutdown")     /* T9 */                                       \
     X(kDowngrade, "downgrade")             /* S10 */                                      \
     X(kDiskError, "disk_error")                                                           \
     X(kDiskFull, "full_disk")                                                             \
+    X(kFillCaches, "caches_filled")        /* by all clients, until there is no space: grants */ \
     X(kServerMemory, "no_memory_on_server")                                               \
     X(kClientMemory, "no_memory_on_client")
 
@@ -63,11 +67,14 @@ struct Plan {
     FsOptions options;
     unsigned workers = 2;              // of each client
     bool shared = true;
+    bool locks = false;                // file locks
     bool clean_up = false;             // remove every file at the end, and see what is left
     std::set<unsigned> idle_workers;   // left out, by number over all clients
     uint64_t commit_ms = 0;            // 0: as it is
     uint64_t pace_ns = 0;              // up to so long an application thinks
     uint64_t step_ns = 0, sync_ns = 0; // of every disk; 0: as it is
+    uint64_t net_ns = 0;               // the network takes up to so long; 0: as it is
+    bool names_only = false;           // the workers change names and attributes, hardly any data
     std::vector<Event> events;
 
     // The seed's, without what --without names.

@@ -35,6 +35,7 @@ Scenario::Scenario(uint64_t seed, Plan plan)
 {
     the_world = &w_.world;
     if (getenv("LULL_SIM_MESSAGES")) trace_messages(w_.world);
+    set_network_delay();
     for (auto& t : w_.targets()) {
         ran_protocol_[t.get()] = t->at->protocol;
         tune(*t);
@@ -96,27 +97,41 @@ void Scenario::load_shared(size_t client)
         shared_.step(w_.c(client), clients_[client].trust, static_cast<unsigned>(client), rng);
 }
 
+// Owners are of one client: each life of a locker has its own.
+void Scenario::load_locks(size_t client, unsigned number)
+{
+    unsigned life = static_cast<unsigned>(w_.client_nodes[client]->host->boots());
+    FileLocks::Locker locker(locks_, w_.c(client), clients_[client].trust, static_cast<unsigned>(client), life * 100 + number,
+                             load_rng_.fork(5000 + client * 100 + life * 10 + number));
+    for (; !stop_; think()) locker.step();
+    locker.end();
+}
+
 // Also after its death: the new ones work in directories of their own.
 void Scenario::start_client(size_t i)
 {
     Client& client = clients_[i];
     client.tasks.clear();
+    client.working = 0;
     Host& host = *w_.client_nodes[i]->host;
     for (unsigned j = 0; j < plan_.workers; j++) {
         if (plan_.idle_workers.count(static_cast<unsigned>(i * plan_.workers + j))) continue;
         std::string name = std::to_string(i) + "_" + std::to_string(j);
         if (host.boots() > 1) name += "_" + std::to_string(host.boots());
         client.workers.push_back(
-            std::make_unique<Worker>(w_.c(i), client.trust, "/own" + name, load_rng_.fork(i * 100 + client.workers.size())));
+            std::make_unique<Worker>(w_.c(i), client.trust, "/own" + name, load_rng_.fork(i * 100 + client.workers.size()), plan_.names_only));
         Worker* worker = client.workers.back().get();
         client.tasks.push_back(host.spawn("own" + name, [this, worker] { load(*worker); }));
+        client.working++;
     }
+    for (unsigned j = 1; plan_.locks && j <= (clients() > 4 ? 1u : 2u); j++)
+        client.tasks.push_back(host.spawn("locks" + std::to_string(j), [this, i, j] { load_locks(i, j); }));
     if (plan_.shared) client.tasks.push_back(host.spawn("shared", [this, i] { load_shared(i); }));
 }
 
 void Scenario::start_load()
 {
-    w_.on(0, [&] { shared_.make(w_.c(0)); });
+    w_.on(0, [&] { shared_.make(w_.c(0)), locks_.make(w_.c(0)); });
     for (size_t i = 0; i < clients(); i++) start_client(i);
 }
 
@@ -151,11 +166,12 @@ void Scenario::end_load()
     for (size_t i = 0; i < clients(); i++) {
         size_t by = (i + 1) % clients();
         auto& workers = clients_[i].workers;
-        size_t alive = clients_[i].tasks.size() - (plan_.shared ? 1 : 0);
+        size_t alive = clients_[i].working;
         w_.on(by, [&] {
             w_.c(by).drop_caches();
             for (size_t j = 0; j < workers.size(); j++) workers[j]->verify(w_.c(by), j + alive < workers.size());
             if (i == 0) shared_.verify(w_.c(by));
+            if (i == 0) locks_.verify(w_.c(by));
         });
     }
 }
@@ -186,11 +202,13 @@ void Scenario::begin_doubt(size_t i)
 {
     clients_[i].trust.begin_doubt();
     shared_.doubt(static_cast<unsigned>(i));
+    locks_.doubt(static_cast<unsigned>(i));
 }
 
 void Scenario::begin_doubt_all()
 {
     evictions_allowed_ = true;
+    invariants_.begin_fault();
     for (size_t i = 0; i < clients(); i++) begin_doubt(i);
 }
 
@@ -216,6 +234,7 @@ void Scenario::end_doubt_all()
 {
     for (size_t i = 0; i < clients(); i++) settle_client(i);
     wait_for_progress();
+    invariants_.end_fault();
     for (Client& c : clients_) c.trust.end_doubt();
 }
 
@@ -242,9 +261,13 @@ void Scenario::event(Event& e)
     case EventKind::kTwoUpgrade: return two_upgrades();
     case EventKind::kUpgradeWhileDown: return upgrade_while_down();
     case EventKind::kFence: return fence();
+    case EventKind::kWrongVersion: return wrong_version(false);
+    case EventKind::kForcedVersion: return wrong_version(true);
+    case EventKind::kFillCaches: return fill_caches();
     case EventKind::kClientPause: return client_pause();
     case EventKind::kClientHang: return client_hang();
     case EventKind::kClientDeath: return client_death();
+    case EventKind::kEvicted: return eviction_noticed();
     case EventKind::kClockJump: return clock_jump();
     case EventKind::kSignals: return signals();
     case EventKind::kMount: return mount_during_shutdown();
@@ -274,7 +297,7 @@ ScenarioResult Scenario::run()
     ScenarioResult r;
     for (Client& c : clients_)
         for (auto& worker : c.workers) r.operations += worker->operations;
-    r.operations += shared_.operations;
+    r.operations += shared_.operations + locks_.operations;
     if (plan_.clean_up) {
         remove_everything();
         invariants_.nothing_is_left();

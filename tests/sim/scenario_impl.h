@@ -6,6 +6,7 @@
 #include "kapi/errno.h"
 #include "kapi/sim/network.h"
 #include "kapi/sync.h"
+#include "tests/sim/file_locks.h"
 #include "tests/sim/fs_world.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/model.h"
@@ -41,6 +42,7 @@ private:
         Trust trust;
         std::vector<std::unique_ptr<Worker>> workers;  // the last one of each place does the work now
         std::vector<TaskHandle> tasks;
+        size_t working = 0;  // so many of the workers: their last life
         bool hung = false;
     };
     // What is done to a shutdown under way.
@@ -51,9 +53,11 @@ private:
     void start_client(size_t client);
     void load(Worker& worker);
     void load_shared(size_t client);
+    void load_locks(size_t client, unsigned number);
     void think();
     void pass(uint64_t ns);
     void tune(Target& t);
+    void set_network_delay() { w_.world.network().set_default_delay(50000, plan_.net_ns ? plan_.net_ns : 500000); }
     void wait_for_progress();
     void end_load();
     void remove_everything();
@@ -98,6 +102,10 @@ private:
     void lose_replies_and_crash();
     void slow_network();
     void fence();
+    void wrong_version(bool force);
+    void fill_caches();
+    void fill_cache(size_t client, std::vector<uint64_t>* sizes);
+    void check_filled(size_t client, const std::vector<uint64_t>& sizes);
     void clock_jump();
     void disk_error();
     void disk_full();
@@ -108,6 +116,8 @@ private:
     void client_hang();
     void client_death();
     void revive_client(size_t client);
+    struct Victim;
+    void eviction_noticed();
 
     uint64_t number(Node& node, const std::string& param);
 
@@ -116,6 +126,7 @@ private:
     Rng load_rng_;
     FsWorld w_;
     SharedFiles shared_;
+    FileLocks locks_;
     Invariants invariants_;
     std::vector<Client> clients_;
     std::map<Target*, unsigned> ran_protocol_;

@@ -101,6 +101,7 @@ void SharedFiles::died(unsigned client)
 {
     for (Turn& turn : turns_)
         if (turn.holder == static_cast<int>(client)) turn.holder = kNobody;
+    if (!races_.empty() && !races_.back().winners) races_.back().unsure = true;  // it may have won, and cannot say so
 }
 
 // Nobody waits for a turn: its holder may hang.

@@ -382,8 +382,13 @@ int SimMount::sync()
 {
     std::vector<Inode*> all = in_order();
     int first = 0;
-    for (Inode* i : all)
+    for (Inode* i : all) {
+        bool there = std::any_of(inodes_.begin(), inodes_.end(), [i](auto& known) { return known.second.get() == i; });
+        if (!there || i->freeing) continue;  // removed while we were at another
+        i->refs++;
         if (int err = flush(*i, 0, UINT64_MAX); err && !first) first = err;
+        i->refs--;
+    }
     int err = llc_sync(core_);
     return first ? first : err;
 }

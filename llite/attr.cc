@@ -37,6 +37,7 @@ void OwnChange::finish(const Attr* fresh)
     state->changed_at = inode->mount.next_change();
     state->valid = alone && use;
     if (alone && fresh && fresh->valid) state->attr = *fresh;
+    if (!fresh) state->dir_epoch = 0;  // it may have been done in part: what is known of the names in it is not to be believed
 }
 
 bool Inode::match_inode_lock(LockUse* use)

@@ -53,6 +53,7 @@ private:
     Status on_replay_flocks() override { return owner_.on_replay_flocks(); }
     void on_full(const ConnectReply& reply, bool first) override;
     void on_parked() override { active_->on_parked(); }
+    uint64_t active_grants() override { return active_->grants(); }
     void on_callback(Opcode opcode, Decoder& body) override;
     void on_lock_cancel(ClientLock& lock, bool discard) override { owner_.on_lock_lost(lock, discard); }
 

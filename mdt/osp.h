@@ -47,6 +47,7 @@ private:
     void on_evicted() override;
     void on_full(const ConnectReply& reply, bool first) override;
     void on_parked() override;
+    uint64_t active_grants() override { return active_->grants(); }
     void on_callback(Opcode opcode, Decoder& body) override;
 
     const uint32_t index_;

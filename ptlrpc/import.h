@@ -45,6 +45,8 @@ public:
     // A gated request was answered "park": the server is shutting down, though its BlAst may not have come yet.
     // Called before the caller goes back to the gate; closes the gate so that nobody spins.
     virtual void on_parked() {}
+    // How often the active lock was granted. An answer "park" to what was sent before the last grant says nothing about now.
+    virtual uint64_t active_grants() { return 0; }
     // A BlAst arrived; runs in a service task, may block.
     virtual void on_callback(Opcode opcode, Decoder& body) { (void)opcode; (void)body; }
 

@@ -38,6 +38,7 @@ Status ImportImpl::call(Request& r)
     for (uint64_t backoff_ms = kParkBackoffMinMs;;
          backoff_ms = longer_backoff(backoff_ms, kParkBackoffMaxMs)) {
         if (enter) TRY(r.try_gate ? gate_->try_enter() : gate_->enter(r.gate_wait));
+        uint64_t grants = gated ? client_.active_grants() : 0;
         Status s = call_once(r);
         if (enter) gate_->leave();
         if (!s.is(kEPark)) return without_own_codes(s);
@@ -45,7 +46,7 @@ Status ImportImpl::call(Request& r)
             MutexLock lock(lock_);
             stats_.parked++;
         }
-        if (gated) client_.on_parked();
+        if (gated && client_.active_grants() == grants) client_.on_parked();
         if (!parks_here) return s;
         // The server parks us before the blocking callback closed our gate: do not run against it
         // in a loop.

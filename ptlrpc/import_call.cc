@@ -12,9 +12,11 @@ Status without_own_codes(Status s)
     return s.is(kERetryLater) || s.is(kEEvicted) ? Status(-kEIO) : s;
 }
 
-bool may_send_in_recovery(ImportState s)
+// The active lock says that everything is re-established: the server then gives up what was reserved for us.
+bool may_send_in_recovery(ImportState s, Opcode opcode)
 {
     using enum ImportState;
+    if (opcode == Opcode::kActiveEnqueue) return s == kFull;
     return s == kFull || s == kReplayLocks || s == kReplayWait || s == kRecover;
 }
 
@@ -94,7 +96,7 @@ Status ImportImpl::wait_turn(MutexLock& lock, Request& r, bool own)
         if (epoch != eviction_epoch_ || being_evicted) return -kEIO;
         bool ready =
             own ? connection_ && !lost_
-                : r.in_recovery ? may_send_in_recovery(state_)
+                : r.in_recovery ? may_send_in_recovery(state_, r.opcode())
                                 : state_ == ImportState::kFull && !quiesced_;
         if (ready && (!needs_slot || take_slot_locked(r))) return kOk;
         if (own) return ready ? Status(-kEBUSY) : Status(-kENOTCONN);

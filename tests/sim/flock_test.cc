@@ -201,7 +201,7 @@ TEST(Flock, SurvivesACrash)
 // A controlled restart: held locks are not given back, waiting requests park and wait on.
 TEST(Flock, SurvivesAControlledRestart)
 {
-    for (uint64_t seed = 1; seed <= 3; seed++) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
         Lab lab(seed);
         int err;
         EXPECT_EQ(0, lab.setlk(0, kEx, 0, 9));

@@ -251,11 +251,7 @@ int SimMount::remove(const std::string& path, bool rmdir)
     if (int err = step(dir, name, &victim)) return err;
     {
         SimLockGuard lock(dir->lock);
-        int err = llc_unlink(dir->core, name.data(), name.size(), rmdir, victim->core);
-        if (err) {
-            dir->dentries.erase(name);
-            return err;
-        }
+        if (int err = llc_unlink(dir->core, name.data(), name.size(), rmdir, victim->core)) return err;
         if (auto it = dir->dentries.find(name); it != dir->dentries.end()) it->second.inode = nullptr;
     }
     llc_attr attr;
@@ -285,9 +281,11 @@ int SimMount::rename(const std::string& from, const std::string& to, bool no_rep
     if (!err)
         err = llc_rename(from_dir->core, from_name.data(), from_name.size(), to_dir->core, to_name.data(), to_name.size(),
                          no_replace, moved->core, replaced ? replaced->core : nullptr);
-    from_dir->dentries.erase(from_name);
-    to_dir->dentries.erase(to_name);
-    if (!err && moved != replaced) to_dir->dentries[to_name] = {moved, epoch};
+    if (!err) {  // else what is known of both names stays, as in the VFS
+        from_dir->dentries.erase(from_name);
+        to_dir->dentries.erase(to_name);
+        if (moved != replaced) to_dir->dentries[to_name] = {moved, epoch};
+    }
     if (two) second->lock.unlock();
     first->lock.unlock();
     if (err || !replaced || replaced == moved) return err;

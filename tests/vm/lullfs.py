@@ -23,6 +23,7 @@ TOOLS = ("lctl", "mkfs.lull", "mount.lull", "lull")
 MODULES = ("lull", "lull_server", "lull_client")
 SHUTDOWN_DEADLINE_S = 180
 START_DEADLINE_S = 120
+MOUNT_DEADLINE_S = 400  # a new client waits for the recovery windows of all targets, one after another
 # A guest has one core, and programs that keep it busy: what is measured is the file system, not the wait for a turn.
 AT_ONCE = "nice -n -15"
 
@@ -196,7 +197,7 @@ class FileSystem:
             self.mount_client(client)
 
     def mount_client(self, client):
-        client.run(f"mount -t lull {self.mgs_nids}:/{FSNAME} {MOUNT}", timeout=START_DEADLINE_S)
+        client.run(f"mount -t lull {self.mgs_nids}:/{FSNAME} {MOUNT}", timeout=MOUNT_DEADLINE_S)
 
     def umount_clients(self):
         for client in self.clients:

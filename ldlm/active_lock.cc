@@ -57,7 +57,7 @@ public:
     void on_evicted() override;
     void shutdown() override;
     ActiveLockState state() const override { return data_.lock()->state; }
-    uint64_t grants() const override { return data_.lock()->grants; }
+    uint64_t grants() const override { return grants_.load(); }
 
 private:
     struct Data {
@@ -66,7 +66,6 @@ private:
         uint64_t handle = 0;  // of the lock held; 0: none, or a server without the feature
         uint64_t blocked_handle =
             0;  // of the last BlAst: it may come before the answer to the enqueue
-        uint64_t grants = 0;
         bool gate_open = false;   // as we left it
         bool expect_new = false;  // the instance halts: whatever is granted next, a new one grants
     };
@@ -82,6 +81,7 @@ private:
     ActiveLockEnv& env_;
     const Text<80> name_;
     mutable Guarded<Data> data_{LockRank::kActiveLock};
+    std::atomic<uint64_t> grants_{0};  // changes with data_ locked; every request looks at it
     CondVar changed_;
     Task task_;
 };
@@ -230,7 +230,7 @@ void ActiveLockImpl::finish_step(State step, uint64_t epoch, Status status, uint
 void ActiveLockImpl::granted_locked(Data& d, uint64_t handle)
 {
     d.handle = handle;
-    d.grants++;
+    grants_.fetch_add(1);
     d.expect_new = false;
     apply_locked(d, Event::kStepDone);
     if (d.blocked_handle == handle && handle != 0) apply_locked(d, Event::kBlAst);

@@ -134,6 +134,38 @@ def test_ost_restarts(fs):
     load.finish()
 
 
+def test_whole_file_system_at_once(fs):
+    """T5 A1: frozen by its MGS, then every server restarted; one pause for all."""
+    load = Load(fs, ["small_files", "holder", "database", "digest"], "freeze")
+    load.wait_busy(5)
+    mgs = fs.server("MDT0000")
+    with NoticedNothing(fs):
+        mgs.run(f"lctl set_param mgs.MGS.fs_freeze={lullfs.FSNAME}")
+        fs.wait_param(mgs, "mgs.MGS.fs_state", f"{lullfs.FSNAME}: frozen", 120)
+        for name in reversed(fs.targets):  # the MGS, which is the MDT's device, last
+            fs.shutdown(name)
+            fs.umount_target(name)
+        fs.start()
+        load.wait_busy(5, deadline_s=240)
+    load.finish()
+
+
+def test_trace_points(fs):
+    """B4: a shutdown and its account as trace events, on the server and on a client."""
+    tracing, server, client = "/sys/kernel/tracing", fs.server("OST0000"), fs.clients[0]
+    for node in (server, client):
+        node.run(f"mountpoint -q {tracing} || mount -t tracefs none {tracing}; echo > {tracing}/trace; echo 1 > {tracing}/events/lull/enable")
+    client.run(f"echo traced > {lullfs.MOUNT}/traced; sync")
+    fs.restart("OST0000")
+    client.run(f"cat {lullfs.MOUNT}/traced", timeout=120)
+    fs.join(fs.watch_service("OST0000"))
+    of_server, of_client = (node.run(f"cat {tracing}/trace; echo 0 > {tracing}/events/lull/enable").out for node in (server, client))
+    for words in ("controlled_shutdown: lull-OST0000: draining -> committing", "upgrade_phases: lull-OST0000: warm="):
+        assert words in of_server, of_server[-3000:]
+    for words in ("active_lock: lull-OST0000", "held -> closing", "import: lull-OST0000", "request_done: lull-"):
+        assert words in of_client, of_client[-3000:]
+
+
 def test_cancelled_shutdown_resumes_without_recovery(fs):
     """E2: at whatever state it is then, service goes on."""
     load = Load(fs, ["small_files", "digest"], "cancel")

@@ -3,14 +3,14 @@
 # Tests of the tests: each patch in mutants/ takes one rule out of the protocol, and a seed of the simulation has to notice.
 #
 #   tests/sim/mutants.sh [NAME…]     all of them, or these
-#   SEEDS=N JOBS=N LIMIT=S KEEP=1    most seeds for each (60), mutants at a time (2), real seconds for a seed (60), keep the copies
+#   SEEDS=N JOBS=N LIMIT=S KEEP=1    most seeds for each (200), mutants at a time (2), real seconds for a seed (60), keep the copies
 #
 # A copy of the tree takes its objects over as hard links: only what the patch touches is compiled again.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d /tmp/lull-mutants.XXXXXX)
 trap '[ -n "${KEEP:-}" ] || rm -rf "$work"' EXIT
-export SEEDS=${SEEDS:-60} work top
+export SEEDS=${SEEDS:-200} work top
 
 make -s -C "$top" VARIANT=fast sim-build >"$work/base.log" 2>&1 || { cat "$work/base.log"; exit 1; }
 # One base for all: the tree may change while we work.

@@ -74,6 +74,7 @@ STAGES = [
     ("kunit", [["tests/setup/debug-kernel.sh"], lambda: PYTEST + ["tests/kunit"]], count_pytest),
     ("lab", [PYTEST + ["tests/vm/test_lab.py"]], count_pytest),
     ("cluster-6.1", [PYTEST + ["tests/vm/test_cluster.py"]], count_pytest),
+    ("memory", [PYTEST + ["tests/vm/test_memory.py"]], count_pytest),
     ("locks", [PYTEST + ["tests/vm/test_file_locks.py"]], count_pytest),
     ("cluster-6.12", [PYTEST + ["tests/vm/test_main_6_12.py"]], count_pytest),
 ]

@@ -63,23 +63,28 @@ def fs(tmp_path_factory):
         yield made
 
 
-def fail_allocations(node, permille):
+def fail_allocations(node, percent):
     """Of Lull alone (kapi/linux/memory.c); 0: none."""
     node.run(f"""cd /sys/kernel/debug/fail_lull_alloc || {{ mount -t debugfs none /sys/kernel/debug; cd /sys/kernel/debug/fail_lull_alloc; }}
-        echo 0 > verbose; echo -1 > times; echo 10 > interval; echo {permille // 10} > probability""")
+        echo 0 > verbose; echo -1 > times; echo 1 > interval; echo {percent} > probability""")
+
+
+def refused_allocations(node):
+    return int(node.run("dmesg | grep -c 'Lull: no memory for' || true").out)
 
 
 def test_operations_fail_or_hold(fs):
     """Every refused call says so, every other one keeps its word."""
     servers = [fs.server("MDT0000"), fs.server("OST0000")]
     for node in servers:
-        fail_allocations(node, 100)
+        fail_allocations(node, 1)
     try:
         out = fs.clients[0].run(OPERATIONS.replace("ROUNDS", "60"), timeout=400).out
     finally:
         for node in servers:
             fail_allocations(node, 0)
     print(out)
+    assert sum(map(refused_allocations, servers)) > 0, "no allocation has failed: nothing was tried"
     fs.clients[0].run(f"ls -lR {lullfs.MOUNT} >/dev/null && rm -r {lullfs.MOUNT}/memory", timeout=200)
     fs.cluster.check_logs()
 
@@ -89,7 +94,7 @@ def test_shutdown_fails_or_is_clean(fs, name):
     """Invariant 8, E2: a step without memory takes the target back to service with the reason, or the next attempt succeeds."""
     node = fs.server(name)
     fs.clients[0].run(f"echo kept > {lullfs.MOUNT}/kept")
-    fail_allocations(node, 200)
+    fail_allocations(node, 2)
     try:
         node.run(f"""for i in $(seq 20); do
                 lctl set_param {fs.param_name(name, 'controlled_shutdown')}=1 2>/dev/null

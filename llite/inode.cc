@@ -21,19 +21,19 @@ void Inode::bind(llp_inode* host)
 // llp_get is called with the lock held, so that a host that unbinds its inode before freeing it is never called for it.
 Inode::Host::Host(Inode& inode) : mount_(inode.mount)
 {
-    if (!mount_.host_uses().begin()) return;
+    if (!mount_.host_uses().enter()) return;
     {
         auto state = inode.state_.lock();
         if (state->host && llp_get(state->host)) host_ = state->host;
     }
-    if (!host_) mount_.host_uses().end();
+    if (!host_) mount_.host_uses().leave();
 }
 
 Inode::Host::~Host()
 {
     if (!host_) return;
     llp_put(host_);
-    mount_.host_uses().end();
+    mount_.host_uses().leave();
 }
 
 Status Inode::adopt_layout(const Layout& layout)

@@ -7,10 +7,10 @@
  */
 #pragma once
 #include "include/lull/ops_mgs.h"
+#include "kapi/use_count.h"
 #include "llite/closer.h"
 #include "llite/flocks.h"
 #include "llite/fs_lock.h"
-#include "llite/host_uses.h"
 #include "llite/inode.h"
 #include "llite/mgc.h"
 #include "llite/mount_source.h"
@@ -40,7 +40,7 @@ public:
     // -ENODEV: no such OST in the configuration, even after asking again.
     Result<Osc*> osc(uint32_t index);
     Osc* known_osc(uint32_t index) const { return index < kOstsMax ? oscs_[index].load() : nullptr; }
-    HostUses& host_uses() { return host_uses_; }
+    UseCount& host_uses() { return host_uses_; }
     Status statfs(struct llc_statfs* out);
     Status sync();
     // Until everything answered is committed. At the gate like any operation: what is in flight when a target halts would have to be
@@ -104,7 +104,8 @@ private:
     static const Param kParams[];
 
     Node& node_;
-    HostUses host_uses_;
+    // The core's uses of its host's inodes: an umount waits for them, or a lock callback would hold an inode that the VFS is about to free.
+    UseCount host_uses_;
     MountSource source_;
     MountOptions options_;
     UuidText uuid_;

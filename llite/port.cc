@@ -72,7 +72,7 @@ int llc_mount_create(lull_node* node, const char* source, const char* options, l
 }
 
 void llc_mount_destroy(llc_mount* m) { Owned<Mount> freed(of(m)); }
-void llc_mount_leave_host(llc_mount* m) { of(m)->host_uses().close(); }
+void llc_mount_leave_host(llc_mount* m) { (void)of(m)->host_uses().close(kForever); }
 void llc_mount_abort(llc_mount* m) { of(m)->abort(); }
 int llc_statfs(llc_mount* m, struct llc_statfs* out) { return to_errno_or_dead(of(m)->statfs(out)); }
 int llc_sync(llc_mount* m) { return to_errno_or_dead(of(m)->sync()); }

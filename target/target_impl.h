@@ -9,6 +9,7 @@
  * another, records on disk included; it shares the rank of the shutdown's own lock, never held together with it.
  */
 #pragma once
+#include "kapi/use_count.h"
 #include "target/clean_record.h"
 #include "target/client_record.h"
 #include "target/commit.h"
@@ -48,43 +49,6 @@ public:
 
 private:
     TargetImpl& target_;
-};
-
-// A counter of users that can be closed and waited for.
-class UseCount {
-public:
-    Status init()
-    {
-        Status s(kapi_drainref_init(&ref_));
-        open_ = live_ = s.ok();
-        return s;
-    }
-    ~UseCount()
-    {
-        if (!live_) return;
-        if (open_) (void)close(kForever);
-        kapi_drainref_destroy(&ref_);
-    }
-    bool enter() { return live_ && kapi_drainref_tryget(&ref_); }
-    void leave() { kapi_drainref_put(&ref_); }
-    // Closed also when it returns -ETIMEDOUT. One caller at a time.
-    Status close(uint64_t deadline_ns)
-    {
-        if (!live_) return kOk;
-        if (open_) kapi_drainref_kill(&ref_);
-        open_ = false;
-        return Status(kapi_drainref_wait(&ref_, deadline_ns));
-    }
-    void reopen()
-    {
-        if (!open_) kapi_drainref_revive(&ref_);
-        open_ = true;
-    }
-    bool is_open() const { return open_; }
-
-private:
-    kapi_drainref ref_;
-    bool open_ = false, live_ = false;
 };
 
 class TargetImpl final : public Target, CommitEnv, RecoveryEnv, EvictorEnv {

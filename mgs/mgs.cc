@@ -159,16 +159,12 @@ Status show_fs_state(void* object, TextSink& out)
     return out.status();
 }
 
-Status store_freeze(void* object, Str fsname)
+template <Status (FsLocks::*Act)(Str fsname)>
+Status store_fs(void* object, Str value)
 {
     MgsService& mgs = *static_cast<MgsService*>(object);
-    return mgs.registry().knows(trimmed(fsname)) ? mgs.fs_locks().freeze(trimmed(fsname)) : Status(-kENOENT);
-}
-
-Status store_thaw(void* object, Str fsname)
-{
-    MgsService& mgs = *static_cast<MgsService*>(object);
-    return mgs.registry().knows(trimmed(fsname)) ? mgs.fs_locks().thaw(trimmed(fsname)) : Status(-kENOENT);
+    Str fsname = trimmed(value);
+    return mgs.registry().knows(fsname) ? (mgs.fs_locks().*Act)(fsname) : Status(-kENOENT);
 }
 
 Status show_targets(void* object, TextSink& out)
@@ -199,8 +195,8 @@ Status store_announces(void* object, Str value)
 
 constexpr Param kParams[] = {
     {"imperative_recovery", show_announces, store_announces},
-    {"fs_freeze", nullptr, store_freeze},
-    {"fs_thaw", nullptr, store_thaw},
+    {"fs_freeze", nullptr, store_fs<&FsLocks::freeze>},
+    {"fs_thaw", nullptr, store_fs<&FsLocks::thaw>},
     {"fs_state", show_fs_state, nullptr},
     {"targets", show_targets, nullptr},
     {"filesystems", show_filesystems, nullptr},

@@ -60,10 +60,7 @@ TEST(FsFreeze, WholeFileSystemRestarts)
         goes_on(w, load);
         load.stop = true;
         ASSERT_TRUE(w.join());
-        Counters after = Counters::of(w);
-        EXPECT_EQ(after.replays, before.replays);
-        EXPECT_EQ(after.resends, before.resends);
-        EXPECT_EQ(after.evictions, before.evictions);
+        before.expect_unchanged(w);
         w.finish();
     }, 4);
 }

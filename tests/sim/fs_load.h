@@ -102,6 +102,14 @@ struct Counters {
     {
         return {w.client_counter("replays"), w.client_counter("resends"), w.client_counter("evictions")};
     }
+    // Nothing was recovered since then.
+    void expect_unchanged(FsWorld& w) const
+    {
+        Counters after = of(w);
+        EXPECT_EQ(after.replays, replays);
+        EXPECT_EQ(after.resends, resends);
+        EXPECT_EQ(after.evictions, evictions);
+    }
 };
 
 }  // namespace lull::sim

@@ -384,10 +384,7 @@ void controlled_restart_under_load(uint64_t seed, FsWorld& w, FsWorld::Target& t
     EXPECT_GT(load.operations, done + 8) << w.world.report();
     load.stop = true;
     ASSERT_TRUE(w.join());
-    Counters after = Counters::of(w);
-    EXPECT_EQ(after.replays, before.replays);
-    EXPECT_EQ(after.resends, before.resends);
-    EXPECT_EQ(after.evictions, before.evictions);
+    before.expect_unchanged(w);
 }
 
 }  // namespace

@@ -26,7 +26,6 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 namespace lull::lab {
@@ -38,8 +37,6 @@ constexpr uint32_t kMaxMessageBytes = 16 * 1024 * 1024;
 constexpr size_t kReadBytes = 64 * 1024;
 constexpr size_t kMaxRoundsPerTurn = 8;
 constexpr rlim_t kOpenFiles = 65536;
-constexpr int kPortDeadlineMs = 60 * 1000;
-constexpr int kPortPollMs = 5;
 
 enum Type : uint32_t {
     kStart = 1,
@@ -373,13 +370,7 @@ void set_environment() {
 void run_agent() {
     set_environment();
     std::string path;
-    for (int waited_ms = 0; (path = find_port()).empty(); waited_ms += kPortPollMs) {
-        if (waited_ms > kPortDeadlineMs) {
-            give_up("no agent port");
-        }
-        timespec pause = {0, kPortPollMs * 1000000L};
-        nanosleep(&pause, nullptr);
-    }
+    wait_for("agent port", [&] { return !(path = find_port()).empty(); });
     int port = open(path.c_str(), O_RDWR | O_CLOEXEC);
     if (port < 0) {
         give_up("open " + path + ": " + strerror(errno));

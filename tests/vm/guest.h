@@ -2,6 +2,7 @@
 // Process 1 of a laboratory guest: guest_init.cc brings the machine up, agent.cc runs commands.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -21,6 +22,9 @@ private:
 
 // Logs to the console, where check_logs() sees it, and ends the guest.
 [[noreturn]] void give_up(const std::string &what);
+
+// Until ready() says so; gives up after a minute, naming what did not come.
+void wait_for(const std::string &what, const std::function<bool()> &ready);
 
 // Mounts, modules, network, names. Returns inside the final root, or gives up.
 void init_machine();

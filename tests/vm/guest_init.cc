@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <dirent.h>
@@ -17,15 +18,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
+#include <thread>
 #include <unistd.h>
 
 namespace lull::lab {
 
 namespace {
 
-constexpr int kDeviceDeadlineMs = 60 * 1000;
-constexpr int kDevicePollMs = 5;
+constexpr std::chrono::seconds kDeviceDeadline{60};
+constexpr std::chrono::milliseconds kDevicePoll{5};
 constexpr int kModuleInitCompressedFile = 4;
 constexpr char k9pOptions[] = "trans=virtio,version=9p2000.L,msize=262144,cache=";
 
@@ -58,17 +59,6 @@ void write_file(const std::string &path, const std::string &text, bool must = tr
     }
     if (!written && must) {
         give_up("write " + path + ": " + strerror(errno));
-    }
-}
-
-template <typename Ready>
-void wait_for(const std::string &what, Ready ready) {
-    for (int waited_ms = 0; !ready(); waited_ms += kDevicePollMs) {
-        if (waited_ms > kDeviceDeadlineMs) {
-            give_up("no " + what);
-        }
-        timespec pause = {0, kDevicePollMs * 1000000L};
-        nanosleep(&pause, nullptr);
     }
 }
 
@@ -239,6 +229,16 @@ const std::string &Config::get(const std::string &key) const {
     static const std::string none;
     const auto &values = all(key);
     return values.empty() ? none : values.front();
+}
+
+void wait_for(const std::string &what, const std::function<bool()> &ready) {
+    const auto deadline = std::chrono::steady_clock::now() + kDeviceDeadline;
+    while (!ready()) {
+        if (std::chrono::steady_clock::now() > deadline) {
+            give_up("no " + what);
+        }
+        std::this_thread::sleep_for(kDevicePoll);
+    }
 }
 
 void give_up(const std::string &what) {

@@ -252,13 +252,14 @@ class FileSystem:
 
 
 @contextmanager
-def cluster(outdir=None, kernel="6.1", osts=2, clients=2, kernels=None, memory=None):
+def cluster(outdir=None, kernel="6.1", osts=2, clients=2, kernels=None, memory=None, mds=2):
     """The default cluster, booted, with modules loaded nowhere yet. kernels: node name → kernel, for the exceptions."""
     kernels = kernels or {}
     client_names = [f"cl{i + 1}" for i in range(clients)]
+    mds_names = [f"mds{i + 1}" for i in range(mds)]
     disks = {"mdt": "512M", **{f"ost{i}": "1G" for i in range(osts)}}
-    specs = [NodeSpec("mds1", disks=["mdt"]), NodeSpec("mds2", disks=["mdt"]),
-             NodeSpec("oss1", disks=[f"ost{i}" for i in range(osts)])]
+    specs = [NodeSpec(name, disks=["mdt"]) for name in mds_names]
+    specs += [NodeSpec("oss1", disks=[f"ost{i}" for i in range(osts)])]
     specs += [NodeSpec(name) for name in client_names]
     for spec in specs:
         spec.kernel = kernels.get(spec.name, kernel)
@@ -266,4 +267,4 @@ def cluster(outdir=None, kernel="6.1", osts=2, clients=2, kernels=None, memory=N
     for name in sorted({spec.kernel for spec in specs}):
         provide(name, outdir)  # before anything boots: a build shares no core with a guest
     with Cluster(specs, disks=disks, kernel=kernel, mem=memory, outdir=outdir) as c:
-        yield FileSystem(c, osts=osts, clients=client_names)
+        yield FileSystem(c, osts=osts, mds=mds_names, clients=client_names)

@@ -19,7 +19,8 @@ from lab_errors import CommandFailed, CommandTimeout, LabError, NodeDown
 from session import Session
 from spawner import spawner
 
-BOOT_DEADLINE_S = 180
+BOOT_DEADLINE_S = 150
+BOOT_ATTEMPTS = 3
 MTU_BYTES = 16000
 SERVER_MEMORY = "512M"
 CLIENT_MEMORY = "768M"
@@ -147,15 +148,25 @@ class Node:
     def _net_path(self):
         return self.cluster.rundir / f"{self.name}.net"
 
-    def wait_up(self, deadline=BOOT_DEADLINE_S):
-        """Waits until it takes commands."""
-        session = self._session
-        if session and session.wait_hello(deadline):
-            return self
-        why = "ended while booting" if session and session.over else f"is not up after {deadline} s"
-        tail = "\n".join(self._console_text().splitlines()[-15:])
-        qemu = (self.cluster.outdir / f"{self.name}.qemu").read_text()[-1000:]
-        raise NodeDown(f"{self.name} {why}; {self.console} ends with:\n{tail}\n{qemu}")
+    def wait_up(self):
+        """Waits until it takes commands.
+
+        A boot that hangs or ends is tried again: an emulated machine now and then loses a device, before anything of Lull is in it.
+        """
+        attempts = 1
+        while not (self._session and self._session.wait_hello(BOOT_DEADLINE_S)):
+            ended = self._session and self._session.over
+            why = f"{self.name} " + ("ended while booting" if ended else f"is not up after {BOOT_DEADLINE_S} s")
+            tail = "\n".join(self._console_text().splitlines()[-15:])
+            why += f"; {self.console} ends with:\n{tail}\n" + (self.cluster.outdir / f"{self.name}.qemu").read_text()[-1000:]
+            if attempts == BOOT_ATTEMPTS or not self._meant_to_run:
+                raise NodeDown(why)
+            print(f"started again: {why}", flush=True)
+            attempts += 1
+            self.kill()
+            self.forgive()
+            self.start(wait=False)
+        return self
 
     def wait_down(self, deadline=60):
         """Waits until it has ended by itself (a poweroff, say, or a panic the test asked for)."""

@@ -176,6 +176,26 @@ def test_crash_is_detected(pair):
     pair.check_logs()
 
 
+def test_boot_that_ends_is_tried_again(pair, capsys):
+    b = pair["b"]
+    b.kill()
+    b.start(wait=False)
+    b._qemu.kill()  # as if the emulator had crashed: nobody meant it to end
+    assert b.wait_up().run("echo here").out == "here\n"
+    assert "started again: b ended while booting" in capsys.readouterr().out
+    pair.check_logs()
+
+
+def test_boot_that_is_not_wanted_any_more_ends_its_wait(pair):
+    b = pair["b"]
+    b.kill()
+    b.start(wait=False)
+    b.kill()
+    with pytest.raises(NodeDown, match="ended while booting"):
+        b.wait_up()
+    b.start()
+
+
 def test_crash_fails_the_with_block(tmp_path):
     with pytest.raises(LabError, match="Kernel panic"):
         with Cluster(["x"], outdir=tmp_path) as c:

@@ -55,7 +55,7 @@ END"""
 
 @pytest.fixture(scope="module")
 def fs(tmp_path_factory):
-    with lullfs.cluster(outdir=tmp_path_factory.mktemp("memory"), kernel="debug", osts=1, clients=1) as made:
+    with lullfs.cluster(outdir=tmp_path_factory.mktemp("memory"), kernel="debug", mds=1, osts=1, clients=1) as made:
         made.install_all()
         made.format()
         made.start()

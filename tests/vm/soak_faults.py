@@ -40,7 +40,7 @@ class Victim:
     def thaw(self):
         """After a freeze: evicted or not, what is left of its programs goes, and a fresh mount works."""
         self.node.resume()
-        self.node.run(f"""pkill -KILL -f workloads.py
+        self.node.run(f"""pkill -KILL -f '[w]orkloads.py'
             for i in $(seq 200); do umount {lullfs.MOUNT} 2>/dev/null && exit 0; sleep 0.3; done
             umount {lullfs.MOUNT}""", timeout=180)
         self.fs.mount_client(self.node)

@@ -143,6 +143,7 @@ void Worker::adopt(const std::string& name)
     } else if (name[0] != 'f') {
         expect(sys([&] { return c_.unlink(path(name)); }), 0, "unlink of the forgotten", path(name));
     } else {
+        (void)c_.drop_pages(path(name));  // what a server could not write is here still, and only here
         files_[name].data = whole(c_, path(name));
         files_[name].mode = static_cast<int>(a.mode & 07777);
     }

@@ -112,6 +112,7 @@ Status TargetImpl::admit(ServerRequest& request, const ConnectOp& op, uint16_t p
     {
         MutexLock members(members_mutex_);
         if (refuse_all_.load()) return -kERetryLater;
+        if (!request.connection().is_open()) return -kENOTCONN;  // behind a slow disk: it has given up, and asks again
         *out = exports_.find(op.client_uuid);
         if (*out) {
             TRY(admit_known(op, **out, result));
@@ -130,6 +131,7 @@ Status TargetImpl::admit(ServerRequest& request, const ConnectOp& op, uint16_t p
     TargetExport& t = *TargetExport::of(**out);
     if (!t.durable.load()) {  // else a crash would make it a stranger, with all it has done by then
         TRY(commit_.commit());
+        (*out)->heard();  // it waits for us
         t.durable.store(true);
     }
     if (!fresh) ldlm_->on_export_reconnected(**out);
@@ -264,7 +266,8 @@ void TargetImpl::evict_silent()
     for (Ref<Export>& exp : list) {
         uint64_t heard = exp->last_heard_ns() > silent_from_ns_ ? exp->last_heard_ns() : silent_from_ns_;
         bool resumes_later = parked_.load() && TargetExport::of(*exp)->let_go.load();
-        if (heard >= now || now - heard < limit || resumes_later) continue;
+        bool connecting = !TargetExport::of(*exp)->durable.load();
+        if (heard >= now || now - heard < limit || resumes_later || connecting) continue;
         evict(*exp, text_format<80>("nothing heard for %llu s", static_cast<unsigned long long>((now - heard) / kSec)).c_str());
     }
 }

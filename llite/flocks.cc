@@ -158,7 +158,8 @@ Status Flocks::set(FlockRange range, bool wait)
         TRY(send_unlocks());
         if (unlock) {
             forget(range);
-            return send(range, flags, WaitMode::kKillable, nullptr);
+            Status s = send(range, flags, WaitMode::kKillable, nullptr);
+            return s.is(kENOMEM) ? send_later(range) : s;  // who lets go does not try again
         }
         for (;;) {
             uint64_t epoch;
@@ -191,10 +192,17 @@ void Flocks::release(FlockRange range)
         gate.leave();
     }
     if (s.ok() || s.is(kESHUTDOWN) || s.is(kEIO)) return;
-    auto state = state_.lock();
-    if (!state->unlocks.push_back(range).ok())
-        log_err("no memory to give back a file lock: it stays until this client unmounts");
+    (void)send_later(range);
+}
+
+// By the task, and before anything else that is asked for.
+Status Flocks::send_later(const FlockRange& unlock)
+{
+    auto s = state_.lock();
     changed_.wake_all();
+    Status status = s->unlocks.push_back(unlock);
+    if (!status.ok()) log_err("no memory to give back a file lock: it stays until this client unmounts");
+    return status;
 }
 
 Status Flocks::test(FlockRange range, FlockRange* other, bool* same_client)

@@ -50,6 +50,7 @@ private:
     Status remember(const FlockRange& range, uint64_t epoch);  // -kEALREADY: ask again, a replay has missed it
     // Inside the gate.
     Status send_unlocks();
+    Status send_later(const FlockRange& unlock);
     Status send(const FlockRange& range, uint32_t flags, WaitMode wait, LdlmFlockReply* reply);
     Status interrupted(Wanted call);
     Status cancel_and_wait(Call<LdlmFlockOp>& call);

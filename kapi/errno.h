@@ -57,4 +57,5 @@ enum : int {
     kEPark = 1001,       // answered "park": go back behind the gate and send again (S14, B3)
     kEEvicted = 1002,    // the server no longer knows this client (A7)
     kERetryLater = 1003, // the target cannot take a connection now, ask again (T9)
+    kEGiveWay = 1004,    // the target went out of reach and the caller holds others' gates: back behind them (B3)
 };

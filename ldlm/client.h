@@ -80,8 +80,8 @@ public:
 
     // Finds a granted lock that covers the policy in the mode (or a stronger one), without any message.
     virtual bool match(const ResourceId& resource, LockType type, LockMode mode, const LockPolicy& policy, LockUse* out) = 0;
-    // match(), else enqueue and wait. admitted: the caller holds the import's gate.
-    virtual Status lock(const ResourceId& resource, LockType type, LockMode mode, const LockPolicy& policy, bool admitted, LockUse* out) = 0;
+    // match(), else enqueue and wait; -kEPark (and, holding several gates, -kEGiveWay): leave them and come again.
+    virtual Status lock(const ResourceId& resource, LockType type, LockMode mode, const LockPolicy& policy, GatesHeld gates, LockUse* out) = 0;
     // Enqueue with an intent: call->op is filled in by the caller except client_handle; call->reply holds the result. out stays empty when the
     // server gave no lock.
     virtual Status lock_intent(Call<LdlmEnqueueOp>& call, LockUse* out) = 0;

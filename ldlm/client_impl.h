@@ -87,7 +87,7 @@ struct LdlmClientImpl final : LdlmClient {
     bool match(const ResourceId& resource, LockType type, LockMode mode, const LockPolicy& policy,
                LockUse* out) override;
     Status lock(const ResourceId& resource, LockType type, LockMode mode, const LockPolicy& policy,
-                bool admitted, LockUse* out) override;
+                GatesHeld gates, LockUse* out) override;
     Status lock_intent(Call<LdlmEnqueueOp>& call, LockUse* out) override;
     void handle_bl_ast(const LdlmBlAst& ast) override;
     Status replay_locks() override;

@@ -32,6 +32,7 @@ Status EnqueueRequest::decode_reply(Decoder& in)
 void EnqueueRequest::copy_behaviour(const Request& from)
 {
     admitted = from.admitted;
+    gives_way = from.gives_way;
     try_gate = from.try_gate;
     in_recovery = from.in_recovery;
     gate_wait = from.gate_wait;
@@ -144,7 +145,7 @@ Result<bool> LdlmClientImpl::match_or_add(EnqueueRequest& request, ClientLock& l
 }
 
 Status LdlmClientImpl::lock(const ResourceId& resource, LockType type, LockMode mode,
-                            const LockPolicy& policy, bool admitted, LockUse* out)
+                            const LockPolicy& policy, GatesHeld gates, LockUse* out)
 {
     out->release();
     TRY(check_terms(static_cast<uint8_t>(type), static_cast<uint8_t>(mode), policy));
@@ -155,7 +156,8 @@ Status LdlmClientImpl::lock(const ResourceId& resource, LockType type, LockMode 
     request->op.type = static_cast<uint8_t>(type);
     request->op.mode = static_cast<uint8_t>(mode);
     request->op.policy = policy;
-    request->admitted = admitted;
+    request->admitted = gates != GatesHeld::kNone;
+    request->gives_way = gates == GatesHeld::kSeveral;
     Ref<ClientLock> pending = make_pending(*request);
     if (!pending) return -kENOMEM;
     if (TRY(match_or_add(*request, *pending, out))) return kOk;
@@ -214,11 +216,11 @@ Status LdlmClientImpl::enqueue(Ref<EnqueueRequest> request, Ref<ClientLock> lock
     return status;
 }
 
-// The call failed; or its caller was killed, and it may still be on its way.
+// The call failed; or its caller was killed or gave way, and it may still be on its way.
 void LdlmClientImpl::give_up(EnqueueRequest& request, ClientLock& lock, Status why)
 {
     auto s = state.lock();
-    if (why.is(kERESTARTSYS)) {
+    if (why.is(kERESTARTSYS) || why.is(kEGiveWay)) {
         s->late++;
         lock.abandoned_ = true;
         request.client = this;

@@ -165,7 +165,7 @@ TEST(LdlmCluster, ExtentsGrowAndShrink)
                     EXPECT_TRUE(c.peer(i)
                                     .locks
                                     ->lock(kA, LockType::kExtent, LockMode::kPW, {start, end, 0},
-                                           false, &use)
+                                           GatesHeld::kNone, &use)
                                     .ok());
                     *got = use.lock()->policy;
                 });
@@ -182,7 +182,7 @@ TEST(LdlmCluster, ExtentsGrowAndShrink)
                 LockUse use;
                 EXPECT_TRUE(
                     c.peer(1)
-                        .locks->lock(kB, LockType::kExtent, LockMode::kPW, {0, 99, 0}, false, &use)
+                        .locks->lock(kB, LockType::kExtent, LockMode::kPW, {0, 99, 0}, GatesHeld::kNone, &use)
                         .ok());
                 held = true;
                 while (!release) kapi_sleep_ns(kMsec);
@@ -194,7 +194,7 @@ TEST(LdlmCluster, ExtentsGrowAndShrink)
                 EXPECT_TRUE(
                     c.peer(0)
                         .locks
-                        ->lock(kB, LockType::kExtent, LockMode::kPW, {200, 299, 0}, false, &use)
+                        ->lock(kB, LockType::kExtent, LockMode::kPW, {200, 299, 0}, GatesHeld::kNone, &use)
                         .ok());
                 waiting = 1;
             });
@@ -688,7 +688,7 @@ TEST(LdlmCluster, FlockIsRefused)
     c.on(*c.hosts[0], [&] {
         LockUse use;
         EXPECT_EQ(
-            c.peer(0).locks->lock(kA, LockType::kFlock, LockMode::kPR, {}, false, &use).error(),
+            c.peer(0).locks->lock(kA, LockType::kFlock, LockMode::kPR, {}, GatesHeld::kNone, &use).error(),
             -kEOPNOTSUPP);
         // A peer that sends nonsense gets errors.
         for (unsigned type = 0; type < 256; type += 5)

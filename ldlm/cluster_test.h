@@ -217,7 +217,7 @@ public:
     template <class F> Result<int> use(const ResourceId& id, LockMode mode, bool admitted, F f)
     {
         LockUse lock;
-        TRY(locks->lock(id, LockType::kExtent, mode, LockPolicy(), admitted, &lock));
+        TRY(locks->lock(id, LockType::kExtent, mode, LockPolicy(), admitted ? GatesHeld::kThis : GatesHeld::kNone, &lock));
         if (!cache.count(id)) {
             EXPECT_FALSE(mode == LockMode::kPR && dirty.count(id));
             kapi_yield();

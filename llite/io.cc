@@ -18,7 +18,7 @@ void GateList::add_stripes(Inode::FileLayout& layout)
 
 // The caller holds a use of the lock, so that it cannot be lost before this is noted. A lock that was here before this inode was (the
 // host had dropped it meanwhile) has an old value block: ask.
-Status Inode::note_lock(Stripe& stripe, const ClientLock& lock, bool fresh)
+Status Inode::note_lock(Stripe& stripe, const ClientLock& lock, bool fresh, GatesHeld gates)
 {
     if (fresh) {
         learn(stripe.index, lock.lvb, true);
@@ -26,7 +26,7 @@ Status Inode::note_lock(Stripe& stripe, const ClientLock& lock, bool fresh)
     }
     if (state_.lock()->stripes[stripe.index].valid) return kOk;
     Attr attr;
-    TRY(stripe.osc->getattr(stripe.fid, &attr));
+    TRY(stripe.osc->getattr(stripe.fid, gates, &attr));
     learn(stripe.index, {attr.size, attr.blocks_512, attr.mtime_ns, attr.ctime_ns, attr.atime_ns}, false);
     return kOk;
 }
@@ -48,14 +48,15 @@ Status Inode::lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, IoSc
 {
     TRY(scope->uses.reserve(layout.stripes.size()));
     uint64_t page = pos - pos % kPageBytes;
+    GatesHeld gates = layout.stripes.size() > 1 ? GatesHeld::kSeveral : GatesHeld::kThis;
     for (Stripe& stripe : layout.stripes) {
         LockPolicy policy{layout.striping.object_start(stripe.index, page), UINT64_MAX, 0};
         ResourceId resource = ResourceId::of(stripe.fid);
         LdlmClient& locks = stripe.osc->locks();
         LockUse use;
         bool fresh = !locks.match(resource, LockType::kExtent, mode, policy, &use);
-        if (fresh) TRY(locks.lock(resource, LockType::kExtent, mode, policy, true, &use));
-        TRY(note_lock(stripe, *use.lock(), fresh));
+        if (fresh) TRY(locks.lock(resource, LockType::kExtent, mode, policy, gates, &use));
+        TRY(note_lock(stripe, *use.lock(), fresh, gates));
         TRY(scope->uses.push_back(std::move(use)));
     }
     return kOk;
@@ -93,23 +94,28 @@ Status Inode::lock_for_stat(FileLayout& layout)
 Status Inode::begin_io(uint64_t pos, LockMode mode, WaitMode wait, IoScope* scope)
 {
     if (all_files_dead()) return -kEIO;  // the MDT has evicted us: these opens are void
-    FileLayout* layout = TRY(this->layout());
+    TRY(enter_stripes(*TRY(this->layout()), pos, mode, wait, scope));
+    mount.stats.io_scopes++;
+    return kOk;
+}
+
+// Ends with end_io().
+Status Inode::enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, WaitMode wait, IoScope* scope)
+{
     auto list = make<GateList>();
     if (!list) return -kENOMEM;
-    list->add_stripes(*layout);
+    list->add_stripes(layout);
     for (;;) {
         TRY(scope->gates.enter(list->span(), wait));
         scope->pos = pos;
         scope->evictions = mount.ost_evictions();
-        Status s = lock_stripes(*layout, pos, mode, scope);
-        if (s.ok()) break;
+        Status s = lock_stripes(layout, pos, mode, scope);
+        if (s.ok()) return kOk;
         scope->uses.clear();
         scope->gates.leave();
-        if (!s.is(kEPark)) return s;
+        if (!back_to_gates(s)) return s;
         TRY(wait_gates(list->span(), wait));
     }
-    mount.stats.io_scopes++;
-    return kOk;
 }
 
 // An eviction in the middle voided the locks: what the host has put into its cache since must go, too.

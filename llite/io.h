@@ -20,9 +20,9 @@ struct IoScope {
     uint64_t evictions = 0;
 };
 
-// Gates of the file's OSTs, and of the MDT if it takes part.
+// Gates of the file's OSTs.
 struct GateList {
-    Gate* gates[kStripesMax + 1];
+    Gate* gates[kStripesMax];
     size_t count = 0;
     void add(Gate& gate) { gates[count++] = &gate; }
     void add_stripes(Inode::FileLayout& layout);

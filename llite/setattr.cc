@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// chmod, chown, utimes, truncate. Gates of everything concerned are held from the first message to the last; what may be parked comes first.
+// chmod, chown, utimes, truncate. What concerns MDT and objects is done in turn, at one's gate and then at the others', so that no drain of the
+// one waits for the other (B3); once something has changed only a kill ends the wait at the next gate.
 #include "llite/gated.h"
 #include "llite/io.h"
 #include "llite/mount.h"
@@ -39,74 +40,69 @@ Status Inode::setattr(const llc_attr& to, uint32_t valid)
     FileLayout* layout = nullptr;
     if (is_file && ((valid & LLC_SIZE) || old_mtime)) layout = TRY(this->layout());
 
-    auto list = make<GateList>();
-    if (!list) return -kENOMEM;
-    list->add(mount.mdc().import().gate());
-    if (layout) list->add_stripes(*layout);
-    return run_gated(list->span(), [&] { return setattr_gated(layout, attr); });
-}
-
-Status Inode::setattr_gated(FileLayout* layout, const Attr& to)
-{
-    Attr mdt = to;
+    Attr mdt = attr;
     mdt.valid &= kMdtBits;
-    if (!layout) return setattr_mdt(mdt);
-
-    auto scope = make<IoScope>();  // its gates stay empty: they are held already
-    if (!scope) return -kENOMEM;
-    bool truncating = (to.valid & kAttrSize) != 0;
-    TRY(lock_stripes(*layout, truncating ? to.size : 0, LockMode::kPW, scope.get()));
-    scope->evictions = mount.ost_evictions();
-    if (!truncating) {
-        if (Host host(*this); host) TRY(Status(llp_flush(host.get(), 0, UINT64_MAX)));
-        TRY(setattr_mdt(mdt));
-        return setattr_objects(*layout, to);
+    if (!layout) return setattr_mdt(mdt, WaitMode::kInterruptible);
+    if (!(valid & LLC_SIZE)) {
+        TRY(setattr_mdt(mdt, WaitMode::kInterruptible));
+        return setattr_objects(*layout, attr);
     }
-    if (mdt.valid & (kAttrMode | kAttrUid | kAttrGid | kAttrAtime)) TRY(setattr_mdt(mdt));
-    bool punched = false;
-    TRY(truncate(*layout, to, &punched));
+    bool first_at_mdt = mdt.valid & (kAttrMode | kAttrUid | kAttrGid | kAttrAtime), punched = false;
+    if (first_at_mdt) TRY(setattr_mdt(mdt, WaitMode::kInterruptible));
+    TRY(truncate(*layout, attr, first_at_mdt ? WaitMode::kKillable : WaitMode::kInterruptible, &punched));
     // A file that was empty and stays so has no object to carry the time.
-    return punched || !(to.valid & kAttrMtime) ? kOk : setattr_mdt(mdt);
+    return punched || !(attr.valid & kAttrMtime) ? kOk : setattr_mdt(mdt, WaitMode::kKillable);
 }
 
-Status Inode::setattr_mdt(const Attr& attr)
+Status Inode::setattr_mdt(const Attr& attr, WaitMode wait)
 {
-    auto call = make_ref<Call<MdsSetattrOp>>();
-    if (!call) return -kENOMEM;
-    call->op.fid = fid;
-    call->op.attr = attr;
-    call->admitted = true;
-    OwnChange change(this);
-    TRY(mount.mdc().import().call(*call));
-    change.done(call->reply.attr);
-    return kOk;
+    Gate* gate = &mount.mdc().import().gate();
+    auto change_it = [&]() -> Status {
+        auto call = make_ref<Call<MdsSetattrOp>>();
+        if (!call) return -kENOMEM;
+        call->op.fid = fid;
+        call->op.attr = attr;
+        call->admitted = true;
+        OwnChange change(this);
+        TRY(mount.mdc().import().call(*call));
+        change.done(call->reply.attr);
+        return kOk;
+    };
+    return run_gated({&gate, 1}, change_it, wait);
 }
 
-// Under PW on everything, with nothing dirty.
+// What was written before has its time, too: it goes first.
 Status Inode::setattr_objects(FileLayout& layout, const Attr& to)
 {
+    auto scope = make<IoScope>();
+    if (!scope) return -kENOMEM;
+    TRY(enter_stripes(layout, 0, LockMode::kPW, WaitMode::kKillable, scope.get()));
+    Host host(*this);
+    Status s = host ? Status(llp_flush(host.get(), 0, UINT64_MAX)) : kOk;
     Attr times;
     times.valid = to.valid & (kAttrMtime | kAttrCtime);
     times.mtime_ns = to.mtime_ns;
     times.ctime_ns = to.ctime_ns;
-    for (Stripe& stripe : layout.stripes) {
-        {
-            auto state = state_.lock();
-            if (state->stripes[stripe.index].mtime_ns == 0) continue;  // never written: not there
-        }
-        TRY(stripe.osc->setattr(fid, stripe.fid, times));
-        state_.lock()->stripes[stripe.index].mtime_ns = to.mtime_ns;
+    for (size_t i = 0; s.ok() && i < layout.stripes.size(); i++) {
+        Stripe& stripe = layout.stripes[i];
+        if (state_.lock()->stripes[stripe.index].mtime_ns == 0) continue;  // never written: not there
+        s = stripe.osc->setattr(fid, stripe.fid, times);
+        if (s.ok()) state_.lock()->stripes[stripe.index].mtime_ns = to.mtime_ns;
     }
-    return kOk;
+    end_io(*scope);
+    return s;
 }
 
 // Under PW from the new size to the end. What is known of the size changes first: a reader that comes between the host's dropping of
 // pages and the punch must not bring old bytes back.
-Status Inode::truncate(FileLayout& layout, const Attr& to, bool* punched)
+Status Inode::truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* punched)
 {
     uint64_t time_ns = to.valid & kAttrMtime ? to.mtime_ns : kapi_realtime_ns();
     Vec<uint8_t> changes;
     TRY(changes.resize(layout.stripes.size()));
+    auto scope = make<IoScope>();
+    if (!scope) return -kENOMEM;
+    TRY(enter_stripes(layout, to.size, LockMode::kPW, wait, scope.get()));
     resize_known(layout, to.size, changes);
     if (Host host(*this); host) llp_set_size(host.get(), to.size);
     Status result;
@@ -121,6 +117,7 @@ Status Inode::truncate(FileLayout& layout, const Attr& to, bool* punched)
             state->stripes[stripe.index].valid = false;  // asked for again
         if (result.ok()) result = s;
     }
+    end_io(*scope);
     return result;
 }
 

@@ -53,7 +53,7 @@ public:
     Result<uint32_t> read(const Fid& object, uint64_t offset, void* into, size_t bytes) override;
     Status punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns) override;
     Status setattr(const Fid& file, const Fid& object, const Attr& attr) override;
-    Status getattr(const Fid& object, Attr* attr) override;
+    Status getattr(const Fid& object, GatesHeld gates, Attr* attr) override;
     Status statfs(StatfsReply* out) override;
     Status sync() override;
 
@@ -215,10 +215,11 @@ Status OscImpl::setattr(const Fid& file, const Fid& object, const Attr& attr)
     return import().call(*call);
 }
 
-Status OscImpl::getattr(const Fid& object, Attr* attr)
+Status OscImpl::getattr(const Fid& object, GatesHeld gates, Attr* attr)
 {
     auto call = new_call<OstGetattrOp>(object, WaitMode::kKillable);
     if (!call) return -kENOMEM;
+    call->gives_way = gates == GatesHeld::kSeveral;
     TRY(import().call(*call));
     *attr = call->reply.attr;
     return kOk;

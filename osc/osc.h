@@ -44,7 +44,7 @@ public:
     virtual Result<uint32_t> read(const Fid& object, uint64_t offset, void* into, size_t bytes) = 0;
     virtual Status punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns) = 0;
     virtual Status setattr(const Fid& file, const Fid& object, const Attr& attr) = 0;
-    virtual Status getattr(const Fid& object, Attr* attr) = 0;  // inside an admitted operation: -kEPark
+    virtual Status getattr(const Fid& object, GatesHeld gates, Attr* attr) = 0;  // inside an admitted operation: -kEPark, -kEGiveWay
     virtual Status statfs(StatfsReply* out) = 0;
     virtual Status sync() = 0;
     virtual void close() = 0;

@@ -12,6 +12,7 @@ struct Control {
     uint32_t reasons = 0;
     Status shut_error;
     bool live = true;  // the drain reference gives references
+    bool reachable = true;
     uint32_t waiting = 0;
     uint64_t longest_wait_ns = 0;
 };
@@ -21,6 +22,7 @@ struct Gate::Impl {
     kapi_drainref inside;
     bool inside_ready = false;
     mutable Guarded<Control> control{LockRank::kGate};
+    std::atomic<bool> reachable{true};  // the control's, for who looks without the lock
     CondVar changed;
     ~Impl()
     {
@@ -36,7 +38,7 @@ struct Gate::Impl {
         c.state = next;
         changed.wake_all();
     }
-    Status wait(bool hold, WaitMode mode);
+    Status wait(bool hold, WaitMode mode, bool and_reachable = false);
 };
 
 Gate::Gate() = default;
@@ -82,18 +84,28 @@ Status Gate::try_enter()
 
 void Gate::leave() { kapi_drainref_put(&impl_->inside); }
 
-Status Gate::wait_open(WaitMode mode) { return impl_->wait(false, mode); }
+Status Gate::wait_open(WaitMode mode, bool and_reachable) { return impl_->wait(false, mode, and_reachable); }
 
-Status Gate::Impl::wait(bool hold, WaitMode mode)
+void Gate::set_reachable(bool yes)
+{
+    auto c = impl_->control.lock();
+    c->reachable = yes;
+    impl_->reachable.store(yes);
+    impl_->changed.wake_all();
+}
+
+bool Gate::reachable() const { return impl_->reachable.load(); }
+
+Status Gate::Impl::wait(bool hold, WaitMode mode, bool and_reachable)
 {
     auto c = control.lock();
-    if (c->state == State::kOpen)
+    auto is_open = [&] { return c->state == State::kOpen && (c->reachable || !and_reachable); };
+    if (is_open())
         return !hold || kapi_drainref_tryget(&inside) ? kOk : Status(-kEPark);
     uint64_t since = now_ns();
     c->waiting++;
     Status s = c.wait_until(
-        changed, [&] { return c->state == State::kOpen || c->state == State::kShut; }, kForever,
-        mode);
+        changed, [&] { return is_open() || c->state == State::kShut; }, kForever, mode);
     c->waiting--;
     uint64_t waited = now_ns() - since;
     if (waited > c->longest_wait_ns) c->longest_wait_ns = waited;
@@ -171,22 +183,26 @@ Status GateScope::enter(std::span<Gate* const> gates, WaitMode mode)
 {
     LULL_ASSERT(count_ == 0);
     if (gates.size() > kGatesMax) return -kEINVAL;
+    const bool several = gates.size() > 1;
     for (;;) {
         Gate* blocked = nullptr;
         Status s;
         for (Gate* gate : gates) {
             if (!gate) continue;
             s = gate->try_enter();
+            if (s.ok()) {
+                held_[count_++] = gate;
+                if (several && !gate->reachable()) s = -kEPark;
+            }
             if (!s.ok()) {
                 blocked = gate;
                 break;
             }
-            held_[count_++] = gate;
         }
         if (!blocked) return kOk;
         leave();  // waits at one gate keep no other from closing
         if (!s.is(kEPark)) return s;
-        TRY(blocked->wait_open(mode));
+        TRY(blocked->wait_open(mode, several));
     }
 }
 

@@ -39,7 +39,11 @@ public:
     Status try_enter();
     void leave();
     // Waits until it is open, without holding it (a caller that had to give up several gates).
-    Status wait_open(WaitMode mode);
+    Status wait_open(WaitMode mode, bool and_reachable);
+    // Whether its server can be reached. An operation of one target does not mind, it waits for the reply; one of several waits outside
+    // of all gates, for another target may want to drain meanwhile (B3).
+    void set_reachable(bool yes);
+    bool reachable() const;
 
     void close(Reason reason);                   // does not wait
     Status wait_parked(uint64_t deadline_ns);    // after close: nobody inside; -ETIMEDOUT

@@ -369,6 +369,9 @@ void ImportImpl::set_state_locked(ImportState next)
     LULL_ASSERT(transition_allowed(state_, next));
     kapi_trace_state(KAPI_IMPORT, name(), to_string(state_), to_string(next));
     state_ = next;
+    gate_->set_reachable(state_ == ImportState::kFull);
+    for (Request& r : sent_)
+        if (r.gives_way && r.track.waiter) r.track.waiter->wake_all();
     wake_all_locked();
 }
 

@@ -43,6 +43,7 @@ Status ImportImpl::call(Request& r)
         uint64_t grants = gated ? client_.active_grants() : 0;
         Status s = call_once(r);
         if (enter) gate_->leave();
+        if (s.is(kEGiveWay)) return s;
         if (!s.is(kEPark)) return without_own_codes(s);
         {
             MutexLock lock(lock_);
@@ -100,6 +101,7 @@ Status ImportImpl::wait_turn(MutexLock& lock, Request& r, bool own)
                                 : state_ == ImportState::kFull && !quiesced_;
         if (ready && (!needs_slot || take_slot_locked(r))) return kOk;
         if (own) return ready ? Status(-kEBUSY) : Status(-kENOTCONN);
+        if (r.gives_way && state_ != ImportState::kFull) return -kEGiveWay;
         CondVar& event = ready ? slot_free_ : changed_;
         if (Status s = event.wait(lock, kForever, r.reply_wait); !s.ok()) {
             slot_free_.wake_one();  // the wake-up may have been ours
@@ -151,7 +153,8 @@ Status ImportImpl::wait_reply(MutexLock& lock, Request& r, CondVar& done)
         Status s =
             done.wait(lock, deadline, r.track.own ? WaitMode::kUninterruptible : r.reply_wait);
         if (r.track.state != Request::Track::State::kSent) break;
-        if (s.is(kERESTARTSYS)) {
+        if (r.gives_way && state_ != ImportState::kFull) s = -kEGiveWay;
+        if (s.is(kERESTARTSYS) || s.is(kEGiveWay)) {
             r.track.waiter = nullptr;  // it goes on without us
             return s;
         }

@@ -13,6 +13,9 @@ namespace lull {
 
 class Import;
 
+// What the caller of an operation holds: nothing, the gate of its import, or that and gates of others.
+enum class GatesHeld : uint8_t { kNone, kThis, kSeveral };
+
 class Request : public RefCounted {
 public:
     explicit Request(Opcode opcode) : opcode_(opcode) {}
@@ -30,6 +33,7 @@ public:
 
     // How the call behaves; set before it.
     bool admitted = false;       // the caller holds the gate (GateScope): do not enter it again
+    bool gives_way = false;      // it holds other gates, too: -kEGiveWay rather than wait for a server that cannot be reached (B3)
     bool try_gate = false;       // -kEPark instead of waiting at the gate
     bool in_recovery = false;    // may be sent before the import is full (lock replay, active lock)
     bool no_replay = false;      // an exception from the opcode table (tests)

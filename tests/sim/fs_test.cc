@@ -594,23 +594,6 @@ TEST(FsCrash, EvictedClientKnowsIt)
 
 // ---- the world is bad
 
-// B3.
-TEST(FsShutdown, OfOneOstWhileAnotherIsDown)
-{
-    for_seeds([](uint64_t seed) {
-        FsWorld w(seed);
-        // Dirty pages for both OSTs.
-        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", pattern(500000)), 0); });
-        w.crash(*w.ost(0).at);
-        w.run_for_ms(100);
-        ASSERT_TRUE(w.controlled_shutdown(w.ost(1), 20000));
-        EXPECT_EQ(w.start(w.ost(1), w.oss2), 0);
-        EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
-        w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/f") == pattern(500000)); });
-        w.finish();
-    });
-}
-
 // A9 invariant 4.
 TEST(FsShutdown, BlockedCallsCanBeInterrupted)
 {

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A target is drained while another one is down: operations that use both must not hold it up (B3).
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/sim/fs_load.h"
+#include "tests/sim/fs_world.h"
+
+namespace lull::sim {
+namespace {
+
+constexpr uint64_t kDrainLimitMs = 20000;  // with everything up it takes less than one
+
+// Operations that use the MDT and both OSTs, under way when one goes down.
+class Straddlers {
+public:
+    explicit Straddlers(FsWorld& w) : w_(w)
+    {
+        for (const char* path : {"/truncated", "/touched", "/replaced", "/looked_at", "/read", "/appended"})
+            w.on(0, [&] {
+                EXPECT_EQ(w.c(0).put(path, pattern(300000)), 0);
+                EXPECT_EQ(w.c(0).sync(), 0);
+            });
+        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/touched", pattern(400000)), 0); });  // dirty
+    }
+    void start()
+    {
+        change();
+        lock();
+    }
+    // These change something at once.
+    void change()
+    {
+        changing_ = true;
+        begin(0, "truncate", [this] { return w_.c(0).truncate("/truncated", 1000); });
+        begin(0, "utimes", [this] { return w_.c(0).utimes("/touched", kOld, kOld); });
+        begin(0, "put", [this] { return w_.c(0).put("/replaced", "short"); });
+    }
+    // These ask for locks first.
+    void lock()
+    {
+        begin(1, "stat", [this] {
+            llc_attr a;
+            return w_.c(1).stat("/looked_at", &a);
+        });
+        begin(1, "read", [this] {
+            int err = 0;
+            EXPECT_TRUE(w_.c(1).get("/read", &err) == pattern(300000));
+            return err;
+        });
+        begin(1, "append", [this] {
+            int fd = w_.c(1).open("/appended", SimMount::kWrite | SimMount::kAppend);
+            if (fd < 0) return fd;
+            EXPECT_EQ(w_.c(1).append(fd, "more", 4), 4);
+            return w_.c(1).close(fd);
+        });
+    }
+    void finish()
+    {
+        EXPECT_TRUE(w_.world.run_until([&] { return running_ == 0; }, w_.world.now_ns() + 300 * kSec)) << w_.world.report();
+        w_.on(1, [&] { EXPECT_TRUE(w_.c(1).get("/appended") == pattern(300000) + "more"); });
+        EXPECT_EQ(w_.client_counter("evictions"), 0u);
+        if (!changing_) return;
+        w_.on(1, [&] {
+            llc_attr a;
+            EXPECT_EQ(w_.c(1).get("/truncated"), pattern(300000).substr(0, 1000));
+            EXPECT_EQ(w_.c(1).stat("/touched", &a), 0);
+            EXPECT_EQ(a.mtime_ns, kOld);
+            EXPECT_TRUE(w_.c(1).get("/touched") == pattern(400000));
+            EXPECT_EQ(w_.c(1).get("/replaced"), "short");
+        });
+    }
+
+private:
+    static constexpr uint64_t kOld = 1000000000;
+    void begin(size_t client, const std::string& name, const std::function<int()>& fn)
+    {
+        running_++;
+        w_.spawn(client, name, [this, name, fn] {
+            EXPECT_EQ(fn(), 0) << name;
+            running_--;
+        });
+    }
+
+    FsWorld& w_;
+    unsigned running_ = 0;
+    bool changing_ = false;
+};
+
+// No client believes any more that it is there.
+void wait_noticed(FsWorld& w, const std::string& target)
+{
+    auto noticed = [&] {
+        for (auto& n : w.client_nodes)
+            if (w.get_param(*n, "osc." + target + "-*.import").find("state: FULL") != std::string::npos) return false;
+        return true;
+    };
+    uint64_t end = w.world.now_ns() + 120 * kSec;
+    while (!noticed() && w.world.now_ns() < end) w.run_for_ms(500);
+    ASSERT_TRUE(noticed()) << w.world.report();
+}
+
+void drain_beside_a_dead_ost(FsWorld& w, Straddlers& ops, bool of_mdt)
+{
+    FsWorld::Target& drained = of_mdt ? w.mdt() : w.ost(1);
+    ASSERT_TRUE(w.controlled_shutdown(drained, kDrainLimitMs));
+    EXPECT_EQ(w.start(drained, of_mdt ? w.mds2 : w.oss2), 0);
+    EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+    ops.finish();
+    w.finish();
+}
+
+void drain_beside_an_ost_known_to_be_dead(uint64_t seed, bool of_mdt)
+{
+    FsWorld w(seed);
+    Straddlers ops(w);
+    w.crash(*w.ost(0).at);
+    wait_noticed(w, w.ost(0).name);
+    ops.start();
+    w.run_for_ms(1 + seed * 3 % 40);
+    drain_beside_a_dead_ost(w, ops, of_mdt);
+}
+
+}  // namespace
+
+// B3.
+TEST(FsDown, OstIsDrainedWithDirtyPagesForAnotherThatIsDown)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        // Dirty pages for both OSTs.
+        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", pattern(500000)), 0); });
+        w.crash(*w.ost(0).at);
+        w.run_for_ms(100);
+        ASSERT_TRUE(w.controlled_shutdown(w.ost(1), 20000));
+        EXPECT_EQ(w.start(w.ost(1), w.oss2), 0);
+        EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+        w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/f") == pattern(500000)); });
+        w.finish();
+    });
+}
+
+TEST(FsDown, MdtIsDrainedBesideAnOstThatWentDownBefore)
+{
+    for_seeds([](uint64_t seed) { drain_beside_an_ost_known_to_be_dead(seed, true); });
+}
+
+TEST(FsDown, OstIsDrainedBesideAnOstThatWentDownBefore)
+{
+    for_seeds([](uint64_t seed) { drain_beside_an_ost_known_to_be_dead(seed, false); });
+}
+
+// Requests for locks were on their way: they go on alone.
+TEST(FsDown, OstIsDrainedBesideAnOstThatDiesWithRequestsForLocks)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        Straddlers ops(w);
+        w.crash(*w.ost(0).at);
+        ops.lock();
+        wait_noticed(w, w.ost(0).name);
+        drain_beside_a_dead_ost(w, ops, false);
+    });
+}
+
+// Operations wait for its answer, and nobody knows yet that there will be none.
+TEST(FsDown, MdtIsDrainedBesideAnOstThatGoesDownUnderOperations)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        Straddlers ops(w);
+        ops.start();
+        w.run_for_ms(1 + seed * 3 % 40);
+        w.crash(*w.ost(0).at);
+        w.run_for_ms(100);
+        drain_beside_a_dead_ost(w, ops, true);
+    });
+}
+
+}  // namespace lull::sim

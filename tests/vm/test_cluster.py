@@ -134,6 +134,23 @@ def test_ost_restarts(fs):
     load.finish()
 
 
+def test_restarts_under_memory_pressure(fs):
+    """A6 S2: write-back to a draining server passes no gate, so a client's reclaim never waits for an upgrade."""
+    client = fs.clients[0]
+    load = Load(fs, ["fio", "digest", "small_files"], "pressure", [client])
+    hog = client.popen(f"/usr/bin/python3 {GUEST}/memory_hog.py 90", stdin=True)
+    hog.wait_output("holding")
+    load.wait_busy(3, deadline_s=300)
+    with NoticedNothing(fs):
+        for name in ("OST0000", "MDT0000"):
+            fs.restart(name)
+            load.wait_busy(3, deadline_s=300)
+    hog.close_input()
+    assert hog.wait(60).rc == 0, hog.output()
+    load.finish()
+    fs.cluster.check_logs()
+
+
 def test_whole_file_system_at_once(fs):
     """T5 A1: frozen by its MGS, then every server restarted; one pause for all."""
     load = Load(fs, ["small_files", "holder", "database", "digest"], "freeze")

@@ -123,6 +123,9 @@ void Scenario::wrong_version(bool force)
 {
     Target& t = any_target();
     Node& node = *t.at;
+    bool alone = true;
+    for (auto& other : w_.targets()) alone &= other.get() == &t || other->at != &node;
+    if (!alone) return crash_node(node);  // the others would be started with that version, too
     if (force) begin_doubt_all();
     note("crash of %s, then another version", node.host->name().c_str());
     node.host->crash();

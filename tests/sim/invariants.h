@@ -74,7 +74,7 @@ private:
     static bool is_durable(const Disk& disk, const Steps& steps);
     using Numbered = std::pair<std::string, uint64_t>;  // "target instance", transno; "target client", xid
     Disk* disk_of(lull::Target& target);  // null: not (any more) its own, or not of interest
-    static constexpr uint64_t kCleanupLimit = 120ull * 1000000000;  // until what was removed is gone everywhere
+    static constexpr uint64_t kCleanupLimit = 400ull * 1000000000;  // until what was removed is gone everywhere: after the second look for orphans
     static constexpr uint64_t kRestLimit = 5ull * 1000000000;  // what is under way on the network when a target reports its halt
     uint64_t kept_replays(Target& target);
     uint64_t number(Node& node, const std::string& param);

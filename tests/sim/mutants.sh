@@ -3,7 +3,7 @@
 # Tests of the tests: each patch in mutants/ takes one rule out of the protocol, and a seed of the simulation has to notice.
 #
 #   tests/sim/mutants.sh [NAME…]     all of them, or these
-#   SEEDS=N JOBS=N LIMIT=S KEEP=1    most seeds for each (200), mutants at a time (2), real seconds for a seed (60), keep the copies
+#   SEEDS=N JOBS=N LIMIT=S KEEP=1    most seeds for each (200, or what its patch says: Seeds: N), mutants at a time (2), real seconds for a seed (60), keep the copies
 #
 # A copy of the tree takes its objects over as hard links: only what the patch touches is compiled again.
 set -u
@@ -20,18 +20,20 @@ mkdir -p "$work/base/build"
 
 one()
 {
-	local name=$1 tree=$work/$1 log=$work/$1.log status options
+	local name=$1 tree=$work/$1 log=$work/$1.log status options seeds
 	options=$(sed -n "s/^Run: sim //p" "$top/tests/sim/mutants/$name.patch")
+	seeds=$(sed -n "s/^Seeds: //p" "$top/tests/sim/mutants/$name.patch")
+	seeds=${seeds:-$SEEDS}
 	cp -al "$work/base" "$tree" || return 1
 	if ! patch -s -F0 -p1 -d "$tree" <"$top/tests/sim/mutants/$name.patch" >"$log" 2>&1; then
 		echo "STALE $name: the patch does not apply"
 	elif ! make -s -C "$tree" VARIANT=fast sim-build >>"$log" 2>&1; then
 		echo "BROKEN $name: it does not compile"
 	else
-		"$tree/build/user-fast/sim" --seeds="$SEEDS" --jobs=1 --stop --limit="${LIMIT:-60}" $options >"$log" 2>&1
+		"$tree/build/user-fast/sim" --seeds="$seeds" --jobs=1 --stop --limit="${LIMIT:-60}" $options >"$log" 2>&1
 		status=$?
 		if [ $status -eq 0 ]; then
-			echo "SURVIVED $name ($SEEDS seeds)"
+			echo "SURVIVED $name ($seeds seeds)"
 		else
 			echo "caught $name after $(sed -n 's/^\([0-9]*\) seeds, .*/\1/p' "$log") seeds: $(
 				sed -n '/^FAILURE/{n;p;q};/^kapi\/sim: FAILED/{n;p;q};/ FAILED (signal\| FAILED (no end/{p;q}' "$log" | cut -c1-110)"

@@ -92,8 +92,10 @@ private:
 void wait_noticed(FsWorld& w, const std::string& target)
 {
     auto noticed = [&] {
-        for (auto& n : w.client_nodes)
-            if (w.get_param(*n, "osc." + target + "-*.import").find("state: FULL") != std::string::npos) return false;
+        for (auto& n : w.client_nodes) {
+            std::string text = w.get_param(*n, "osc." + target + "-*.import");
+            if (text.find("state: ") == std::string::npos || text.find("state: FULL") != std::string::npos) return false;
+        }
         return true;
     };
     uint64_t end = w.world.now_ns() + 120 * kSec;

@@ -136,7 +136,7 @@ private:
     Status refresh_under_lock();
     Status refresh_by_intent();
     Status enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, WaitMode wait, IoScope* scope);
-    Status lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, IoScope* scope);
+    Status lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, GatesHeld gates, IoScope* scope);
     bool match_stripes(FileLayout& layout, LockMode mode, IoScope* scope);
     Status note_lock(Stripe& stripe, const ClientLock& lock, bool fresh, GatesHeld gates);
     void learn(uint32_t stripe, const Lvb& lvb, bool fresh);

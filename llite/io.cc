@@ -44,11 +44,10 @@ void Inode::learn(uint32_t stripe, const Lvb& lvb, bool fresh)
     }
 }
 
-Status Inode::lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, IoScope* scope)
+Status Inode::lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, GatesHeld gates, IoScope* scope)
 {
     TRY(scope->uses.reserve(layout.stripes.size()));
     uint64_t page = pos - pos % kPageBytes;
-    GatesHeld gates = layout.stripes.size() > 1 ? GatesHeld::kSeveral : GatesHeld::kThis;
     for (Stripe& stripe : layout.stripes) {
         LockPolicy policy{layout.striping.object_start(stripe.index, page), UINT64_MAX, 0};
         ResourceId resource = ResourceId::of(stripe.fid);
@@ -85,7 +84,7 @@ Status Inode::lock_for_stat(FileLayout& layout)
     scope->uses.clear();
     list->add_stripes(layout);
     return run_gated(list->span(), [&] {
-        Status s = lock_stripes(layout, 0, LockMode::kPR, scope.get());
+        Status s = lock_stripes(layout, 0, LockMode::kPR, list->held(), scope.get());
         scope->uses.clear();
         return s;
     });
@@ -109,7 +108,7 @@ Status Inode::enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, Wai
         TRY(scope->gates.enter(list->span(), wait));
         scope->pos = pos;
         scope->evictions = mount.ost_evictions();
-        Status s = lock_stripes(layout, pos, mode, scope);
+        Status s = lock_stripes(layout, pos, mode, list->held(), scope);
         if (s.ok()) return kOk;
         scope->uses.clear();
         scope->gates.leave();

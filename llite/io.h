@@ -26,6 +26,7 @@ struct GateList {
     size_t count = 0;
     void add(Gate& gate) { gates[count++] = &gate; }
     void add_stripes(Inode::FileLayout& layout);
+    GatesHeld held() const { return count > 1 ? GatesHeld::kSeveral : GatesHeld::kThis; }
     std::span<Gate* const> span() const { return {gates, count}; }
 };
 

@@ -12,7 +12,6 @@ struct Control {
     uint32_t reasons = 0;
     Status shut_error;
     bool live = true;  // the drain reference gives references
-    bool reachable = true;
     uint32_t waiting = 0;
     uint64_t longest_wait_ns = 0;
 };
@@ -22,7 +21,7 @@ struct Gate::Impl {
     kapi_drainref inside;
     bool inside_ready = false;
     mutable Guarded<Control> control{LockRank::kGate};
-    std::atomic<bool> reachable{true};  // the control's, for who looks without the lock
+    std::atomic<bool> reachable{true};  // written with the control locked
     CondVar changed;
     ~Impl()
     {
@@ -89,7 +88,6 @@ Status Gate::wait_open(WaitMode mode, bool and_reachable) { return impl_->wait(f
 void Gate::set_reachable(bool yes)
 {
     auto c = impl_->control.lock();
-    c->reachable = yes;
     impl_->reachable.store(yes);
     impl_->changed.wake_all();
 }
@@ -99,7 +97,7 @@ bool Gate::reachable() const { return impl_->reachable.load(); }
 Status Gate::Impl::wait(bool hold, WaitMode mode, bool and_reachable)
 {
     auto c = control.lock();
-    auto is_open = [&] { return c->state == State::kOpen && (c->reachable || !and_reachable); };
+    auto is_open = [&] { return c->state == State::kOpen && (reachable.load() || !and_reachable); };
     if (is_open())
         return !hold || kapi_drainref_tryget(&inside) ? kOk : Status(-kEPark);
     uint64_t since = now_ns();

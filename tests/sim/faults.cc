@@ -97,9 +97,7 @@ void Scenario::fence()
     Node& old = *t.at;
     bool hangs = rng_.chance(500);
     Node& partner = partner_of(t, old);
-    bool alone = true;
-    for (auto& other : w_.targets()) alone &= other.get() == &t || other->at != &old;
-    if (!alone || partner.protocol != ran_protocol_[&t]) return crash_node(old);
+    if (!is_alone(t) || partner.protocol != ran_protocol_[&t]) return crash_node(old);
     note("%s: %s %s, its disk is taken away", t.name.c_str(), old.host->name().c_str(), hangs ? "hangs" : "lives");
     if (hangs) old.host->pause();
     if (hangs) pass(a_moment());
@@ -123,9 +121,7 @@ void Scenario::wrong_version(bool force)
 {
     Target& t = any_target();
     Node& node = *t.at;
-    bool alone = true;
-    for (auto& other : w_.targets()) alone &= other.get() == &t || other->at != &node;
-    if (!alone) return crash_node(node);  // the others would be started with that version, too
+    if (!is_alone(t)) return crash_node(node);  // the others would be started with that version, too
     if (force) begin_doubt_all();
     note("crash of %s, then another version", node.host->name().c_str());
     node.host->crash();

@@ -71,6 +71,12 @@ private:
     void event(Event& e);
     Target& any_target() { return *w_.targets()[rng_.below(w_.targets().size())]; }
     Target* another_target(Target& than);
+    bool is_alone(Target& t)  // on its node
+    {
+        bool alone = true;
+        for (auto& other : w_.targets()) alone &= other.get() == &t || other->at != t.at;
+        return alone;
+    }
     Node& partner_of(Target& t, Node& node) { return &node == t.home ? *t.partner : *t.home; }
     uint64_t a_moment();
     void shutdown(Target& t, Twist twist);

@@ -178,8 +178,9 @@ Destroyer::Next Destroyer::prepare(Item& item, Vec<Group>& groups)
         if (!is_committed(item)) return Next::kLater;
         return finish(item).ok() ? Next::kDone : Next::kLater;
     }
-    Status s = opens_.begin_destroy(item.fid);
-    if (s.is(kEBUSY)) return Next::kDone;
+    Status s = item.begun ? kOk : opens_.begin_destroy(item.fid);
+    if (s.is(kEBUSY) || s.is(kEALREADY)) return Next::kDone;
+    item.begun = s.ok();
     if (!s.ok() || !enter_store()) return Next::kLater;
     s = read_stripes(item, groups);
     leave_store();

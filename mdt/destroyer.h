@@ -45,6 +45,7 @@ private:
         Fid fid;
         uint64_t transno = 0;   // must be committed here
         uint64_t not_before_ns = 0;
+        bool begun = false;     // it is this item that destroys the file: a scan and a close may both have found it
         bool sent = false;
         Vec<Sent> osts;
     };

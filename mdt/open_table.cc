@@ -117,6 +117,7 @@ Status OpenTable::begin_destroy(const Fid& fid)
     auto s = state_.lock();
     OpenObject* object = TRY(get_object(*s, fid));
     if (object->count) return -kEBUSY;
+    if (object->dying) return -kEALREADY;
     object->dying = true;
     return kOk;
 }

@@ -48,7 +48,7 @@ public:
     bool mark_pending(const Fid& fid);
     bool is_open(const Fid& fid) const;
     bool has(Str client, uint64_t handle, const Fid& fid) const;
-    Status begin_destroy(const Fid& fid);  // -EBUSY: somebody has it open; -ENOMEM. Again: fine
+    Status begin_destroy(const Fid& fid);  // -EBUSY: somebody has it open; -EALREADY: it is dying; -ENOMEM
     void forget(const Fid& fid);           // destroyed
     Status save(Vec<ReservedOpen>* out) const;
     struct Counts { size_t opens, reserved, objects; };

@@ -7,6 +7,21 @@ namespace lull {
 
 namespace {
 constexpr uint32_t kSettable = kAttrMode | kAttrUid | kAttrGid | kAttrAtime | kAttrMtime | kAttrCtime;
+
+// In order and each once, so that no request waits for itself, nor two for each other.
+void sort_once(Vec<OstFid>& objects)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < objects.size(); i++) {
+        OstFid object = objects[i];
+        size_t at = n;
+        while (at > 0 && object.fid < objects[at - 1].fid) at--;
+        if (at > 0 && objects[at - 1].fid == object.fid) continue;
+        for (size_t j = n++; j > at; j--) objects[j] = objects[j - 1];
+        objects[at] = object;
+    }
+    (void)objects.resize(n);
+}
 }
 
 Status OfdService::do_read(ServerRequest& request)
@@ -135,6 +150,7 @@ Status OfdService::do_destroy(Ref<ServerRequest>& request)
 {
     OstDestroyOp op;
     TRY(request->decode(&op));
+    sort_once(op.objects);
     Vec<LocalLock> locks;
     TRY(locks.resize(op.objects.size()));
     for (size_t i = 0; i < op.objects.size(); i++) {

@@ -68,6 +68,42 @@ TEST(Ofd, ObjectsFromFirstWriteToDestroy)
     });
 }
 
+// An object named twice is locked once; two requests for the same objects in another order do not wait for each other.
+TEST(Ofd, DestroyNamesObjectsTwiceAndInAnyOrder)
+{
+    MdtCluster cluster(2);
+    TestClient& c = cluster.client();
+    constexpr uint32_t kObjects = 8;
+    auto fid = [](uint32_t i) { return Fid{kFidSeqOstBase, 100 + i, 0}; };
+    auto destroy = [&](bool backwards) {
+        auto call = make_ref<Call<OstDestroyOp>>();
+        for (uint32_t i = 0; i < kObjects; i++) {
+            OstFid object{fid(backwards ? kObjects - 1 - i : i)};
+            EXPECT_TRUE(call->op.objects.push_back(object).ok());
+            EXPECT_TRUE(call->op.objects.push_back(object).ok());
+        }
+        return c.osts[0]->import->call(*call);
+    };
+    c.on([&] {
+        for (uint32_t i = 0; i < kObjects; i++) ASSERT_TRUE(c.write(0, fid(i), 0, "abc").ok());
+    });
+    uint64_t before = cluster.world.now_ns();
+    unsigned done = 0;
+    for (int i = 0; i < 6; i++)
+        c.host.spawn("destroyer", [&, i] {
+            EXPECT_TRUE(destroy(i % 2).ok());
+            done++;
+        });
+    EXPECT_TRUE(cluster.world.run_until([&] { return done == 6; }, before + 10 * kSec)) << cluster.world.report();
+    c.on([&] {
+        std::string data;
+        for (uint32_t i = 0; i < kObjects; i++) {
+            ASSERT_TRUE(c.read(0, fid(i), 0, 100, &data).ok());
+            EXPECT_EQ("", data);
+        }
+    });
+}
+
 TEST(Ofd, BadInput)
 {
     MdtCluster cluster(2);

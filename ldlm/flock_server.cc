@@ -27,9 +27,10 @@ Status FlockServer::place(State& s, const LdlmFlockOp& op, Owned<Wait>& wait, Fl
 {
     if (s.closed) return -kERetryLater;
     if (wait->request->exp->is_dead()) return -kEEvicted;
+    Flock other;
+    if (s.parked && op.flags & kFlockWait && s.table.test(wait->client, op.range, &other)) return -kEPark;  // keeps what it has
     Status status = s.table.set(wait->client, op.range, false, nullptr, answered);
     if (!status.is(kEAGAIN) || !(op.flags & kFlockWait)) return status;
-    if (s.parked) return -kEPark;
     TRY(s.table.wait(*wait));
     (void)wait.release();
     return -kEINPROGRESS;

@@ -176,7 +176,8 @@ Status Flocks::set(FlockRange range, bool wait)
             }
             Status s = send(range, flags, wait ? WaitMode::kInterruptible : WaitMode::kUninterruptible, nullptr);
             bool converts = range.kind == static_cast<uint8_t>(FlockKind::kFlock);
-            if (!s.ok() && converts && !s.is(kERESTARTSYS)) forget(range);  // what it had is given up first: flock(2)
+            // What it had is given up first: flock(2). Not by who was sent back to the gate: nothing was done for him.
+            if (!s.ok() && converts && !s.is(kERESTARTSYS) && !back_to_gates(s)) forget(range);
             TRY(s);
             s = remember(range, epoch);
             if (s.is(kEALREADY)) continue;

@@ -223,6 +223,30 @@ TEST(Flock, SurvivesAControlledRestart)
     }
 }
 
+// B1, A5. A conversion that was sent back to the gate has given up nothing: whoever is back first after the restart finds the lock held.
+TEST(Flock, ADowngradeUnderWayKeepsItsLock)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        SCOPED_TRACE(seed);
+        Lab lab(seed);
+        int downgraded = 1;
+        EXPECT_EQ(0, lab.flock(0, kEx));
+        lab.w.spawn(0, "downgrade", [&] {
+            kapi_sleep_ns(seed * 40000);
+            downgraded = lab.w.c(0).flock(lab.fd[0], kSh, true);
+        });
+        ASSERT_TRUE(lab.w.controlled_shutdown(lab.w.mdt(), 20000));
+        ASSERT_EQ(lab.w.start(lab.w.mdt(), lab.w.mds1), 0);
+        do EXPECT_EQ(-kEAGAIN, lab.flock(1, kEx));
+        while (downgraded == 1 && !testing::Test::HasFailure());
+        EXPECT_TRUE(lab.w.join());
+        EXPECT_EQ(0, downgraded);
+        EXPECT_EQ(-kEAGAIN, lab.flock(1, kEx));
+        EXPECT_EQ(0, lab.flock(1, kSh));
+        lab.finish();
+    }
+}
+
 // After a clean halt nobody waits for a missing client; what it had locked stays locked until it is given up.
 TEST(Flock, ReservedForAMissingClient)
 {

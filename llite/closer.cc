@@ -34,12 +34,15 @@ void Closer::run()
 {
     while (Owned<File> file = next()) {
         Status s = import_.gate().enter(WaitMode::kUninterruptible);  // ends when the gate opens or is shut
-        if (s.ok()) {
-            (void)file->send_close(WaitMode::kUninterruptible);
-            import_.gate().leave();
-        } else {
+        if (!s.ok()) {
             file->abandon();
+            continue;
         }
+        bool again = file->send_close(WaitMode::kUninterruptible).is(kEAGAIN);
+        import_.gate().leave();
+        if (!again) continue;
+        kapi_sleep_ns(kRetryNs);  // no memory
+        add(std::move(file));
     }
 }
 

@@ -15,6 +15,8 @@ class File;
 
 class Closer {
 public:
+    static constexpr uint64_t kRetryNs = 10 * kMsec;
+
     explicit Closer(Import& import) : import_(import), state_(LockRank::kLliteMount) {}
     ~Closer();
     Status start() { return task_.start<&Closer::run>(this, "lull_closer"); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "llite/file.h"
 
+#include "kapi/log.h"
 #include "llite/gated.h"
 
 namespace lull {
@@ -9,6 +10,9 @@ namespace {
 constexpr uint32_t kFlags = kOpenRead | kOpenWrite | kOpenCreate | kOpenExcl | kOpenAppend;
 static_assert(LLC_OPEN_READ == kOpenRead && LLC_OPEN_WRITE == kOpenWrite && LLC_OPEN_CREATE == kOpenCreate &&
               LLC_OPEN_EXCL == kOpenExcl && LLC_OPEN_APPEND == kOpenAppend);
+
+constexpr unsigned kUndoTries = 500;
+constexpr uint64_t kUndoPauseNs = 10 * kMsec;
 
 // The reply is waited for in any case: an open whose handle nobody knows could never be closed.
 Ref<Call<MdsOpenOp>> new_open(uint32_t flags)
@@ -35,29 +39,31 @@ Ref<Call<MdsOpenOp>> new_open_name(Inode& dir, Str name, const struct llc_create
     return call;
 }
 
-// Tells the MDT that an open is over. -ERESTARTSYS: killed; *sent tells whether it goes on without us.
+// Tells the MDT that an open is over. Not sent: no memory here or there, or killed before; -ERESTARTSYS and sent: it goes on without us.
 Status close_at_mdt(Mount& mount, Call<MdsOpenOp>& open, WaitMode wait, bool* sent)
 {
     auto call = make_ref<Call<MdsCloseOp>>();
-    *sent = true;
-    Status s = -kENOMEM;
-    if (call) {
-        call->op.handle = open.reply.handle;
-        call->op.fid = open.reply.object.fid;
-        call->admitted = true;
-        call->reply_wait = wait;
-        s = mount.mdc().import().call(*call);
-        *sent = !s.is(kERESTARTSYS) || call->track.state != Request::Track::State::kNew;
-    }
-    if (*sent) mount.mdc().import().forget(open);
+    *sent = false;
+    if (!call) return -kENOMEM;
+    call->op.handle = open.reply.handle;
+    call->op.fid = open.reply.object.fid;
+    call->ends = Ref<Request>(&open);
+    call->admitted = true;
+    call->reply_wait = wait;
+    Status s = mount.mdc().import().call(*call);
+    *sent = !s.is(kENOMEM) && (!s.is(kERESTARTSYS) || call->track.state != Request::Track::State::kNew);
     return s;
 }
 
 // An open that nobody will use.
 void undo_open(Mount& mount, Call<MdsOpenOp>& open)
 {
-    bool sent;
-    (void)close_at_mdt(mount, open, WaitMode::kUninterruptible, &sent);
+    bool sent = false;
+    for (unsigned tries = 0; !sent && tries < kUndoTries; tries++) {
+        if (tries) kapi_sleep_ns(kUndoPauseNs);
+        (void)close_at_mdt(mount, open, WaitMode::kUninterruptible, &sent);
+    }
+    if (!sent) log_err("no memory to undo an open: its file stays open at the MDT until this client unmounts");
 }
 
 }  // namespace
@@ -125,7 +131,7 @@ Status File::open_name(Inode& dir, Str name, const struct llc_create& how, uint3
     return found.ok() ? Status(-kENOMEM) : found.status();
 }
 
-// Not sent (killed while the MDT was away): -EAGAIN, and the open is still there.
+// Not sent (no memory, or killed while the MDT was away): -EAGAIN, and the open is still there.
 Status File::send_close(WaitMode wait)
 {
     if (is_dead()) {

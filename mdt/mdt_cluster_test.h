@@ -296,8 +296,8 @@ struct TestClient {
         auto c = make_call<MdsCloseOp>();
         c->op.handle = opened->reply.handle;
         c->op.fid = opened->reply.object.fid;
+        c->ends = opened;
         Status s = call(c);
-        mdt.import->forget(*opened);
         opened.reset();
         return s;
     }

@@ -456,8 +456,8 @@ struct Cluster {
     {
         auto call = make_ref<Call<MdsCloseOp>>();
         call->op.handle = open_call->reply.handle;
+        call->ends = open_call;
         EXPECT_TRUE(import->call(*call).ok());
-        import->forget(*open_call);
     }
     // Runs in the background; *status is kEINPROGRESS until it is over.
     sim::TaskHandle create_async(const std::string& name, int* status)

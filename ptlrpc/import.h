@@ -81,7 +81,7 @@ public:
     // After a call that ended with -ERESTARTSYS while its request went on: its status once it is answered. -ETIMEDOUT: not yet. Not
     // sent at all: -ERESTARTSYS.
     virtual Status await(Request& request, uint64_t deadline_ns) = 0;
-    // The open's close was done: stop keeping it for replay.
+    // Stop keeping an open for replay though no close of it was executed (Request::ends).
     virtual void forget(Request& open) = 0;
     virtual Gate& gate() = 0;
     virtual ImportState state() const = 0;

@@ -306,6 +306,8 @@ void ImportImpl::complete_locked(Request& r, Status status)
     r.track.answered = status.ok();
     if (CondVar* waiter = std::exchange(r.track.waiter, nullptr)) waiter->wake_all();
     if (r.transno > max_transno_ && status.ok()) max_transno_ = r.transno;
+    if (Ref<Request> open = std::move(r.ends); open && !status.is(kENOMEM))
+        forget_locked(*open, status.ok() ? r.transno : 0);
     bool modifies = opcode_info(r.opcode()).modifies && r.transno > last_committed_;
     if (status.ok() && !r.no_replay && !closing_ && (r.keep_committed || modifies))
         keep_locked(r);

@@ -142,6 +142,8 @@ struct ImportImpl final : Import, ConnectionSink {
 
     // ---- import_replay.cc
     void keep_locked(Request& r);
+    void forget_locked(Request& open, uint64_t ended_at);
+    void add_committed_locked(Request& r);
     void drop_kept_locked(RequestList& list, Request& r);
     void note_committed_locked(uint64_t last_committed);
     void drop_all_kept_locked();

@@ -49,34 +49,41 @@ void ImportImpl::note_committed_locked(uint64_t last_committed)
         replay_.pop_front();
         replay_bulk_bytes_ -= r.bulk_out().size();
         r.track.committed = true;
-        // A forgotten one that waited here for its own commit may be later than others that wait:
-        // order is by forgotten_at.
-        RequestList& list = list_of_locked(r);
-        auto at = list.end();
-        while (at != list.begin() && std::prev(at)->track.forgotten_at > r.track.forgotten_at) --at;
-        list.insert(at, r);
+        add_committed_locked(r);
     }
     while (!closed_opens_.empty() && closed_opens_.front().track.forgotten_at <= last_committed_)
         drop_kept_locked(closed_opens_, closed_opens_.front());
 }
 
-// The close was executed with a transno not above max_transno_: until that is committed, a replay
-// of it needs its open.
 void ImportImpl::forget(Request& open)
 {
     Ref<Request> keep(&open);
     MutexLock lock(lock_);
+    forget_locked(open, max_transno_);
+}
+
+// Ended by transaction ended_at: until that is committed, a replay of it needs its open; afterwards nobody would close it again.
+void ImportImpl::forget_locked(Request& open, uint64_t ended_at)
+{
     open.keep_committed = false;
-    if (open.track.state != Request::Track::State::kReplayable) return;
+    if (open.track.state != Request::Track::State::kReplayable || open.track.forgotten_at) return;
     if (!open.track.committed) {
-        open.track.forgotten_at = max_transno_;
+        open.track.forgotten_at = ended_at;
         return;
     }
-    if (open.track.forgotten_at) return;
-    if (max_transno_ <= last_committed_) return drop_kept_locked(opens_, open);
+    if (ended_at <= last_committed_) return drop_kept_locked(opens_, open);
     opens_.erase(opens_.iterator_to(open));
-    open.track.forgotten_at = max_transno_;
-    closed_opens_.push_back(open);
+    open.track.forgotten_at = ended_at;
+    add_committed_locked(open);
+}
+
+// To opens_, or to closed_opens_, whose order is by forgotten_at: closes are not answered in the order of their opens.
+void ImportImpl::add_committed_locked(Request& r)
+{
+    RequestList& list = list_of_locked(r);
+    auto at = list.end();
+    while (at != list.begin() && std::prev(at)->track.forgotten_at > r.track.forgotten_at) --at;
+    list.insert(at, r);
 }
 
 void ImportImpl::drop_all_kept_locked()

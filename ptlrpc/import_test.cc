@@ -435,6 +435,32 @@ TEST(Import, ReplayOfACloseFindsItsOpen)
     });
 }
 
+// What is closed by a committed transaction is not opened again: nobody would close it. Others may have been answered before the task
+// that closed it runs on.
+TEST(Import, AnOpenGoesWithTheTransactionOfItsClose)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        c.on(c.client_host, [&] {
+            auto o = c.open("f");
+            c.disk.commit();
+            int status[4];
+            for (int i = 0; i < 2; i++) c.create_async("before", &status[i]);
+            auto call = make_ref<Call<MdsCloseOp>>();
+            call->op.handle = o->reply.handle;
+            call->ends = o;
+            for (int i = 2; i < 4; i++) c.create_async("after", &status[i]);
+            EXPECT_TRUE(c.import->call(*call).ok());
+            EXPECT_TRUE(soon([&] { return !status[0] && !status[1] && !status[2] && !status[3]; }));
+            c.disk.committed = call->transno;
+            EXPECT_TRUE(c.create("tells").ok());
+            EXPECT_EQ(c.import->last_committed(), call->transno);
+            EXPECT_EQ(c.import->replay_count(true), 0u);
+        });
+    });
+}
+
 // A7.
 TEST(Import, Eviction)
 {

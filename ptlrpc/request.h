@@ -41,6 +41,8 @@ public:
     WaitMode reply_wait = WaitMode::kKillable;  // a killed caller lets go; the import still completes the request
     // Keep after commit, until Import::forget() (an open until its close): replayed with kRpcReplayOpen.
     bool keep_committed = false;
+    // A close: the open to forget with the very transaction that ends it. -ENOMEM: it was not ended.
+    Ref<Request> ends;
 
 private:
     friend class Import;

@@ -326,9 +326,8 @@ struct TinyClient final : ImportClient {
     {
         auto call = make_ref<Call<MdsCloseOp>>();
         call->op.handle = open->reply.handle;
-        Status s = import->call(*call);
-        import->forget(*open);
-        return s;
+        call->ends = open;
+        return import->call(*call);
     }
     Status sync()
     {

@@ -61,9 +61,11 @@ Status Flocks::send(const FlockRange& range, uint32_t flags, WaitMode wait, Ldlm
     call->op.cookie = next_cookie_.fetch_add(1);
     call->admitted = true;
     call->reply_wait = wait;
+    call->yields = flags & kFlockWait;
     Status s = import_.call(*call);
-    bool on_its_way = s.is(kERESTARTSYS) && call->track.state != Request::Track::State::kNew;
-    if (on_its_way && flags & kFlockWait) s = interrupted(call);
+    bool on_its_way = (s.is(kERESTARTSYS) || s.is(kEGiveWay)) && call->track.state != Request::Track::State::kNew;
+    if (on_its_way && s.is(kEGiveWay)) s = yielded(*call, range);
+    else if (on_its_way && flags & kFlockWait) s = interrupted(call);
     else if (on_its_way && range.mode == kUnlock) s = kOk;  // the import brings it to its end
     if (s.ok() && reply) *reply = call->reply;
     return s;
@@ -82,6 +84,15 @@ Status Flocks::interrupted(Wanted call)
     }
     Status s = cancel_and_wait(*call);
     return s.is(kEPark) ? Status(-kERESTARTSYS) : s;
+}
+
+// The gate closes: whoever is in the way may be waiting behind it. What a conversion had, the MDT took when it began to wait.
+Status Flocks::yielded(Call<LdlmFlockOp>& call, const FlockRange& range)
+{
+    Status s = cancel_and_wait(call);
+    if (!s.is(kERESTARTSYS)) return s;
+    if (range.kind == static_cast<uint8_t>(FlockKind::kFlock)) forget(range);
+    return -kEPark;
 }
 
 Status Flocks::cancel_and_wait(Call<LdlmFlockOp>& call)

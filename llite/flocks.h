@@ -4,7 +4,8 @@
  *
  * A lock that is given up is forgotten here before the MDT is told: a replay never brings it back. An unlock that comes with a close does
  * not wait while the MDT's gate is closed; it is sent by a task of ours when that opens, before any later request for locks (owners
- * are reused). A wait ends with a signal: the request is cancelled at the MDT, and what it says counts.
+ * are reused). A wait ends with a signal: the request is cancelled at the MDT, and what it says counts. Likewise when the gate closes: it goes on
+ * behind the gate.
  *
  * After an eviction all are lost; whoever had a file open then is told by -EIO.
  * Requirements: A5 A7 A9 B1 B3.
@@ -53,6 +54,7 @@ private:
     Status send_later(const FlockRange& unlock);
     Status send(const FlockRange& range, uint32_t flags, WaitMode wait, LdlmFlockReply* reply);
     Status interrupted(Wanted call);
+    Status yielded(Call<LdlmFlockOp>& call, const FlockRange& range);
     Status cancel_and_wait(Call<LdlmFlockOp>& call);
     Status settle_abandoned();
     Status restore(const FlockRange& range);

@@ -22,6 +22,7 @@ struct Gate::Impl {
     bool inside_ready = false;
     mutable Guarded<Control> control{LockRank::kGate};
     std::atomic<bool> reachable{true};  // written with the control locked
+    GateWatcher* watcher = nullptr;
     CondVar changed;
     ~Impl()
     {
@@ -117,11 +118,18 @@ Status Gate::Impl::wait(bool hold, WaitMode mode, bool and_reachable)
     return kOk;
 }
 
+void Gate::set_watcher(GateWatcher* watcher) { impl_->watcher = watcher; }
+
 void Gate::close(Reason reason)
 {
-    auto c = impl_->control.lock();
-    c->reasons |= reason;
-    if (c->state == State::kOpen) impl_->move(*c, State::kClosing);
+    bool begins;
+    {
+        auto c = impl_->control.lock();
+        c->reasons |= reason;
+        begins = c->state == State::kOpen;
+        if (begins) impl_->move(*c, State::kClosing);
+    }
+    if (begins && impl_->watcher) impl_->watcher->on_gate_closing();
 }
 
 Status Gate::wait_parked(uint64_t deadline_ns)

@@ -21,6 +21,15 @@
 
 namespace lull {
 
+// Told when a gate begins to close, by the task that closes it: what waits inside for something that may take for ever shall come out.
+class GateWatcher {
+public:
+    virtual void on_gate_closing() = 0;
+
+protected:
+    ~GateWatcher() = default;
+};
+
 class Gate {
 public:
     enum class State { kOpen, kClosing, kParked, kShut };
@@ -45,6 +54,7 @@ public:
     void set_reachable(bool yes);
     bool reachable() const;
 
+    void set_watcher(GateWatcher* watcher);      // before it is used
     void close(Reason reason);                   // does not wait
     Status wait_parked(uint64_t deadline_ns);    // after close: nobody inside; -ETIMEDOUT
     void reopen(Reason reason);

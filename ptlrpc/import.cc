@@ -63,6 +63,7 @@ Result<Ref<Import>> Import::create(Node& node, ImportOptions options, ImportClie
 Status ImportImpl::init()
 {
     gate_ = TRY(Gate::create(options_.gate_closed_for));
+    gate_->set_watcher(this);
     return kOk;
 }
 

@@ -144,16 +144,30 @@ void ImportImpl::send_bytes(MutexLock& lock, Encoder& message, Request& r)
     lock.relock();
 }
 
+// Its caller holds up a drain: of another target while this one cannot be reached, or of this one (B3).
+bool ImportImpl::must_come_out_locked(const Request& r) const
+{
+    return (r.gives_way && state_ != ImportState::kFull) || (r.yields && gate_->state() != Gate::State::kOpen);
+}
+
+void ImportImpl::on_gate_closing()
+{
+    MutexLock lock(lock_);
+    for (Request& r : sent_)
+        if (r.yields && r.track.waiter) r.track.waiter->wake_all();
+}
+
 Status ImportImpl::wait_reply(MutexLock& lock, Request& r, CondVar& done)
 {
     while (r.track.state == Request::Track::State::kSent) {
         uint64_t deadline = kForever;
         if (r.track.own)
             deadline = own_deadline_ns_ != kForever ? own_deadline_ns_ : next_keepalive_locked();
-        Status s =
-            done.wait(lock, deadline, r.track.own ? WaitMode::kUninterruptible : r.reply_wait);
+        Status s;
+        if (!must_come_out_locked(r))
+            s = done.wait(lock, deadline, r.track.own ? WaitMode::kUninterruptible : r.reply_wait);
         if (r.track.state != Request::Track::State::kSent) break;
-        if (r.gives_way && state_ != ImportState::kFull) s = -kEGiveWay;
+        if (must_come_out_locked(r)) s = -kEGiveWay;
         if (s.is(kERESTARTSYS) || s.is(kEGiveWay)) {
             r.track.waiter = nullptr;  // it goes on without us
             return s;

@@ -51,7 +51,7 @@ struct RecoveryTimes {
     uint64_t began_ns = 0;
 };
 
-struct ImportImpl final : Import, ConnectionSink {
+struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     static constexpr uint64_t kReconnectMinMs = 20;
     static constexpr uint64_t kReconnectMaxMs = 1000;
     static constexpr uint64_t kReconnectExpectedMs = 50;  // while a restart is expected
@@ -97,6 +97,9 @@ struct ImportImpl final : Import, ConnectionSink {
     void on_message(Connection& from, Message&& message) override;
     void on_closed(Connection& connection, Status why) override;
 
+    // ---- GateWatcher
+    void on_gate_closing() override;
+
     // ---- import.cc
     void run();
     void stay_full();
@@ -122,6 +125,7 @@ struct ImportImpl final : Import, ConnectionSink {
     Status wait_turn(MutexLock& lock, Request& r, bool own);
     Status send_first(MutexLock& lock, Request& r);
     Status wait_reply(MutexLock& lock, Request& r, CondVar& done);
+    bool must_come_out_locked(const Request& r) const;
     Status pause(uint64_t ms, WaitMode mode);
     bool outstanding_locked() const;
     Status encode_locked(Request& r, uint32_t flags, Encoder& out);

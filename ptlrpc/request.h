@@ -34,6 +34,7 @@ public:
     // How the call behaves; set before it.
     bool admitted = false;       // the caller holds the gate (GateScope): do not enter it again
     bool gives_way = false;      // it holds other gates, too: -kEGiveWay rather than wait for a server that cannot be reached (B3)
+    bool yields = false;         // its answer may take for ever: -kEGiveWay when the gate begins to close, and the caller cancels it
     bool try_gate = false;       // -kEPark instead of waiting at the gate
     bool in_recovery = false;    // may be sent before the import is full (lock replay, active lock)
     bool no_replay = false;      // an exception from the opcode table (tests)

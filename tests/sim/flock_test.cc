@@ -247,6 +247,86 @@ TEST(Flock, ADowngradeUnderWayKeepsItsLock)
     }
 }
 
+// B3, E2. A shutdown is cancelled while a request for a lock is on its way: its client is still asked to drain, and the MDT parks nobody any
+// more. What it waits for may be behind its own gate.
+TEST(Flock, ACancelledShutdownIsNotHeldUpByAWait)
+{
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        SCOPED_TRACE(seed);
+        Lab lab(seed);
+        FsWorld::Target& mdt = lab.w.mdt();
+        int waited = 1;
+        EXPECT_EQ(0, lab.setlk(1, kEx, 0, kAll, false, 2));
+        lab.w.spawn(1, "waiter", [&] {
+            kapi_sleep_ns(seed % 21 * 40000);
+            waited = lab.w.c(1).setlk(lab.fd[1], 1, kEx, 0, kAll, true);
+        });
+        lab.w.world.run_for(seed % 5 * 60000);
+        EXPECT_EQ(lab.w.set_param(*mdt.at, mdt.param + "controlled_shutdown", "1"), 0);
+        lab.w.world.run_for(seed % 11 * 60000);
+        int err = lab.w.set_param(*mdt.at, mdt.param + "controlled_shutdown", "0");
+        if (err) {  // too late
+            EXPECT_TRUE(lab.until([&] { return lab.w.get_param(*mdt.at, mdt.param + "controlled_shutdown").find("halted") != std::string::npos; }));
+            lab.w.stop(mdt);
+            ASSERT_EQ(lab.w.start(mdt, lab.w.mds1), 0);
+        }
+        EXPECT_EQ(0, lab.setlk(1, kUn, 0, kAll, false, 2));
+        EXPECT_TRUE(lab.w.join(60 * kSec)) << lab.w.world.report();
+        EXPECT_EQ(0, waited);
+        EXPECT_EQ(0u, lab.w.client_counter("evictions"));
+        lab.finish();
+    }
+}
+
+// T1. A wait for a lock does not keep a client from being stopped, and goes on afterwards.
+TEST(Flock, TheBarrierIsNotHeldUpByAWait)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        SCOPED_TRACE(seed);
+        Lab lab(seed);
+        FsWorld::Node& node = *lab.w.client_nodes[1];
+        int err;
+        EXPECT_EQ(0, lab.setlk(0, kEx, 0, kAll));
+        auto t = lab.start_lock(1, kEx, &err);
+        lab.w.run_for_ms(seed % 2 * 100);
+        EXPECT_EQ(lab.w.set_param(node, "mdc.*.barrier", "1"), 0);
+        EXPECT_EQ(0, lab.setlk(0, kUn, 0, kAll));
+        EXPECT_EQ(0, lab.setlk(0, kSh, 0, kAll));  // nobody waits at the MDT
+        lab.w.run_for_ms(1000);
+        EXPECT_EQ(1, err);
+        EXPECT_EQ(lab.w.set_param(node, "mdc.*.barrier", "0"), 0);
+        EXPECT_EQ(0, lab.setlk(0, kUn, 0, kAll));
+        EXPECT_TRUE(lab.until([&] { return World::finished(t); }));
+        EXPECT_EQ(0, err);
+        lab.finish();
+    }
+}
+
+// T5. Nor the freeze of the file system.
+TEST(Flock, AFreezeIsNotHeldUpByAWait)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        SCOPED_TRACE(seed);
+        Lab lab(seed);
+        FsWorld::Node& mgs = *lab.w.mdt().at;
+        int err;
+        EXPECT_EQ(0, lab.setlk(0, kEx, 0, kAll));
+        auto t = lab.start_lock(1, kEx, &err);
+        lab.w.run_for_ms(seed % 2 * 100);
+        auto is = [&](const char* state) { return lab.w.get_param(mgs, "mgs.MGS.fs_state").find(state) != std::string::npos; };
+        EXPECT_EQ(lab.w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), 0);
+        for (int i = 0; i < 500 && !is("lull: frozen"); i++) lab.w.run_for_ms(10);
+        EXPECT_TRUE(is("lull: frozen")) << lab.w.world.report();
+        EXPECT_EQ(lab.w.set_param(mgs, "mgs.MGS.fs_thaw", "lull"), 0);
+        lab.w.run_for_ms(1000);
+        EXPECT_EQ(1, err);
+        EXPECT_EQ(0, lab.setlk(0, kUn, 0, kAll));
+        EXPECT_TRUE(lab.until([&] { return World::finished(t); }));
+        EXPECT_EQ(0, err);
+        lab.finish();
+    }
+}
+
 // After a clean halt nobody waits for a missing client; what it had locked stays locked until it is given up.
 TEST(Flock, ReservedForAMissingClient)
 {

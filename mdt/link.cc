@@ -41,8 +41,8 @@ Status MdtService::do_link(Ref<ServerRequest>& request)
         if (s.ok()) s = touch(*parent, kAttrMtime | kAttrCtime, op->time_ns, tx.transno());
         if (s.ok()) s = touch(*object.value(), kAttrCtime, op->time_ns, tx.transno());
     }
-    if (done) s = touch_again(*request, *parent, kAttrMtime | kAttrCtime, op->time_ns);
-    if (done && s.ok() && object.ok()) s = touch_again(*request, *object.value(), kAttrCtime, op->time_ns);
+    if (done) s = touch_again(*request, *parent, kAttrMtime | kAttrCtime, op->time_ns, tx.transno());
+    if (done && s.ok() && object.ok()) s = touch_again(*request, *object.value(), kAttrCtime, op->time_ns, tx.transno());
     MdsLinkReply reply;
     if (s.ok()) s = fill_attr(*parent, &reply.parent);
     if (s.ok() && object.ok()) s = fill_attr(*object.value(), &reply.object);

@@ -138,14 +138,15 @@ private:
 
     // ---- unlink.cc
     Status unlink_steps(const MdsUnlinkOp& op, Object& parent, Object& object, uint64_t transno, MdsUnlinkReply* reply);
-    Status unlink_again(ServerRequest& request, const MdsUnlinkOp& op, Object& parent, const Fid& fid);
+    Status unlink_again(ServerRequest& request, const MdsUnlinkOp& op, Object& parent, const Fid& fid, uint64_t transno);
     // ---- rename.cc
     struct RenamePlan;
     Status lock_parents(const MdsRenameOp& op, OpLocks& locks);
     Status rename_find(ServerRequest& request, const MdsRenameOp& op, RenamePlan* plan);
     Status rename_check(const MdsRenameOp& op, const RenamePlan& plan);
     Status rename_steps(const MdsRenameOp& op, RenamePlan& plan, uint64_t transno, bool* pending);
-    Status rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan);
+    Status lock_objects(RenamePlan& plan, OpLocks& locks);
+    Status rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan, uint64_t transno);
     Status rename_fill(RenamePlan& plan, MdsRenameReply* reply);
 
     // ---- object.cc: helpers
@@ -159,7 +160,7 @@ private:
     // A replay whose change of this object is in the store already.
     bool is_done(ServerRequest& request, Object& object);
     // A replay of what was done: the last of its steps may not have survived. Else later replays would not find the versions they built on.
-    Status touch_again(ServerRequest& request, Object& object, uint32_t times, uint64_t time_ns);
+    Status touch_again(ServerRequest& request, Object& object, uint32_t times, uint64_t time_ns, uint64_t transno);
     // Before a change: which version of the object it is made to. -EOVERFLOW: a replay that was made to another one, because an
     // operation of a client that is missing was lost.
     Status match_version(ServerRequest& request, Object& object, unsigned i, uint64_t* before);

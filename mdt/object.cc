@@ -93,10 +93,11 @@ bool MdtService::is_done(ServerRequest& request, Object& object)
     return version.ok() && version.value() >= request.replay_transno();
 }
 
-Status MdtService::touch_again(ServerRequest& request, Object& object, uint32_t times, uint64_t time_ns)
+// The rest of what was done in an instance before, as far as a crash has taken it away. A resend has a new number, by which its replay will
+// know that it is done.
+Status MdtService::touch_again(ServerRequest& request, Object& object, uint32_t times, uint64_t time_ns, uint64_t transno)
 {
-    if (!request.is_replay() || is_done(request, object)) return kOk;
-    return touch(object, times, time_ns, request.replay_transno());
+    return is_done(request, object) ? kOk : touch(object, times, time_ns, transno);
 }
 
 Status MdtService::match_version(ServerRequest& request, Object& object, unsigned i, uint64_t* before)

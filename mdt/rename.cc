@@ -70,6 +70,14 @@ Status MdtService::rename_find(ServerRequest& request, const MdsRenameOp& op, Re
     return kOk;
 }
 
+Status MdtService::lock_objects(RenamePlan& plan, OpLocks& locks)
+{
+    Object *first = plan.moved.get(), *second = plan.replaced.get();
+    if (first && second && second->fid() < first->fid()) std::swap(first, second);
+    if (first) TRY(locks.lock(first->fid()));
+    return second && second != first ? locks.lock(second->fid()) : kOk;
+}
+
 Status MdtService::rename_check(const MdsRenameOp& op, const RenamePlan& plan)
 {
     if (op.no_replace && plan.replaced) return -kEEXIST;
@@ -93,13 +101,13 @@ Status MdtService::rename_steps(const MdsRenameOp& op, RenamePlan& plan, uint64_
     return kOk;
 }
 
-Status MdtService::rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan)
+Status MdtService::rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan, uint64_t transno)
 {
     if (plan.moved && plan.moved == plan.replaced) return kOk;  // nothing has happened
-    TRY(touch_again(request, *plan.from, kAttrMtime | kAttrCtime, op.time_ns));
-    if (plan.from != plan.to) TRY(touch_again(request, *plan.to, kAttrMtime | kAttrCtime, op.time_ns));
-    if (plan.moved) TRY(touch_again(request, *plan.moved, kAttrCtime, op.time_ns));
-    if (plan.replaced && !is_dir(plan.replaced)) TRY(touch_again(request, *plan.replaced, kAttrCtime, op.time_ns));
+    TRY(touch_again(request, *plan.from, kAttrMtime | kAttrCtime, op.time_ns, transno));
+    if (plan.from != plan.to) TRY(touch_again(request, *plan.to, kAttrMtime | kAttrCtime, op.time_ns, transno));
+    if (plan.moved) TRY(touch_again(request, *plan.moved, kAttrCtime, op.time_ns, transno));
+    if (plan.replaced && !is_dir(plan.replaced)) TRY(touch_again(request, *plan.replaced, kAttrCtime, op.time_ns, transno));
     return kOk;
 }
 
@@ -142,11 +150,8 @@ Status MdtService::do_rename(Ref<ServerRequest>& request)
         nothing = plan->moved == plan->replaced;
     }
     for (unsigned i = 0; i < kVersionsMax; i++) plan->versions[i] = request->version_before(i);
+    if (!nothing || plan->done) TRY(lock_objects(*plan, locks));
     if (!nothing) {
-        const Fid& a = plan->moved->fid();
-        const Fid* b = plan->replaced ? &plan->replaced->fid() : nullptr;
-        TRY(locks.lock(b && *b < a ? *b : a));
-        if (b) TRY(locks.lock(*b < a ? a : *b));
         if (is_dir(plan->replaced)) TRY(is_empty_dir(*plan->replaced));
         TRY(match_version(*request, *plan->moved, 0, &plan->versions[0]));
         if (plan->replaced) TRY(match_version(*request, *plan->replaced, 1, &plan->versions[1]));
@@ -159,7 +164,7 @@ Status MdtService::do_rename(Ref<ServerRequest>& request)
     if (!nothing)
         s = note_doing(store(), *request, tx.transno(), plan->moved->fid(), plan->replaced ? plan->replaced->fid() : Fid());
     if (!nothing && s.ok()) s = rename_steps(*op, *plan, tx.transno(), &pending);
-    if (plan->done) s = rename_again(*request, *op, *plan);
+    if (plan->done) s = rename_again(*request, *op, *plan, tx.transno());
     if (s.ok()) s = rename_fill(*plan, reply.get());
     if (!s.ok()) {
         tx.fail(s);

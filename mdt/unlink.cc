@@ -17,11 +17,11 @@ Status MdtService::unlink_steps(const MdsUnlinkOp& op, Object& parent, Object& o
     return fill_attr(object, &reply->object);
 }
 
-Status MdtService::unlink_again(ServerRequest& request, const MdsUnlinkOp& op, Object& parent, const Fid& fid)
+Status MdtService::unlink_again(ServerRequest& request, const MdsUnlinkOp& op, Object& parent, const Fid& fid, uint64_t transno)
 {
-    TRY(touch_again(request, parent, kAttrMtime | kAttrCtime, op.time_ns));
+    TRY(touch_again(request, parent, kAttrMtime | kAttrCtime, op.time_ns, transno));
     Result<Ref<Object>> object = find(fid);
-    return object.ok() ? touch_again(request, *object.value(), kAttrCtime, op.time_ns) : kOk;
+    return object.ok() ? touch_again(request, *object.value(), kAttrCtime, op.time_ns, transno) : kOk;
 }
 
 Status MdtService::do_unlink(Ref<ServerRequest>& request)
@@ -48,6 +48,7 @@ Status MdtService::do_unlink(Ref<ServerRequest>& request)
         reply.fid = note.fid;
     }
     if (!done && !found.ok()) return found.status();
+    if (done && find(reply.fid).ok()) TRY(locks.lock(reply.fid));
     Ref<Object> object;
     uint64_t before = request->version_before(0);
     if (!done) {
@@ -65,7 +66,7 @@ Status MdtService::do_unlink(Ref<ServerRequest>& request)
     Status s;
     if (!done) s = note_doing(store(), *request, tx.transno(), reply.fid, Fid());
     if (!done && s.ok()) s = unlink_steps(*op, *parent, *object, tx.transno(), &reply);
-    if (s.ok() && done) s = unlink_again(*request, *op, *parent, reply.fid);
+    if (s.ok() && done) s = unlink_again(*request, *op, *parent, reply.fid, tx.transno());
     if (s.ok() && done) fill_if_there(reply.fid, &reply.object);
     if (s.ok()) s = fill_attr(*parent, &reply.parent);
     if (!s.ok()) {

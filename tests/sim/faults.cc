@@ -283,13 +283,15 @@ void Scenario::disk_full()
     begin_doubt_all();
     std::string big = sample_text(100000, 5);
     size_t i = rng_.below(clients());
-    unsigned made = 0;
+    unsigned made = 0, enough = 0;
     note("%s fills the OSTs", w_.client_nodes[i]->host->name().c_str());
     w_.on(i, [&] {
-        for (int err = 0; !err && made < 400; made++) err = w_.c(i).put("/fill" + std::to_string(made), big);
+        struct llc_statfs all;
+        if (w_.c(i).statfs(&all) == 0) enough = static_cast<unsigned>(2 * all.total_bytes / big.size());  // others remove files meanwhile
+        for (int err = 0; !err && made < enough; made++) err = w_.c(i).put("/fill" + std::to_string(made), big);
     });
     note("%u files made", made);
-    if (made == 400) ADD_FAILURE() << "the OSTs cannot be filled";
+    if (enough && made == enough) ADD_FAILURE() << "the OSTs cannot be filled with " << enough << " files";
     pass(rng_.below(10 * kSec));
     w_.on(i, [&] {
         for (unsigned k = 0; k < made; k++) (void)w_.c(i).unlink("/fill" + std::to_string(k));

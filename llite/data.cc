@@ -23,11 +23,12 @@ void Inode::unreserve_page(uint64_t index)
     if (state->dirty_pages) state->dirty_pages--;
 }
 
-uint32_t Inode::ost_of_page(uint64_t index)
+uint64_t Inode::last_page_beside(uint64_t index)
 {
     FileLayout* layout = layout_.load();
-    if (!layout || layout->stripes.empty()) return 0;
-    return layout->stripes[layout->striping.place(index * kPageBytes).stripe].osc->index();
+    if (!layout || layout->held() != GatesHeld::kSeveral) return UINT64_MAX;
+    uint64_t left = layout->striping.place(index * kPageBytes).left;
+    return index + (left - 1) / kPageBytes;
 }
 
 void Inode::wrote(uint64_t pos, uint64_t bytes)
@@ -47,6 +48,15 @@ void Inode::wrote(uint64_t pos, uint64_t bytes)
     if (end > state->page_bound) state->page_bound = end;
 }
 
+// -EAGAIN: given up, lest a drain of the file's other OSTs waits for this one to come back (B3).
+Result<uint32_t> Inode::read_stripe(Stripe& stripe, GatesHeld gates, uint64_t offset, uint8_t* into, size_t bytes)
+{
+    Result<uint32_t> got = stripe.osc->read(stripe.fid, gates, offset, into, bytes);
+    if (!got.is(kEGiveWay)) return got;
+    given_up_.fetch_add(1);
+    return -kEAGAIN;
+}
+
 Result<uint64_t> Inode::read(uint64_t pos, void* into, size_t bytes)
 {
     FileLayout* layout = TRY(this->layout());
@@ -61,7 +71,7 @@ Result<uint64_t> Inode::read(uint64_t pos, void* into, size_t bytes)
         uint64_t object_size = state_.lock()->stripes[place.stripe].size;
         uint32_t got = 0;
         if (place.offset < object_size)
-            got = TRY(stripe.osc->read(stripe.fid, place.offset, to + done, static_cast<size_t>(n)));
+            got = TRY(read_stripe(stripe, layout->held(), place.offset, to + done, static_cast<size_t>(n)));
         memset(to + done + got, 0, static_cast<size_t>(n - got));  // a hole, or the object is shorter than the file
         done += n;
     }
@@ -83,10 +93,16 @@ Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t grant
         uint64_t pages = (pos % kPageBytes + n + kPageBytes - 1) / kPageBytes;
         uint32_t granted = granted_pages < pages ? granted_pages : static_cast<uint32_t>(pages);
         Stripe& stripe = layout->stripes[place.stripe];
-        uint64_t mtime = state_.lock()->stripes[place.stripe].mtime_ns, blocks = 0;
+        uint64_t mtime, blocks = 0;
+        {
+            auto state = state_.lock();
+            mtime = state->stripes[place.stripe].mtime_ns;
+            state->writing++;
+        }
         Status s = stripe.osc->write(fid, stripe.fid, place.offset, data, n, granted * kPageBytes,
                                      mtime ? mtime : kapi_realtime_ns(), &blocks);
         auto state = state_.lock();
+        if (--state->writing == 0) written_.wake_all();
         state->dirty_pages -= granted < state->dirty_pages ? granted : state->dirty_pages;
         if (s.ok())
             state->stripes[place.stripe].blocks_512 = blocks;

@@ -36,6 +36,14 @@ Inode::Host::~Host()
     mount_.host_uses().leave();
 }
 
+// Several stripes of a file may lie on one OST.
+Status Inode::FileLayout::add_gate(Gate* gate)
+{
+    for (Gate* known : gates)
+        if (known == gate) return kOk;
+    return gates.push_back(gate);
+}
+
 Status Inode::adopt_layout(const Layout& layout)
 {
     size_t count = layout.objects.size();
@@ -44,6 +52,7 @@ Status Inode::adopt_layout(const Layout& layout)
     if (!fresh) return -kENOMEM;
     fresh->striping = {layout.stripe_bytes, static_cast<uint32_t>(count)};
     TRY(fresh->stripes.resize(count));
+    TRY(fresh->gates.reserve(count));
     Vec<StripeInfo> info;
     TRY(info.resize(count));
     for (uint32_t i = 0; i < count; i++) {
@@ -52,6 +61,7 @@ Status Inode::adopt_layout(const Layout& layout)
         stripe.index = i;
         stripe.fid = layout.objects[i].fid;
         stripe.osc = TRY(mount.osc(layout.objects[i].ost_index));
+        TRY(fresh->add_gate(&stripe.osc->import().gate()));
     }
     {
         auto state = state_.lock();

@@ -46,6 +46,10 @@ public:
     struct FileLayout {  // never changes once set
         Striping striping;
         Vec<Stripe> stripes;
+        Vec<Gate*> gates;  // of its OSTs, each once
+        GatesHeld held() const { return gates.size() > 1 ? GatesHeld::kSeveral : GatesHeld::kThis; }
+        std::span<Gate* const> all_gates() const { return {gates.data(), gates.size()}; }
+        Status add_gate(Gate* gate);
     };
     struct FidOf {
         using type = Fid;
@@ -99,13 +103,13 @@ public:
 
     // ---- data (io.cc, data.cc)
     Status begin_io(uint64_t pos, LockMode mode, WaitMode wait, IoScope* scope);
-    void end_io(IoScope& scope);
+    bool end_io(IoScope& scope);
     uint64_t size();
     bool reserve_page(uint64_t index);
     void unreserve_page(uint64_t index);
-    uint32_t ost_of_page(uint64_t index);
+    uint64_t last_page_beside(uint64_t index);
     void wrote(uint64_t pos, uint64_t bytes);
-    Result<uint64_t> read(uint64_t pos, void* into, size_t bytes);
+    Result<uint64_t> read(uint64_t pos, void* into, size_t bytes);  // inside a scope
     Status write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages);
     Status fsync(bool data_only);
     void write_back(uint32_t ost_index);  // what is dirty there; the host keeps errors
@@ -127,6 +131,7 @@ private:
         Vec<StripeInfo> stripes;   // as many as the layout's
         uint64_t page_bound = 0;   // the host caches no page at or behind it
         uint64_t dirty_pages = 0;
+        uint32_t writing = 0;      // writes on their way to OSTs
         uint32_t files = 0, dead_files = 0;
     };
     using Access = Guarded<State>::Access;
@@ -136,7 +141,9 @@ private:
     Status refresh_under_lock();
     Status refresh_by_intent();
     Status enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, WaitMode wait, IoScope* scope);
-    Status lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, GatesHeld gates, IoScope* scope);
+    Status enter_to_change(FileLayout& layout, uint64_t pos, WaitMode wait, IoScope* scope);
+    Status wait_written(FileLayout& layout);
+    Status lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, IoScope* scope);
     bool match_stripes(FileLayout& layout, LockMode mode, IoScope* scope);
     Status note_lock(Stripe& stripe, const ClientLock& lock, bool fresh, GatesHeld gates);
     void learn(uint32_t stripe, const Lvb& lvb, bool fresh);
@@ -146,12 +153,16 @@ private:
     Status setattr_mdt(const Attr& attr, WaitMode wait);
     Status setattr_objects(FileLayout& layout, const Attr& to);
     Status truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* punched);
+    void forget_sizes(const Vec<uint8_t>& stripes);
     void resize_known(FileLayout& layout, uint64_t size, Vec<uint8_t>& changes);
+    Result<uint32_t> read_stripe(Stripe& stripe, GatesHeld gates, uint64_t offset, uint8_t* into, size_t bytes);
     uint64_t cover_start(Stripe& stripe, LockMode mode);
     template <class Fn> void for_each_range(FileLayout& layout, uint32_t stripe, uint64_t start, uint64_t end, Fn fn);
 
     Guarded<State> state_;
+    CondVar written_;                           // state_.writing is 0
     std::atomic<FileLayout*> layout_{nullptr};  // owned
+    std::atomic<uint32_t> given_up_{0};         // reads that gave way (B3)
 };
 
 // One modification of an object by this client, from before its request to after its reply. Not told how it ended: attributes become

@@ -6,14 +6,8 @@
 
 namespace lull {
 
-void GateList::add_stripes(Inode::FileLayout& layout)
-{
-    for (Inode::Stripe& stripe : layout.stripes) {
-        Gate* gate = &stripe.osc->import().gate();
-        bool known = false;  // several stripes of a file may lie on one OST
-        for (size_t i = 0; i < count; i++) known = known || gates[i] == gate;
-        if (!known) add(*gate);
-    }
+namespace {
+constexpr uint64_t kReachableCheckMs = 100;
 }
 
 // The caller holds a use of the lock, so that it cannot be lost before this is noted. A lock that was here before this inode was (the
@@ -44,8 +38,9 @@ void Inode::learn(uint32_t stripe, const Lvb& lvb, bool fresh)
     }
 }
 
-Status Inode::lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, GatesHeld gates, IoScope* scope)
+Status Inode::lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, IoScope* scope)
 {
+    GatesHeld gates = layout.held();
     TRY(scope->uses.reserve(layout.stripes.size()));
     uint64_t page = pos - pos % kPageBytes;
     for (Stripe& stripe : layout.stripes) {
@@ -78,13 +73,11 @@ bool Inode::match_stripes(FileLayout& layout, LockMode mode, IoScope* scope)
 Status Inode::lock_for_stat(FileLayout& layout)
 {
     auto scope = make<IoScope>();
-    auto list = make<GateList>();
-    if (!scope || !list) return -kENOMEM;
+    if (!scope) return -kENOMEM;
     if (match_stripes(layout, LockMode::kPR, scope.get())) return kOk;
     scope->uses.clear();
-    list->add_stripes(layout);
-    return run_gated(list->span(), [&] {
-        Status s = lock_stripes(layout, 0, LockMode::kPR, list->held(), scope.get());
+    return run_gated(layout.all_gates(), [&] {
+        Status s = lock_stripes(layout, 0, LockMode::kPR, scope.get());
         scope->uses.clear();
         return s;
     });
@@ -101,29 +94,53 @@ Status Inode::begin_io(uint64_t pos, LockMode mode, WaitMode wait, IoScope* scop
 // Ends with end_io().
 Status Inode::enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, WaitMode wait, IoScope* scope)
 {
-    auto list = make<GateList>();
-    if (!list) return -kENOMEM;
-    list->add_stripes(layout);
     for (;;) {
-        TRY(scope->gates.enter(list->span(), wait));
+        TRY(scope->gates.enter(layout.all_gates(), wait));
         scope->pos = pos;
         scope->evictions = mount.ost_evictions();
-        Status s = lock_stripes(layout, pos, mode, list->held(), scope);
+        scope->given_up = given_up_.load();
+        Status s = lock_stripes(layout, pos, mode, scope);
         if (s.ok()) return kOk;
         scope->uses.clear();
         scope->gates.leave();
         if (!back_to_gates(s)) return s;
-        TRY(wait_gates(list->span(), wait));
+        TRY(wait_gates(layout.all_gates(), wait));
     }
 }
 
+// For a change of the objects, and of the host's pages with them: the host waits for pages on their way, so none is when it begins.
+Status Inode::enter_to_change(FileLayout& layout, uint64_t pos, WaitMode wait, IoScope* scope)
+{
+    for (;;) {
+        TRY(enter_stripes(layout, pos, LockMode::kPW, wait, scope));
+        if (wait_written(layout).ok()) return kOk;
+        end_io(*scope);
+        TRY(wait_gates(layout.all_gates(), wait));
+    }
+}
+
+// -kEGiveWay: an OST cannot be reached, and gates of others are held, too (B3).
+Status Inode::wait_written(FileLayout& layout)
+{
+    if (layout.held() != GatesHeld::kSeveral) return kOk;
+    auto state = state_.lock();
+    while (state->writing) {
+        for (Gate* gate : layout.gates)
+            if (!gate->reachable()) return -kEGiveWay;
+        (void)state.wait(written_, deadline_after_ms(kReachableCheckMs));
+    }
+    return kOk;
+}
+
 // An eviction in the middle voided the locks: what the host has put into its cache since must go, too.
-void Inode::end_io(IoScope& scope)
+// True: see llc_io_end().
+bool Inode::end_io(IoScope& scope)
 {
     if (scope.evictions != mount.ost_evictions())
         if (Host host(*this); host) llp_drop(host.get(), 0, UINT64_MAX, true);
     scope.uses.clear();
     scope.gates.leave();
+    return given_up_.load() != scope.given_up;
 }
 
 }  // namespace lull

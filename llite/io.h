@@ -18,16 +18,7 @@ struct IoScope {
     Vec<LockUse> uses;
     uint64_t pos = 0;
     uint64_t evictions = 0;
-};
-
-// Gates of the file's OSTs.
-struct GateList {
-    Gate* gates[kStripesMax];
-    size_t count = 0;
-    void add(Gate& gate) { gates[count++] = &gate; }
-    void add_stripes(Inode::FileLayout& layout);
-    GatesHeld held() const { return count > 1 ? GatesHeld::kSeveral : GatesHeld::kThis; }
-    std::span<Gate* const> span() const { return {gates, count}; }
+    uint32_t given_up = 0;
 };
 
 }  // namespace lull

@@ -122,23 +122,26 @@ struct llc_io { void *opaque[8]; uint64_t size; /* size of the file, valid insid
 #define LLC_IO_APPEND 2u /* write at the end: pos is ignored, use io->size */
 #define LLC_IO_NOINTR 16u /* or-ed: only a fatal signal ends a wait (page faults of the kernel itself) */
 int llc_io_begin(struct llc_inode *i, uint64_t pos, uint64_t end, unsigned mode, struct llc_io *io);
-void llc_io_end(struct llc_inode *i, struct llc_io *io);
+/* True: a read in it was given up, since its OST cannot be reached while a drain of the file's other OSTs may wait for the scope (B3). What has
+ * failed meanwhile is to be done again in a new scope, which waits until all can be reached. */
+bool llc_io_end(struct llc_inode *i, struct llc_io *io);
 /* Inside a write scope: reserve grant for a page that is about to be dirtied and was not. -EAGAIN: none to be had: write it
  * through (llc_write with granted_pages = 0, at once) so that an error reaches the writer. */
 int llc_reserve_page(struct llc_inode *i, uint64_t page_index);
 void llc_unreserve_page(struct llc_inode *i, uint64_t page_index); /* page was dropped without being written */
 /* After data was copied: size and mtime grow. */
 void llc_wrote(struct llc_inode *i, uint64_t pos, uint64_t bytes);
-/* Read pages (file offset, page aligned or not) into buf: zero filled behind the end of file. Returns bytes valid in the file. */
+/* Read pages (file offset, page aligned or not) into buf: zero filled behind the end of file. Returns bytes valid in the file. -EAGAIN: given
+ * up, see llc_io_end(). */
 int64_t llc_read(struct llc_inode *i, uint64_t pos, void *buf, size_t bytes);
 /* Send [pos, pos+bytes) from buf to the OSTs; returns when answered (not committed). granted_pages: how many of the reserved pages these were.
  * All or none of the pages of one call were reserved, or the range stays within one 64 KiB unit. Called for write-back from any
  * context that may sleep; never waits at a gate; not interruptible: the data is in flight. */
 int llc_write(struct llc_inode *i, uint64_t pos, const void *buf, size_t bytes, uint32_t granted_pages);
 
-/* The OST a page lies on. What is under write-back together must lie on one: an OST that is down would keep the pages of the others
- * from being written, and with them their drain from ending (B3). */
-uint32_t llc_page_ost(struct llc_inode *i, uint64_t page_index);
+/* The last page that lies on the same OST as this one, with all between them. What is locked or under write-back at one time must lie on one: an
+ * OST that is down would keep the pages of the others from being written, and with them their drain from ending (B3). */
+uint64_t llc_last_page_beside(struct llc_inode *i, uint64_t page_index);
 
 /* ---- default layout of a directory ("lull.layout" attribute): text "stripe_count=N stripe_size=BYTES"; of a file: also its objects. */
 int llc_get_layout_text(struct llc_inode *i, char *out, size_t bytes); /* length */

@@ -211,14 +211,14 @@ int llc_io_begin(llc_inode* i, uint64_t pos, uint64_t end, unsigned mode, llc_io
     return 0;
 }
 
-void llc_io_end(llc_inode* i, llc_io* io)
+bool llc_io_end(llc_inode* i, llc_io* io)
 {
     Owned<IoScope> scope = scope_of(io);
-    of(i)->end_io(*scope);
+    return of(i)->end_io(*scope);
 }
 
 int llc_reserve_page(llc_inode* i, uint64_t page_index) { return of(i)->reserve_page(page_index) ? 0 : -kEAGAIN; }
-uint32_t llc_page_ost(llc_inode* i, uint64_t page_index) { return of(i)->ost_of_page(page_index); }
+uint64_t llc_last_page_beside(llc_inode* i, uint64_t page_index) { return of(i)->last_page_beside(page_index); }
 
 void llc_unreserve_page(llc_inode* i, uint64_t page_index) { of(i)->unreserve_page(page_index); }
 void llc_wrote(llc_inode* i, uint64_t pos, uint64_t bytes) { of(i)->wrote(pos, bytes); }

@@ -4,6 +4,7 @@
 #include "llite/gated.h"
 #include "llite/io.h"
 #include "llite/mount.h"
+#include "llite/stripe_calls.h"
 
 namespace lull {
 namespace {
@@ -76,19 +77,24 @@ Status Inode::setattr_objects(FileLayout& layout, const Attr& to)
 {
     auto scope = make<IoScope>();
     if (!scope) return -kENOMEM;
-    TRY(enter_stripes(layout, 0, LockMode::kPW, WaitMode::kKillable, scope.get()));
     Host host(*this);
-    Status s = host ? Status(llp_flush(host.get(), 0, UINT64_MAX)) : kOk;
+    if (host) TRY(Status(llp_flush(host.get(), 0, UINT64_MAX)));  // outside of the gates
+    TRY(enter_to_change(layout, 0, WaitMode::kKillable, scope.get()));
+    Status s = host ? Status(llp_flush(host.get(), 0, UINT64_MAX)) : kOk;  // what a mapping has dirtied since
     Attr times;
     times.valid = to.valid & (kAttrMtime | kAttrCtime);
     times.mtime_ns = to.mtime_ns;
     times.ctime_ns = to.ctime_ns;
-    for (size_t i = 0; s.ok() && i < layout.stripes.size(); i++) {
-        Stripe& stripe = layout.stripes[i];
-        if (state_.lock()->stripes[stripe.index].mtime_ns == 0) continue;  // never written: not there
-        s = stripe.osc->setattr(fid, stripe.fid, times);
-        if (s.ok()) state_.lock()->stripes[stripe.index].mtime_ns = to.mtime_ns;
+    StripeCalls calls(layout, *scope);
+    for (Stripe& stripe : layout.stripes) {
+        bool written = state_.lock()->stripes[stripe.index].mtime_ns != 0;  // else it is not there
+        if (s.ok() && written) s = calls.add(stripe, stripe.osc->new_setattr(fid, stripe.fid, times));
     }
+    if (s.ok())
+        calls.run([&](Stripe& stripe, Status done) {
+            if (done.ok()) state_.lock()->stripes[stripe.index].mtime_ns = to.mtime_ns;
+            else if (s.ok()) s = done;
+        });
     end_io(*scope);
     return s;
 }
@@ -102,23 +108,37 @@ Status Inode::truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* 
     TRY(changes.resize(layout.stripes.size()));
     auto scope = make<IoScope>();
     if (!scope) return -kENOMEM;
-    TRY(enter_stripes(layout, to.size, LockMode::kPW, wait, scope.get()));
+    TRY(enter_to_change(layout, to.size, wait, scope.get()));
     resize_known(layout, to.size, changes);
-    if (Host host(*this); host) llp_set_size(host.get(), to.size);
+    StripeCalls calls(layout, *scope);
     Status result;
     for (Stripe& stripe : layout.stripes) {
         if (!changes[stripe.index]) continue;
-        Status s = stripe.osc->punch(fid, stripe.fid, layout.striping.object_size(stripe.index, to.size), time_ns);
+        uint64_t size = layout.striping.object_size(stripe.index, to.size);
+        if (result.ok()) result = calls.add(stripe, stripe.osc->new_punch(fid, stripe.fid, size, time_ns));
         *punched = true;
-        auto state = state_.lock();
-        if (s.ok())
-            state->stripes[stripe.index].mtime_ns = time_ns;
-        else
-            state->stripes[stripe.index].valid = false;  // asked for again
-        if (result.ok()) result = s;
     }
+    if (!result.ok()) {
+        forget_sizes(changes);
+        end_io(*scope);
+        return result;
+    }
+    if (Host host(*this); host) llp_set_size(host.get(), to.size);
+    calls.run([&](Stripe& stripe, Status s) {
+        auto state = state_.lock();
+        if (s.ok()) state->stripes[stripe.index].mtime_ns = time_ns;
+        else state->stripes[stripe.index].valid = false;  // asked for again
+        if (result.ok()) result = s;
+    });
     end_io(*scope);
     return result;
+}
+
+void Inode::forget_sizes(const Vec<uint8_t>& stripes)
+{
+    auto state = state_.lock();
+    for (size_t i = 0; i < stripes.size(); i++)
+        if (stripes[i]) state->stripes[i].valid = false;
 }
 
 // Which objects change: those that get shorter, and the one with the new end if it gets longer.

@@ -50,9 +50,9 @@ public:
     void return_grant(uint64_t bytes) override { state_.lock()->grant.release(bytes); }
     Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used,
                  uint64_t mtime_ns, uint64_t* blocks_512) override;
-    Result<uint32_t> read(const Fid& object, uint64_t offset, void* into, size_t bytes) override;
-    Status punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns) override;
-    Status setattr(const Fid& file, const Fid& object, const Attr& attr) override;
+    Result<uint32_t> read(const Fid& object, GatesHeld gates, uint64_t offset, void* into, size_t bytes) override;
+    Ref<Request> new_punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns) override;
+    Ref<Request> new_setattr(const Fid& file, const Fid& object, const Attr& attr) override;
     Status getattr(const Fid& object, GatesHeld gates, Attr* attr) override;
     Status statfs(StatfsReply* out) override;
     Status sync() override;
@@ -68,7 +68,7 @@ private:
     };
     Status write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data, size_t bytes, uint64_t grant_used,
                      uint64_t mtime_ns, uint64_t* blocks_512);
-    Result<uint32_t> read_one(const Fid& object, uint64_t offset, uint8_t* into, size_t bytes);
+    Result<uint32_t> read_one(const Fid& object, GatesHeld gates, uint64_t offset, uint8_t* into, size_t bytes);
     Status make_room();
     void on_lock_lost(ClientLock& lock, bool discard) override
     {
@@ -170,49 +170,49 @@ Status OscImpl::make_room()
     return kOk;
 }
 
-Result<uint32_t> OscImpl::read(const Fid& object, uint64_t offset, void* into, size_t bytes)
+Result<uint32_t> OscImpl::read(const Fid& object, GatesHeld gates, uint64_t offset, void* into, size_t bytes)
 {
     uint8_t* to = static_cast<uint8_t*>(into);
     uint32_t done = 0;
     while (done < bytes) {
         size_t n = bytes - done < kBulkMaxBytes ? bytes - done : kBulkMaxBytes;
-        uint32_t got = TRY(read_one(object, offset + done, to + done, n));
+        uint32_t got = TRY(read_one(object, gates, offset + done, to + done, n));
         done += got;
         if (got < n) break;
     }
     return done;
 }
 
-Result<uint32_t> OscImpl::read_one(const Fid& object, uint64_t offset, uint8_t* into, size_t bytes)
+Result<uint32_t> OscImpl::read_one(const Fid& object, GatesHeld gates, uint64_t offset, uint8_t* into, size_t bytes)
 {
     auto call = new_call<OstReadOp>(object, WaitMode::kKillable);
     if (!call) return -kENOMEM;
     call->op.offset = offset;
     call->op.bytes = static_cast<uint32_t>(bytes);
+    call->gives_way = gates == GatesHeld::kSeveral;
     TRY(import().call(*call));
     if (call->reply.bytes > bytes || call->reply_bulk.size() != call->reply.bytes) return -kEPROTO;
     if (call->reply.bytes) memcpy(into, call->reply_bulk.data(), call->reply.bytes);
     return call->reply.bytes;
 }
 
-// Not killable: the extent lock must not go while the truncation is still under way.
-Status OscImpl::punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns)
+Ref<Request> OscImpl::new_punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns)
 {
     auto call = new_call<OstPunchOp>(object, WaitMode::kUninterruptible);
-    if (!call) return -kENOMEM;
+    if (!call) return nullptr;
     call->op.file.fid = file;
     call->op.size = size;
     call->op.time_ns = time_ns;
-    return import().call(*call);
+    return call;
 }
 
-Status OscImpl::setattr(const Fid& file, const Fid& object, const Attr& attr)
+Ref<Request> OscImpl::new_setattr(const Fid& file, const Fid& object, const Attr& attr)
 {
     auto call = new_call<OstSetattrOp>(object, WaitMode::kUninterruptible);
-    if (!call) return -kENOMEM;
+    if (!call) return nullptr;
     call->op.file.fid = file;
     call->op.attr = attr;
-    return import().call(*call);
+    return call;
 }
 
 Status OscImpl::getattr(const Fid& object, GatesHeld gates, Attr* attr)

@@ -40,10 +40,12 @@ public:
     // blocks_512: what the object occupies after it (may be null). Never waits at a gate; waits out recoveries, not interruptible.
     virtual Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used, uint64_t mtime_ns,
                          uint64_t* blocks_512 = nullptr) = 0;
-    // Short at the end of the object.
-    virtual Result<uint32_t> read(const Fid& object, uint64_t offset, void* into, size_t bytes) = 0;
-    virtual Status punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns) = 0;
-    virtual Status setattr(const Fid& file, const Fid& object, const Attr& attr) = 0;
+    // Short at the end of the object. Inside an admitted operation: -kEGiveWay, by what gates that holds.
+    virtual Result<uint32_t> read(const Fid& object, GatesHeld gates, uint64_t offset, void* into, size_t bytes) = 0;
+    // Requests for an admitted operation, to be sent through import(); null: no memory. Not killable: the extent lock must not go while the
+    // change is still under way.
+    virtual Ref<Request> new_punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns) = 0;
+    virtual Ref<Request> new_setattr(const Fid& file, const Fid& object, const Attr& attr) = 0;
     virtual Status getattr(const Fid& object, GatesHeld gates, Attr* attr) = 0;  // inside an admitted operation: -kEPark, -kEGiveWay
     virtual Status statfs(StatfsReply* out) = 0;
     virtual Status sync() = 0;

@@ -217,4 +217,14 @@ void GateScope::leave()
     while (count_ > 0) held_[--count_]->leave();
 }
 
+void GateScope::leave(Gate& gate)
+{
+    for (size_t i = 0; i < count_; i++) {
+        if (held_[i] != &gate) continue;
+        held_[i] = held_[--count_];
+        gate.leave();
+        return;
+    }
+}
+
 }  // namespace lull

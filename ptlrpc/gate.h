@@ -82,6 +82,7 @@ public:
     ~GateScope() { leave(); }
     Status enter(std::span<Gate* const> gates, WaitMode mode = WaitMode::kInterruptible);  // null entries are skipped
     void leave();
+    void leave(Gate& gate);  // this one alone, if it is held
 
 private:
     Gate* held_[kGatesMax] = {};

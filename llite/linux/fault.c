@@ -36,13 +36,17 @@ static vm_fault_t ll_fault(struct vm_fault *vmf)
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	struct llc_io io;
 	vm_fault_t ret;
-	int err = begin(vmf, 0, U64_MAX, LLC_IO_READ, &io);
+	bool again;
+	int err;
 
-	if (err)
-		return fault_error(err);
-	ll_copy_size(inode);
-	ret = filemap_fault(vmf);
-	llc_io_end(ll_core(inode), &io);
+	do {
+		err = begin(vmf, 0, U64_MAX, LLC_IO_READ, &io);
+		if (err)
+			return fault_error(err);
+		ll_copy_size(inode);
+		ret = filemap_fault(vmf);
+		again = llc_io_end(ll_core(inode), &io);
+	} while (again && (ret & VM_FAULT_SIGBUS));
 	return ret;
 }
 

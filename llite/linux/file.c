@@ -47,7 +47,7 @@ static int ll_release(struct inode *inode, struct file *file)
  * User pages are faulted in before the scope and not inside it: a fault on a mapping of this very file system would need a scope of
  * its own, and a gate that closes between the two would wait for ever.
  */
-static ssize_t read_chunk(struct kiocb *iocb, struct iov_iter *to, size_t want, bool *faulted)
+static ssize_t read_chunk(struct kiocb *iocb, struct iov_iter *to, size_t want, bool *again)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	size_t all = iov_iter_count(to);
@@ -65,8 +65,9 @@ static ssize_t read_chunk(struct kiocb *iocb, struct iov_iter *to, size_t want, 
 	to->nofault = false;
 	pagefault_enable();
 	iov_iter_reexpand(to, all - (n > 0 ? n : 0));
-	llc_io_end(ll_core(inode), &io);
-	*faulted = n == -EFAULT;
+	*again = llc_io_end(ll_core(inode), &io) && n < 0;
+	if (n == -EFAULT) /* paged out meanwhile */
+		*again = true;
 	return n;
 }
 
@@ -79,15 +80,15 @@ static ssize_t ll_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	while (iov_iter_count(to)) {
 		size_t want = min_t(size_t, iov_iter_count(to), READ_CHUNK_BYTES);
 		size_t missing = fault_in_iov_iter_writeable(to, want);
-		bool faulted;
+		bool again = false;
 		ssize_t n;
 
 		if (missing == want)
 			return done ?: -EFAULT;
 		want -= missing;
-		n = read_chunk(iocb, to, want, &faulted);
-		if (faulted)
-			continue; /* paged out meanwhile */
+		n = read_chunk(iocb, to, want, &again);
+		if (again)
+			continue;
 		if (n < 0)
 			return done ?: n;
 		done += n;

@@ -67,7 +67,6 @@ struct batch {
 	struct inode *inode;
 	void *buf;
 	unsigned int count;
-	u32 ost; /* all of them */
 	struct page *pages[BATCH_PAGES];
 };
 
@@ -109,12 +108,10 @@ static int send_batch(struct batch *b)
 
 static int add_to_batch(struct page *page, struct batch *b)
 {
-	u32 ost = llc_page_ost(ll_core(b->inode), page->index);
 	int err = 0;
 
-	if (b->count && (b->count == BATCH_PAGES || b->pages[b->count - 1]->index + 1 != page->index || b->ost != ost))
+	if (b->count && (b->count == BATCH_PAGES || b->pages[b->count - 1]->index + 1 != page->index))
 		err = send_batch(b);
-	b->ost = ost;
 	get_page(page);
 	set_page_writeback(page);
 	unlock_page(page);
@@ -134,20 +131,48 @@ static int collect(struct page *page, struct writeback_control *wbc, void *batch
 }
 #endif
 
+/* One stripe after the other: while an OST is waited for, no page of another one is locked or under write-back. */
+static int write_stripes(struct address_space *mapping, struct writeback_control *wbc, struct batch *b)
+{
+	unsigned long index = wbc->range_start >> PAGE_SHIFT;
+	unsigned long end = wbc->range_end >> PAGE_SHIFT;
+	struct writeback_control part = *wbc;
+	int err = 0;
+
+	if (wbc->range_cyclic) {
+		index = mapping->writeback_index;
+		end = ULONG_MAX;
+		part.range_cyclic = 0;
+	}
+	while (!err && index <= end && xa_find(&mapping->i_pages, &index, end, PAGECACHE_TAG_DIRTY)) {
+		unsigned long last = min_t(u64, end, llc_last_page_beside(ll_core(b->inode), index));
+		int sent;
+
+		part.range_start = (loff_t)index << PAGE_SHIFT;
+		part.range_end = min_t(u64, ((u64)last << PAGE_SHIFT) | ~PAGE_MASK, LLONG_MAX);
+		err = write_cache_pages(mapping, &part, collect, b);
+		sent = send_batch(b);
+		err = err ?: sent;
+		index = last + 1;
+		if (index == 0 || (wbc->sync_mode == WB_SYNC_NONE && part.nr_to_write <= 0))
+			break;
+	}
+	wbc->nr_to_write = part.nr_to_write;
+	wbc->pages_skipped = part.pages_skipped;
+	if (wbc->range_cyclic)
+		mapping->writeback_index = part.nr_to_write <= 0 ? index : 0;
+	return err;
+}
+
 int ll_write_back(struct address_space *mapping, struct writeback_control *wbc)
 {
 	unsigned int flags = memalloc_nofs_save();
 	struct batch *b = kzalloc(sizeof(*b), GFP_NOFS | __GFP_NOFAIL);
-	int err, sent;
+	int err;
 
 	b->inode = mapping->host;
 	b->buf = kvmalloc(BATCH_PAGES << PAGE_SHIFT, GFP_KERNEL);
-	err = -ENOMEM;
-	if (b->buf) {
-		err = write_cache_pages(mapping, wbc, collect, b);
-		sent = send_batch(b);
-		err = err ?: sent;
-	}
+	err = b->buf ? write_stripes(mapping, wbc, b) : -ENOMEM;
 	kvfree(b->buf);
 	kfree(b);
 	memalloc_nofs_restore(flags);

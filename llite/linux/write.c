@@ -105,7 +105,7 @@ out:
 	return err ?: copied;
 }
 
-static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t want)
+static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t want, bool *again)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	bool append = iocb->ki_flags & IOCB_APPEND;
@@ -134,7 +134,7 @@ static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t wan
 		pos += n;
 		done += n;
 	}
-	llc_io_end(ll_core(inode), &io);
+	*again = llc_io_end(ll_core(inode), &io) && n < 0;
 	iocb->ki_pos = pos;
 	return done ?: n;
 }
@@ -159,12 +159,17 @@ ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	while (n > 0 && iov_iter_count(from)) {
 		size_t want = min_t(size_t, iov_iter_count(from), WRITE_CHUNK_BYTES);
 		size_t missing = fault_in_iov_iter_readable(from, want);
+		bool again = false;
 
 		if (missing == want) {
 			n = -EFAULT;
 			break;
 		}
-		n = write_chunk(iocb, from, want - missing);
+		n = write_chunk(iocb, from, want - missing, &again);
+		if (n < 0 && again) {
+			n = 1;
+			continue;
+		}
 		if (n < 0)
 			break;
 		done += n;

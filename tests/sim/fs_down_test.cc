@@ -143,17 +143,19 @@ TEST(FsDown, OstIsDrainedWithDirtyPagesForAnotherThatIsDown)
     });
 }
 
+// B3.
 TEST(FsDown, MdtIsDrainedBesideAnOstThatWentDownBefore)
 {
     for_seeds([](uint64_t seed) { drain_beside_an_ost_known_to_be_dead(seed, true); });
 }
 
+// B3.
 TEST(FsDown, OstIsDrainedBesideAnOstThatWentDownBefore)
 {
     for_seeds([](uint64_t seed) { drain_beside_an_ost_known_to_be_dead(seed, false); });
 }
 
-// Requests for locks were on their way: they go on alone.
+// B3. Requests for locks were on their way: they go on alone.
 TEST(FsDown, OstIsDrainedBesideAnOstThatDiesWithRequestsForLocks)
 {
     for_seeds([](uint64_t seed) {
@@ -166,7 +168,58 @@ TEST(FsDown, OstIsDrainedBesideAnOstThatDiesWithRequestsForLocks)
     });
 }
 
-// Operations wait for its answer, and nobody knows yet that there will be none.
+// B3. Reads were on their way, some pages were there already: they are given up, and read when it is back.
+TEST(FsDown, OstIsDrainedBesideAnOstThatDiesUnderReads)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        Straddlers ops(w);
+        ops.lock();
+        w.run_for_ms(1 + seed * 7 % 40);
+        w.crash(*w.ost(0).at);
+        wait_noticed(w, w.ost(0).name);
+        drain_beside_a_dead_ost(w, ops, false);
+    });
+}
+
+// B3. Changes were on their way: what is done elsewhere is done, and only the dead one's gate is held.
+TEST(FsDown, OstIsDrainedBesideAnOstThatDiesUnderChanges)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        Straddlers ops(w);
+        ops.start();
+        w.run_for_ms(1 + seed * 7 % 40);
+        w.crash(*w.ost(0).at);
+        wait_noticed(w, w.ost(0).name);
+        drain_beside_a_dead_ost(w, ops, false);
+    });
+}
+
+// B3. A pass over a whole file waits for it: no page of another OST is locked meanwhile.
+TEST(FsDown, OstIsDrainedBesideAPassOfWriteBack)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", pattern(500000)), 0); });
+        w.crash(*w.ost(0).at);
+        w.spawn(0, "sync", [&] {
+            int fd = w.c(0).open("/f", SimMount::kRead | SimMount::kWrite);
+            EXPECT_GE(fd, 0);
+            EXPECT_EQ(w.c(0).fsync(fd), 0);
+            EXPECT_EQ(w.c(0).close(fd), 0);
+        });
+        w.run_for_ms(100);
+        ASSERT_TRUE(w.controlled_shutdown(w.ost(1), kDrainLimitMs));
+        EXPECT_EQ(w.start(w.ost(1), w.oss2), 0);
+        EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+        EXPECT_TRUE(w.join());
+        w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/f") == pattern(500000)); });
+        w.finish();
+    });
+}
+
+// B3. Operations wait for its answer, and nobody knows yet that there will be none.
 TEST(FsDown, MdtIsDrainedBesideAnOstThatGoesDownUnderOperations)
 {
     for_seeds([](uint64_t seed) {

@@ -160,6 +160,8 @@ private:
     void copy_size(Inode& i);
     std::shared_ptr<Page> page(Inode& i, uint64_t index, bool create);  // locked, or null
     int fill(Inode& i, uint64_t index, Page& p);
+    int64_t read_scope(Inode& i, uint64_t pos, char* buf, size_t bytes, bool* again);
+    int64_t write_scope(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append, bool* again);
     int64_t read_chunk(Inode& i, uint64_t pos, char* buf, size_t bytes);
     int64_t write_chunk(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append);
     int write_page(Inode& i, uint64_t pos, const char* buf, size_t bytes);

@@ -45,6 +45,15 @@ int SimMount::fill(Inode& i, uint64_t index, Page& p)
 
 int64_t SimMount::read_chunk(Inode& i, uint64_t pos, char* buf, size_t bytes)
 {
+    for (;;) {
+        bool again = false;
+        int64_t n = read_scope(i, pos, buf, bytes, &again);
+        if (n >= 0 || !again) return n;
+    }
+}
+
+int64_t SimMount::read_scope(Inode& i, uint64_t pos, char* buf, size_t bytes, bool* again)
+{
     llc_io io;
     if (int err = llc_io_begin(i.core, pos, pos + bytes - 1, LLC_IO_READ, &io)) return err;
     copy_size(i);
@@ -58,7 +67,7 @@ int64_t SimMount::read_chunk(Inode& i, uint64_t pos, char* buf, size_t bytes)
         if (!err) memcpy(buf + done, p->bytes + at % kPage, n), done += n;
         p->lock.unlock();
     }
-    llc_io_end(i.core, &io);
+    *again = llc_io_end(i.core, &io);
     return done ? static_cast<int64_t>(done) : err;
 }
 
@@ -105,6 +114,15 @@ int SimMount::write_page(Inode& i, uint64_t pos, const char* buf, size_t bytes)
 
 int64_t SimMount::write_chunk(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append)
 {
+    for (;;) {
+        bool again = false;
+        int64_t n = write_scope(i, pos, buf, bytes, append, &again);
+        if (n >= 0 || !again) return n;
+    }
+}
+
+int64_t SimMount::write_scope(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append, bool* again)
+{
     llc_io io;
     if (int err = llc_io_begin(i.core, pos, pos + bytes - 1, append ? LLC_IO_APPEND : LLC_IO_WRITE, &io)) return err;
     copy_size(i);
@@ -117,7 +135,7 @@ int64_t SimMount::write_chunk(Inode& i, uint64_t pos, const char* buf, size_t by
         err = write_page(i, at, buf + done, n);
         if (!err) done += n;
     }
-    llc_io_end(i.core, &io);
+    *again = llc_io_end(i.core, &io);
     return done ? static_cast<int64_t>(done) : err;
 }
 
@@ -157,13 +175,14 @@ int SimMount::mapped_write(int fd, uint64_t pos, char byte)
     File* f = file(fd);
     if (!f) return -kEBADF;
     Inode& i = *f->inode;
-    llc_io io;
     uint64_t start = pos - pos % kPage;
-    if (int err = llc_io_begin(i.core, start, start + kPage - 1, LLC_IO_WRITE, &io)) return err;
-    copy_size(i);
-    int err = pos < i.size ? write_page(i, pos, &byte, 1) : -kEFAULT;
-    llc_io_end(i.core, &io);
-    return err;
+    for (;;) {
+        llc_io io;
+        if (int err = llc_io_begin(i.core, start, start + kPage - 1, LLC_IO_WRITE, &io)) return err;
+        copy_size(i);
+        int err = pos < i.size ? write_page(i, pos, &byte, 1) : -kEFAULT;
+        if (!llc_io_end(i.core, &io) || !err) return err;
+    }
 }
 
 // ---- write-back
@@ -207,10 +226,11 @@ int SimMount::flush(Inode& i, uint64_t start, uint64_t end)
         auto it = i.pages.lower_bound(index);
         if (it == i.pages.end() || it->first > end / kPage) break;
         index = it->first;
+        // First of all: a page of another OST must not be locked while this one's answer is waited for (B3).
+        if (!run.empty() && (first + run.size() != index || index > llc_last_page_beside(i.core, first))) send();
         auto p = page(i, index, false);  // waits for write-back under way
         if (p && p->dirty) {
-            bool joins = !run.empty() && first + run.size() == index && run.size() < kRunMax && run[0]->granted == p->granted &&
-                         llc_page_ost(i.core, first) == llc_page_ost(i.core, index);
+            bool joins = !run.empty() && run.size() < kRunMax && run[0]->granted == p->granted;
             if (!joins) {
                 send();
                 first = index;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Pages to and from the OSTs. Never at a gate: scopes hold it, write-back needs none.
+#include "llite/io.h"
 #include "llite/mount.h"
 
 namespace lull {
@@ -114,6 +115,16 @@ Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t grant
         bytes -= n;
     }
     return result;
+}
+
+// Of one page. Its answer is waited for with no gate of another OST held (B3).
+Result<bool> Inode::write_through(uint64_t pos, const void* from, size_t bytes, IoScope* scope)
+{
+    FileLayout* layout = TRY(this->layout());
+    bool narrows = layout->held() == GatesHeld::kSeveral;
+    if (narrows) scope->keep_only(*layout, layout->stripes[layout->striping.place(pos).stripe]);
+    TRY(write(pos, from, bytes, 0));
+    return narrows;
 }
 
 Status Inode::fsync(bool data_only)

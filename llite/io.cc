@@ -10,6 +10,14 @@ namespace {
 constexpr uint64_t kReachableCheckMs = 100;
 }
 
+void IoScope::keep_only(Inode::FileLayout& layout, Inode::Stripe& stripe)
+{
+    for (Inode::Stripe& other : layout.stripes) {
+        if (&other != &stripe) give_back(other);
+        if (other.osc != stripe.osc) gates.leave(other.osc->import().gate());
+    }
+}
+
 // The caller holds a use of the lock, so that it cannot be lost before this is noted. A lock that was here before this inode was (the
 // host had dropped it meanwhile) has an old value block: ask.
 Status Inode::note_lock(Stripe& stripe, const ClientLock& lock, bool fresh, GatesHeld gates)
@@ -108,7 +116,8 @@ Status Inode::enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, Wai
     }
 }
 
-// For a change of the objects, and of the host's pages with them: the host waits for pages on their way, so none is when it begins.
+// For a change of the objects, and of the host's pages with them: the host waits for pages on their way, so none is when it begins. (One may set
+// off between this look and the host's, and its OST die in that moment: then a drain of another OST waits. The README says so.)
 Status Inode::enter_to_change(FileLayout& layout, uint64_t pos, WaitMode wait, IoScope* scope)
 {
     for (;;) {

@@ -19,6 +19,8 @@ struct IoScope {
     uint64_t pos = 0;
     uint64_t evictions = 0;
     uint32_t given_up = 0;
+    void give_back(Inode::Stripe& stripe) { uses[stripe.index] = LockUse(); }
+    void keep_only(Inode::FileLayout& layout, Inode::Stripe& stripe);  // its lock, and the gate of its OST
 };
 
 }  // namespace lull

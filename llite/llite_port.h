@@ -126,7 +126,7 @@ int llc_io_begin(struct llc_inode *i, uint64_t pos, uint64_t end, unsigned mode,
  * failed meanwhile is to be done again in a new scope, which waits until all can be reached. */
 bool llc_io_end(struct llc_inode *i, struct llc_io *io);
 /* Inside a write scope: reserve grant for a page that is about to be dirtied and was not. -EAGAIN: none to be had: write it
- * through (llc_write with granted_pages = 0, at once) so that an error reaches the writer. */
+ * through (llc_write_through, at once) so that an error reaches the writer. */
 int llc_reserve_page(struct llc_inode *i, uint64_t page_index);
 void llc_unreserve_page(struct llc_inode *i, uint64_t page_index); /* page was dropped without being written */
 /* After data was copied: size and mtime grow. */
@@ -138,6 +138,9 @@ int64_t llc_read(struct llc_inode *i, uint64_t pos, void *buf, size_t bytes);
  * All or none of the pages of one call were reserved, or the range stays within one 64 KiB unit. Called for write-back from any
  * context that may sleep; never waits at a gate; not interruptible: the data is in flight. */
 int llc_write(struct llc_inode *i, uint64_t pos, const void *buf, size_t bytes, uint32_t granted_pages);
+
+/* Inside a write scope, of one page. 1: written, and the scope now covers that page alone: llc_wrote() of it, then the scope's end. */
+int llc_write_through(struct llc_inode *i, struct llc_io *io, uint64_t pos, const void *buf, size_t bytes);
 
 /* The last page that lies on the same OST as this one, with all between them. What is locked or under write-back at one time must lie on one: an
  * OST that is down would keep the pages of the others from being written, and with them their drain from ending (B3). */

@@ -234,6 +234,12 @@ int llc_write(llc_inode* i, uint64_t pos, const void* buf, size_t bytes, uint32_
     return to_errno_or_dead(of(i)->write(pos, buf, bytes, granted_pages));
 }
 
+int llc_write_through(llc_inode* i, llc_io* io, uint64_t pos, const void* buf, size_t bytes)
+{
+    auto narrowed = of(i)->write_through(pos, buf, bytes, static_cast<IoScope*>(io->opaque[0]));
+    return narrowed.ok() ? narrowed.value() : to_errno_or_dead(narrowed.status());
+}
+
 // ---- file locks
 
 int llc_flock_set(llc_inode* i, llc_file* f, const llc_flock* lock, bool wait)

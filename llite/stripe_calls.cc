@@ -51,7 +51,7 @@ void StripeCalls::give_back_others()
 // Several stripes may lie on one OST: its gate goes with the last of them.
 void StripeCalls::give_back(Inode::Stripe& stripe)
 {
-    scope_.uses[stripe.index] = LockUse();
+    scope_.give_back(stripe);
     for (const Item& item : items_)
         if (!item.done && item.stripe->osc == stripe.osc) return;
     scope_.gates.leave(stripe.osc->import().gate());

@@ -45,17 +45,17 @@ static int reserve(struct inode *inode, struct page *page)
 	return err;
 }
 
-static int write_through(struct inode *inode, struct page *page, u64 pos, size_t bytes)
+static int write_through(struct inode *inode, struct llc_io *io, struct page *page, u64 pos, size_t bytes)
 {
 	void *p = kmap_local_page(page);
-	int err = llc_write(ll_core(inode), pos, p + offset_in_page(pos), bytes, 0);
+	int err = llc_write_through(ll_core(inode), io, pos, p + offset_in_page(pos), bytes);
 
 	kunmap_local(p);
 	return err;
 }
 
-/* One page's worth. Returns what was written; 0: the user's page is not there, fault it in again. */
-static ssize_t write_page(struct inode *inode, u64 pos, struct iov_iter *from)
+/* One page's worth. Returns what was written; 0: the user's page is not there, fault it in again. *last: the scope is to end. */
+static ssize_t write_page(struct inode *inode, struct llc_io *io, u64 pos, struct iov_iter *from, bool *last)
 {
 	size_t bytes = min_t(size_t, iov_iter_count(from), PAGE_SIZE - offset_in_page(pos));
 	struct page *page = grab_cache_page_write_begin(inode->i_mapping, pos >> PAGE_SHIFT);
@@ -86,13 +86,15 @@ static ssize_t write_page(struct inode *inode, u64 pos, struct iov_iter *from)
 	if (!copied)
 		goto out;
 	if (through) {
-		err = write_through(inode, page, pos, copied);
-		if (err) {
+		err = write_through(inode, io, page, pos, copied);
+		*last = err != 0;
+		if (err < 0) {
 			iov_iter_revert(from, copied);
 			/* What the cache shows was not written. */
 			ClearPageUptodate(page);
 			goto out;
 		}
+		err = 0;
 	}
 	SetPageUptodate(page);
 	llc_wrote(ll_core(inode), pos, copied);
@@ -111,6 +113,7 @@ static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t wan
 	bool append = iocb->ki_flags & IOCB_APPEND;
 	struct llc_io io;
 	ssize_t done = 0, n = 0;
+	bool last = false;
 	u64 pos = iocb->ki_pos;
 	int err = llc_io_begin(ll_core(inode), pos & PAGE_MASK, (pos + want - 1) | ~PAGE_MASK,
 			       append ? LLC_IO_APPEND : LLC_IO_WRITE, &io);
@@ -123,11 +126,11 @@ static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t wan
 	if (pos >= inode->i_sb->s_maxbytes)
 		n = -EFBIG;
 	want = min_t(u64, want, inode->i_sb->s_maxbytes - pos);
-	while (n >= 0 && done < want) {
+	while (n >= 0 && done < want && !last) {
 		size_t all = iov_iter_count(from);
 
 		iov_iter_truncate(from, want - done);
-		n = write_page(inode, pos, from);
+		n = write_page(inode, &io, pos, from, &last);
 		iov_iter_reexpand(from, all - (n > 0 ? n : 0));
 		if (n <= 0)
 			break;

@@ -219,6 +219,42 @@ TEST(FsDown, OstIsDrainedBesideAPassOfWriteBack)
     });
 }
 
+// B3. What finds no grant is written through, with the writer waiting inside its scope.
+TEST(FsDown, OstIsDrainedBesideAnOstThatDiesUnderAWriteThrough)
+{
+    FsOptions small;
+    small.disk_bytes = 8 << 20;
+    auto fill = [](FsWorld& w, uint64_t* ended_ns) {
+        int fd = w.c(0).open("/big", SimMount::kWrite | SimMount::kCreate);
+        std::string data = pattern(65536);
+        int64_t n = 1;
+        for (uint64_t at = 0; n > 0; at += 65536) n = w.c(0).pwrite(fd, at, data.data(), data.size());
+        EXPECT_EQ(n, -kENOSPC);
+        *ended_ns = w.world.now_ns();
+        (void)w.c(0).close(fd);
+    };
+    for_seeds([&](uint64_t seed) {
+        uint64_t full_ns = 0, ended_ns = 0;
+        {
+            FsWorld w(seed, small);  // the same schedule, to know when it ends
+            w.spawn(0, "fill", [&] { fill(w, &full_ns); });
+            EXPECT_TRUE(w.join());
+            w.finish();
+        }
+        FsWorld w(seed, small);
+        w.spawn(0, "fill", [&] { fill(w, &ended_ns); });
+        w.world.run_for(full_ns - seed * 5 * kMsec / 3 - w.world.now_ns());
+        w.crash(*w.ost(0).at);
+        wait_noticed(w, w.ost(0).name);
+        ASSERT_TRUE(w.controlled_shutdown(w.ost(1), kDrainLimitMs));
+        EXPECT_EQ(w.start(w.ost(1), w.oss2), 0);
+        EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+        EXPECT_TRUE(w.join());
+        EXPECT_EQ(w.client_counter("evictions"), 0u);
+        w.finish();
+    });
+}
+
 // B3. Operations wait for its answer, and nobody knows yet that there will be none.
 TEST(FsDown, MdtIsDrainedBesideAnOstThatGoesDownUnderOperations)
 {

@@ -164,7 +164,7 @@ private:
     int64_t write_scope(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append, bool* again);
     int64_t read_chunk(Inode& i, uint64_t pos, char* buf, size_t bytes);
     int64_t write_chunk(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append);
-    int write_page(Inode& i, uint64_t pos, const char* buf, size_t bytes);
+    int write_page(Inode& i, llc_io& io, uint64_t pos, const char* buf, size_t bytes, bool* last);
     int write_run(Inode& i, uint64_t first, std::vector<std::shared_ptr<Page>>& run);
 
     Host& host_;

@@ -87,7 +87,7 @@ int64_t SimMount::pread(int fd, uint64_t pos, void* buf, size_t bytes)
     return done;
 }
 
-int SimMount::write_page(Inode& i, uint64_t pos, const char* buf, size_t bytes)
+int SimMount::write_page(Inode& i, llc_io& io, uint64_t pos, const char* buf, size_t bytes, bool* last)
 {
     uint64_t index = pos / kPage;
     auto p = page(i, index, true);
@@ -97,7 +97,11 @@ int SimMount::write_page(Inode& i, uint64_t pos, const char* buf, size_t bytes)
         through = llc_reserve_page(i.core, index) != 0;
         p->granted = !through;
     }
-    if (!err && through) err = llc_write(i.core, pos, buf, bytes, 0);
+    if (!err && through) {
+        err = llc_write_through(i.core, &io, pos, buf, bytes);
+        *last = err != 0;
+        if (err > 0) err = 0;
+    }
     if (!err) {
         memcpy(p->bytes + pos % kPage, buf, bytes);
         p->uptodate = true;
@@ -129,10 +133,11 @@ int64_t SimMount::write_scope(Inode& i, uint64_t pos, const char* buf, size_t by
     if (append) pos = io.size;
     size_t done = 0;
     int err = 0;
-    while (done < bytes && !err) {
+    bool last = false;
+    while (done < bytes && !err && !last) {
         uint64_t at = pos + done;
         size_t n = std::min<size_t>(bytes - done, kPage - at % kPage);
-        err = write_page(i, at, buf + done, n);
+        err = write_page(i, io, at, buf + done, n, &last);
         if (!err) done += n;
     }
     *again = llc_io_end(i.core, &io);
@@ -159,7 +164,13 @@ int64_t SimMount::append(int fd, const void* buf, size_t bytes)
     File* f = file(fd);
     if (!f || !(f->flags & kWrite)) return -kEBADF;
     SimLockGuard lock(f->inode->lock);
-    return write_chunk(*f->inode, 0, static_cast<const char*>(buf), std::min(bytes, kChunk), true);
+    size_t done = 0;
+    while (done < bytes) {
+        int64_t n = write_chunk(*f->inode, 0, static_cast<const char*>(buf) + done, std::min(bytes - done, kChunk), true);
+        if (n < 0) return done ? static_cast<int64_t>(done) : n;
+        done += n;
+    }
+    return done;
 }
 
 int SimMount::mapped_read(int fd, uint64_t pos, char* byte)
@@ -180,7 +191,8 @@ int SimMount::mapped_write(int fd, uint64_t pos, char byte)
         llc_io io;
         if (int err = llc_io_begin(i.core, start, start + kPage - 1, LLC_IO_WRITE, &io)) return err;
         copy_size(i);
-        int err = pos < i.size ? write_page(i, pos, &byte, 1) : -kEFAULT;
+        bool last = false;
+        int err = pos < i.size ? write_page(i, io, pos, &byte, 1, &last) : -kEFAULT;
         if (!llc_io_end(i.core, &io) || !err) return err;
     }
 }

@@ -139,7 +139,7 @@ def test_restarts_under_memory_pressure(fs):
     client = fs.clients[0]
     load = Load(fs, ["fio", "digest", "small_files"], "pressure", [client])
     hog = client.popen(f"/usr/bin/python3 {GUEST}/memory_hog.py 90", stdin=True)
-    hog.wait_output("holding")
+    hog.wait_output("holding", timeout=300)  # it competes with the load from the beginning
     load.wait_busy(3, deadline_s=300)
     with NoticedNothing(fs):
         for name in ("OST0000", "MDT0000"):

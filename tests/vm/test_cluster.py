@@ -139,13 +139,15 @@ def test_restarts_under_memory_pressure(fs):
     client = fs.clients[0]
     load = Load(fs, ["fio", "digest", "small_files"], "pressure", [client])
     hog = client.popen(f"/usr/bin/python3 {GUEST}/memory_hog.py 90", stdin=True)
-    hog.wait_output("holding", timeout=300)  # it competes with the load from the beginning
-    load.wait_busy(3, deadline_s=300)
-    with NoticedNothing(fs):
-        for name in ("OST0000", "MDT0000"):
-            fs.restart(name)
-            load.wait_busy(3, deadline_s=300)
-    hog.close_input()
+    try:
+        hog.wait_output("holding", timeout=300)  # it competes with the load from the beginning
+        load.wait_busy(3, deadline_s=300)
+        with NoticedNothing(fs):
+            for name in ("OST0000", "MDT0000"):
+                fs.restart(name)
+                load.wait_busy(3, deadline_s=300)
+    finally:
+        hog.close_input()  # or it is in the way of all tests to come
     assert hog.wait(60).rc == 0, hog.output()
     load.finish()
     fs.cluster.check_logs()

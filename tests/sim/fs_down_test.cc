@@ -103,14 +103,32 @@ void wait_noticed(FsWorld& w, const std::string& target)
     ASSERT_TRUE(noticed()) << w.world.report();
 }
 
-void drain_beside_a_dead_ost(FsWorld& w, Straddlers& ops, bool of_mdt)
+// False: it was not drained in time.
+bool drain_and_restart(FsWorld& w, bool of_mdt)
 {
     FsWorld::Target& drained = of_mdt ? w.mdt() : w.ost(1);
-    ASSERT_TRUE(w.controlled_shutdown(drained, kDrainLimitMs));
+    if (!w.controlled_shutdown(drained, kDrainLimitMs)) return false;
     EXPECT_EQ(w.start(drained, of_mdt ? w.mds2 : w.oss2), 0);
     EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+    return true;
+}
+
+void drain_beside_a_dead_ost(FsWorld& w, Straddlers& ops, bool of_mdt)
+{
+    ASSERT_TRUE(drain_and_restart(w, of_mdt));
     ops.finish();
     w.finish();
+}
+
+void drain_beside_an_ost_that_dies(uint64_t seed, void (Straddlers::*begin)())
+{
+    FsWorld w(seed);
+    Straddlers ops(w);
+    (ops.*begin)();
+    w.run_for_ms(1 + seed * 7 % 40);
+    w.crash(*w.ost(0).at);
+    wait_noticed(w, w.ost(0).name);
+    drain_beside_a_dead_ost(w, ops, false);
 }
 
 void drain_beside_an_ost_known_to_be_dead(uint64_t seed, bool of_mdt)
@@ -135,9 +153,7 @@ TEST(FsDown, OstIsDrainedWithDirtyPagesForAnotherThatIsDown)
         w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", pattern(500000)), 0); });
         w.crash(*w.ost(0).at);
         w.run_for_ms(100);
-        ASSERT_TRUE(w.controlled_shutdown(w.ost(1), 20000));
-        EXPECT_EQ(w.start(w.ost(1), w.oss2), 0);
-        EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+        ASSERT_TRUE(drain_and_restart(w, false));
         w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/f") == pattern(500000)); });
         w.finish();
     });
@@ -171,29 +187,13 @@ TEST(FsDown, OstIsDrainedBesideAnOstThatDiesWithRequestsForLocks)
 // B3. Reads were on their way, some pages were there already: they are given up, and read when it is back.
 TEST(FsDown, OstIsDrainedBesideAnOstThatDiesUnderReads)
 {
-    for_seeds([](uint64_t seed) {
-        FsWorld w(seed);
-        Straddlers ops(w);
-        ops.lock();
-        w.run_for_ms(1 + seed * 7 % 40);
-        w.crash(*w.ost(0).at);
-        wait_noticed(w, w.ost(0).name);
-        drain_beside_a_dead_ost(w, ops, false);
-    });
+    for_seeds([](uint64_t seed) { drain_beside_an_ost_that_dies(seed, &Straddlers::lock); });
 }
 
 // B3. Changes were on their way: what is done elsewhere is done, and only the dead one's gate is held.
 TEST(FsDown, OstIsDrainedBesideAnOstThatDiesUnderChanges)
 {
-    for_seeds([](uint64_t seed) {
-        FsWorld w(seed);
-        Straddlers ops(w);
-        ops.start();
-        w.run_for_ms(1 + seed * 7 % 40);
-        w.crash(*w.ost(0).at);
-        wait_noticed(w, w.ost(0).name);
-        drain_beside_a_dead_ost(w, ops, false);
-    });
+    for_seeds([](uint64_t seed) { drain_beside_an_ost_that_dies(seed, &Straddlers::start); });
 }
 
 // B3. A pass over a whole file waits for it: no page of another OST is locked meanwhile.
@@ -210,9 +210,7 @@ TEST(FsDown, OstIsDrainedBesideAPassOfWriteBack)
             EXPECT_EQ(w.c(0).close(fd), 0);
         });
         w.run_for_ms(100);
-        ASSERT_TRUE(w.controlled_shutdown(w.ost(1), kDrainLimitMs));
-        EXPECT_EQ(w.start(w.ost(1), w.oss2), 0);
-        EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+        ASSERT_TRUE(drain_and_restart(w, false));
         EXPECT_TRUE(w.join());
         w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/f") == pattern(500000)); });
         w.finish();
@@ -246,9 +244,7 @@ TEST(FsDown, OstIsDrainedBesideAnOstThatDiesUnderAWriteThrough)
         w.world.run_for(full_ns - seed * 5 * kMsec / 3 - w.world.now_ns());
         w.crash(*w.ost(0).at);
         wait_noticed(w, w.ost(0).name);
-        ASSERT_TRUE(w.controlled_shutdown(w.ost(1), kDrainLimitMs));
-        EXPECT_EQ(w.start(w.ost(1), w.oss2), 0);
-        EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+        ASSERT_TRUE(drain_and_restart(w, false));
         EXPECT_TRUE(w.join());
         EXPECT_EQ(w.client_counter("evictions"), 0u);
         w.finish();

@@ -131,7 +131,10 @@ static int collect(struct page *page, struct writeback_control *wbc, void *batch
 }
 #endif
 
-/* One stripe after the other: while an OST is waited for, no page of another one is locked or under write-back. */
+/*
+ * One stripe after the other: while an OST is waited for, no page of another one is locked or under write-back. An error does not keep the
+ * others from being written when that is for integrity.
+ */
 static int write_stripes(struct address_space *mapping, struct writeback_control *wbc, struct batch *b)
 {
 	unsigned long index = wbc->range_start >> PAGE_SHIFT;
@@ -144,17 +147,17 @@ static int write_stripes(struct address_space *mapping, struct writeback_control
 		end = ULONG_MAX;
 		part.range_cyclic = 0;
 	}
-	while (!err && index <= end && xa_find(&mapping->i_pages, &index, end, PAGECACHE_TAG_DIRTY)) {
+	while (index <= end && xa_find(&mapping->i_pages, &index, end, PAGECACHE_TAG_DIRTY)) {
 		unsigned long last = min_t(u64, end, llc_last_page_beside(ll_core(b->inode), index));
-		int sent;
+		int got, sent;
 
 		part.range_start = (loff_t)index << PAGE_SHIFT;
 		part.range_end = min_t(u64, ((u64)last << PAGE_SHIFT) | ~PAGE_MASK, LLONG_MAX);
-		err = write_cache_pages(mapping, &part, collect, b);
+		got = write_cache_pages(mapping, &part, collect, b);
 		sent = send_batch(b);
-		err = err ?: sent;
+		err = err ?: got ?: sent;
 		index = last + 1;
-		if (index == 0 || (wbc->sync_mode == WB_SYNC_NONE && part.nr_to_write <= 0))
+		if (index == 0 || (wbc->sync_mode == WB_SYNC_NONE && (err || part.nr_to_write <= 0)))
 			break;
 	}
 	wbc->nr_to_write = part.nr_to_write;

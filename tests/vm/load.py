@@ -20,6 +20,7 @@ class Load:
     def __init__(self, fs, names, tag, clients=None):
         self.fs, self.tag = fs, tag
         self.running = []
+        fs.loads.append(self)
         clients = clients or fs.clients
         for i, name in enumerate(names):
             client = clients[i % len(clients)]
@@ -49,6 +50,14 @@ class Load:
         for name, process in self.running:
             result = process.wait(END_DEADLINE_S * self.fs.patience)
             assert result.rc == 0, f"{name}: {result.out}"
+
+    def kill(self):
+        """What still runs, of a test that failed."""
+        left = [process for _, process in self.running if process.poll() is None]
+        for process in left:
+            process.kill()
+        for process in left:
+            process.wait(60 * self.fs.patience)
 
 
 class NoticedNothing:

@@ -62,11 +62,11 @@ def kernel_env(kernel):
 def build(kernel):
     """The folder of the modules for a kernel of the cache, built if anything changed. And the tools."""
     env = kernel_env(kernel)
-    run = subprocess.run(["make", "-s", "-j2", "modules", "utils", f"KDIR={env['KDIR'].strip(chr(39))}"], cwd=CHECKOUT,
+    run = subprocess.run(["make", "-s", "-j2", "modules", "utils", f"KDIR={env['KDIR']}"], cwd=CHECKOUT,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if run.returncode:
         raise LabError(f"the modules do not build for {kernel}:\n" + run.stdout[-4000:])
-    return CHECKOUT / "build" / env["KVER"].strip("'")
+    return CHECKOUT / "build" / env["KVER"]
 
 
 def provide(kernel, outdir):
@@ -86,6 +86,7 @@ class FileSystem:
         self.patience = max(node.patience for node in cluster)
         self.mds = [cluster[n] for n in mds]
         self.clients = [cluster[n] for n in clients]
+        self.loads = []  # of load.py
         self.targets = {"MDT0000": Target("MDT0000", "mdt", "mdt", list(mds))}
         for i in range(osts):
             name = f"OST{i:04x}"

@@ -32,10 +32,19 @@ def fs(request, tmp_path_factory):
         fs.mount_clients()
         yield fs
         if request.session.testsfailed:
-            return  # programs of the failed test are in the way; its consoles and logs are kept
+            return  # the failed test may have left anything; its consoles and logs are kept
         fs.stop()
         for node in fs.cluster:
             node.check_leaks()
+
+
+@pytest.fixture(autouse=True)
+def no_program_is_left(fs):
+    """What a failed test leaves running would be in the way of the next one."""
+    yield
+    for load in fs.loads:
+        load.kill()
+    fs.loads.clear()
 
 
 def talk(client):

@@ -7,6 +7,7 @@
 #   make scale [CLIENTS="N …"]                    what a controlled shutdown costs with 1000, 10000 (or N) clients, as a table
 #   make mutants                                   does the simulation notice when a rule of the protocol is taken out?
 #   make tidy                                      clang-tidy over the core (.clang-tidy says which checks)
+#   make format                                    clang-format over all C++ (.clang-format), in place
 #   make utils                                     build/utils/{lctl,mkfs.lull,mount.lull,lull}
 #   make build/user/obj/ldlm/lock.o                one file
 #   VARIANT=fast                                   -O2 and no sanitizers, in build/user-fast
@@ -76,7 +77,7 @@ hosted_obj := $(call objects,$(port_src))
 test_obj := $(call objects,$(test_src))
 sim_obj := $(call objects,$(sim_src))
 
-.PHONY: unit unit-build sim sim-run sim-build scale scale-run mutants tidy utils
+.PHONY: unit unit-build sim sim-run sim-build scale scale-run mutants tidy format utils
 unit: $(unit_bin)
 	$(unit_bin) --gtest_brief=1 $(if $(FILTER),--gtest_filter='$(FILTER)')
 unit-build: $(unit_bin)
@@ -94,6 +95,9 @@ mutants:
 tidy:
 	@printf '%s\n' $(core_src) | xargs -P $(or $(JOBS),2) -I{} sh -c \
 		'clang-tidy --quiet {} -- -std=gnu++20 $(filter-out -fno-omit-frame-pointer,$(core_flags)) $(inc_flags) 2>/dev/null'
+format:
+	@find include $(rooms_all) utils tests \( -name linux -o -name kunit \) -prune -o \
+		\( -name '*.cc' -o -name '*.h' \) -print0 | xargs -0 clang-format -i
 
 # The most specific pattern wins: the shortest stem.
 $(obj)/%_test.o: %_test.cc

@@ -3,8 +3,9 @@
 #pragma once
 #include "kapi/kapi.h"
 
-#define LULL_ASSERT(condition) \
-    do { \
-        if (!(condition)) [[unlikely]] kapi_panic(__FILE__, __LINE__, #condition); \
+#define LULL_ASSERT(condition)                          \
+    do {                                                \
+        if (!(condition)) [[unlikely]]                  \
+            kapi_panic(__FILE__, __LINE__, #condition); \
     } while (0)
 #define LULL_UNREACHABLE() kapi_panic(__FILE__, __LINE__, "unreachable")

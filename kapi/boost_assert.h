@@ -7,7 +7,8 @@ inline void assertion_failed(const char* what, const char*, const char* file, lo
 {
     kapi_panic(file, static_cast<int>(line), what);
 }
-inline void assertion_failed_msg(const char* what, const char*, const char*, const char* file, long line)
+inline void assertion_failed_msg(const char* what, const char*, const char*, const char* file,
+                                 long line)
 {
     kapi_panic(file, static_cast<int>(line), what);
 }

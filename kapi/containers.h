@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Containers of the core: fallible Vec<T>, fixed Text<N>, and the Boost.Intrusive hooks everyone uses.
- * Vec grows by doubling; push_back fails with -ENOMEM and leaves the vector as it was.
+ * Containers of the core: fallible Vec<T>, fixed Text<N>, and the Boost.Intrusive hooks everyone
+ * uses. Vec grows by doubling; push_back fails with -ENOMEM and leaves the vector as it was.
  */
 #pragma once
 #ifndef BOOST_ENABLE_ASSERT_HANDLER
@@ -15,14 +15,21 @@
 
 namespace lull {
 
-template <class T>
-class Vec {
+template <class T> class Vec {
 public:
     Vec() = default;
     Vec(Vec&& o) { swap(o); }
-    Vec& operator=(Vec&& o) { swap(o); return *this; }
+    Vec& operator=(Vec&& o)
+    {
+        swap(o);
+        return *this;
+    }
     Vec(const Vec&) = delete;
-    ~Vec() { clear(); kapi_free(data_); }
+    ~Vec()
+    {
+        clear();
+        kapi_free(data_);
+    }
 
     Status reserve(size_t n)
     {
@@ -65,15 +72,34 @@ public:
         for (; i + 1 < size_; i++) data_[i] = std::move(data_[i + 1]);
         data_[--size_].~T();
     }
-    void pop_back() { LULL_ASSERT(size_); data_[--size_].~T(); }
-    void clear() { while (size_) data_[--size_].~T(); }
+    void pop_back()
+    {
+        LULL_ASSERT(size_);
+        data_[--size_].~T();
+    }
+    void clear()
+    {
+        while (size_) data_[--size_].~T();
+    }
     size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
     T* data() { return data_; }
     const T* data() const { return data_; }
-    T& operator[](size_t i) { LULL_ASSERT(i < size_); return data_[i]; }
-    const T& operator[](size_t i) const { LULL_ASSERT(i < size_); return data_[i]; }
-    T& back() { LULL_ASSERT(size_); return data_[size_ - 1]; }
+    T& operator[](size_t i)
+    {
+        LULL_ASSERT(i < size_);
+        return data_[i];
+    }
+    const T& operator[](size_t i) const
+    {
+        LULL_ASSERT(i < size_);
+        return data_[i];
+    }
+    T& back()
+    {
+        LULL_ASSERT(size_);
+        return data_[size_ - 1];
+    }
     T* begin() { return data_; }
     T* end() { return data_ + size_; }
     const T* begin() const { return data_; }
@@ -116,7 +142,10 @@ public:
             if (s_[i] == c) return i;
         return SIZE_MAX;
     }
-    friend bool operator==(Str a, Str b) { return a.n_ == b.n_ && (a.n_ == 0 || memcmp(a.s_, b.s_, a.n_) == 0); }
+    friend bool operator==(Str a, Str b)
+    {
+        return a.n_ == b.n_ && (a.n_ == 0 || memcmp(a.s_, b.s_, a.n_) == 0);
+    }
     friend bool operator<(Str a, Str b)
     {
         int c = memcmp(a.s_, b.s_, a.n_ < b.n_ ? a.n_ : b.n_);
@@ -131,8 +160,7 @@ private:
 #define STR_ARG(s) static_cast<int>((s).size()), (s).data()
 
 // A string of at most N characters, always terminated, no allocation.
-template <size_t N>
-class Text {
+template <size_t N> class Text {
 public:
     Text() = default;
     Text(Str s) { (void)assign(s); }
@@ -168,8 +196,7 @@ private:
 };
 
 // Formats into a Text; truncates.
-template <size_t N, class... Args>
-Text<N> text_format(const char* format, Args... args)
+template <size_t N, class... Args> Text<N> text_format(const char* format, Args... args)
 {
     char buffer[N + 1];
     kapi_snprintf(buffer, sizeof buffer, format, args...);
@@ -188,6 +215,5 @@ namespace bi = boost::intrusive;
 using ListHook = bi::list_member_hook<bi::link_mode<bi::safe_link>>;
 using SetHook = bi::set_member_hook<bi::link_mode<bi::safe_link>>;
 // List<T, &T::hook_>: intrusive, does not own; size() is constant time.
-template <class T, ListHook T::*Hook>
-using List = bi::list<T, bi::member_hook<T, ListHook, Hook>>;
+template <class T, ListHook T::*Hook> using List = bi::list<T, bi::member_hook<T, ListHook, Hook>>;
 }  // namespace lull

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Linux errno values for the core, which may include no system header. Functions return them negated. */
+/*
+ * Linux errno values for the core, which may include no system header. Functions return them
+ * negated.
+ */
 #pragma once
 
 enum : int {
@@ -54,8 +57,9 @@ enum : int {
     kERESTARTSYS = 512,  // interrupted by a signal; the VFS turns it into EINTR or a restart
 
     // Lull's own; never shown to an application.
-    kEPark = 1001,       // answered "park": go back behind the gate and send again (S14, B3)
-    kEEvicted = 1002,    // the server no longer knows this client (A7)
-    kERetryLater = 1003, // the target cannot take a connection now, ask again (T9)
-    kEGiveWay = 1004,    // the target went out of reach and the caller holds others' gates: back behind them (B3)
+    kEPark = 1001,        // answered "park": go back behind the gate and send again (S14, B3)
+    kEEvicted = 1002,     // the server no longer knows this client (A7)
+    kERetryLater = 1003,  // the target cannot take a connection now, ask again (T9)
+    // the target went out of reach and the caller holds others' gates: back behind them (B3)
+    kEGiveWay = 1004,
 };

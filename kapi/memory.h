@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ownership. Owned<T> is a unique pointer; make<T>() allocates and returns null when there is no memory.
- * RefCounted/Ref<T> is an intrusive shared pointer; adopt<T>() / make_ref<T>() create the first reference.
+ * Ownership. Owned<T> is a unique pointer; make<T>() allocates and returns null when there is no
+ * memory. RefCounted/Ref<T> is an intrusive shared pointer; adopt<T>() / make_ref<T>() create the
+ * first reference.
  */
 #pragma once
 #include <atomic>
@@ -23,14 +24,14 @@ size_t strlen(const char*) noexcept;
 
 namespace lull {
 
-template <class T>
-class Owned {
+template <class T> class Owned {
 public:
     Owned() = default;
     Owned(std::nullptr_t) {}
     explicit Owned(T* p) : p_(p) {}
-    template <class U> requires std::is_convertible_v<U*, T*>
-    Owned(Owned<U>&& other) : p_(other.release()) {}
+    template <class U>
+    Owned(Owned<U>&& other) requires(std::is_convertible_v<U*, T*>) : p_(other.release())
+    {}
     Owned& operator=(Owned&& other)
     {
         reset(other.release());
@@ -57,9 +58,9 @@ private:
     T* p_ = nullptr;
 };
 
-// Null when out of memory. Classes with bases: T's base must be its first base (same address), as everywhere in the core.
-template <class T, class... Args>
-Owned<T> make(Args&&... args)
+// Null when out of memory. Classes with bases: T's base must be its first base (same address), as
+// everywhere in the core.
+template <class T, class... Args> Owned<T> make(Args&&... args)
 {
     void* p = kapi_zalloc(sizeof(T));
     return Owned<T>(p ? new (p) T(std::forward<Args>(args)...) : nullptr);
@@ -92,20 +93,38 @@ private:
 };
 
 // T derives (first base) from RefCounted.
-template <class T>
-class Ref {
+template <class T> class Ref {
 public:
     Ref() = default;
     Ref(std::nullptr_t) {}
-    explicit Ref(T* p) : p_(p) { if (p_) p_->ref(); }  // takes a further reference
-    Ref(const Ref& o) : p_(o.p_) { if (p_) p_->ref(); }
+    // takes a further reference
+    explicit Ref(T* p) : p_(p)
+    {
+        if (p_) p_->ref();
+    }
+    Ref(const Ref& o) : p_(o.p_)
+    {
+        if (p_) p_->ref();
+    }
     Ref(Ref&& o) : p_(std::exchange(o.p_, nullptr)) {}
-    template <class U> requires std::is_convertible_v<U*, T*>
-    Ref(const Ref<U>& o) : p_(o.get()) { if (p_) p_->ref(); }
-    Ref& operator=(Ref o) { std::swap(p_, o.p_); return *this; }
+    template <class U> Ref(const Ref<U>& o) requires(std::is_convertible_v<U*, T*>) : p_(o.get())
+    {
+        if (p_) p_->ref();
+    }
+    Ref& operator=(Ref o)
+    {
+        std::swap(p_, o.p_);
+        return *this;
+    }
     ~Ref() { drop(p_); }
 
-    static Ref adopt(T* p) { Ref r; r.p_ = p; return r; }  // takes over the caller's reference
+    // takes over the caller's reference
+    static Ref adopt(T* p)
+    {
+        Ref r;
+        r.p_ = p;
+        return r;
+    }
     T* leak() { return std::exchange(p_, nullptr); }
     void reset() { drop(std::exchange(p_, nullptr)); }
     T* get() const { return p_; }
@@ -126,8 +145,7 @@ private:
     T* p_ = nullptr;
 };
 
-template <class T, class... Args>
-Ref<T> make_ref(Args&&... args)
+template <class T, class... Args> Ref<T> make_ref(Args&&... args)
 {
     void* p = kapi_zalloc(sizeof(T));
     return p ? Ref<T>::adopt(new (p) T(std::forward<Args>(args)...)) : Ref<T>();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Result<T>: a value or a negative errno. Status: success or a negative errno. TRY(x) returns from the caller on error. */
+/*
+ * Result<T>: a value or a negative errno. Status: success or a negative errno. TRY(x) returns from
+ * the caller on error.
+ */
 #pragma once
 #include <new>
 #include <type_traits>
@@ -23,8 +26,7 @@ private:
 };
 inline constexpr Status kOk{};
 
-template <class T>
-class [[nodiscard]] Result {
+template <class T> class [[nodiscard]] Result {
     static_assert(!std::is_reference_v<T>, "return a pointer instead");
 
 public:
@@ -49,9 +51,21 @@ public:
     int error() const { return error_; }
     bool is(int positive_errno) const { return error_ == -positive_errno; }
     Status status() const { return Status(error_); }
-    T& value() { LULL_ASSERT(ok()); return storage_.value; }
-    const T& value() const { LULL_ASSERT(ok()); return storage_.value; }
-    T release_value() { LULL_ASSERT(ok()); return std::move(storage_.value); }
+    T& value()
+    {
+        LULL_ASSERT(ok());
+        return storage_.value;
+    }
+    const T& value() const
+    {
+        LULL_ASSERT(ok());
+        return storage_.value;
+    }
+    T release_value()
+    {
+        LULL_ASSERT(ok());
+        return std::move(storage_.value);
+    }
 
 private:
     union Storage {
@@ -69,10 +83,11 @@ template <class T> T release_ok(Result<T>& r) { return r.release_value(); }
 
 }  // namespace lull
 
-// Evaluates a Status or Result expression; on error returns it from the enclosing function, else yields the value.
-#define TRY(expression)                                                 \
-    __extension__({                                                     \
-        auto&& try_result_ = (expression);                              \
+// Evaluates a Status or Result expression; on error returns it from the enclosing function, else
+// yields the value.
+#define TRY(expression)                                                    \
+    __extension__({                                                        \
+        auto&& try_result_ = (expression);                                 \
         if (!try_result_.ok()) return ::lull::Status(try_result_.error()); \
-        ::lull::detail::release_ok(try_result_);                        \
+        ::lull::detail::release_ok(try_result_);                           \
     })

@@ -32,10 +32,21 @@ private:
 class MutexLock {
 public:
     explicit MutexLock(Mutex& m) : m_(m) { m_.lock(); }
-    ~MutexLock() { if (held_) m_.unlock(); }
+    ~MutexLock()
+    {
+        if (held_) m_.unlock();
+    }
     MutexLock(const MutexLock&) = delete;
-    void unlock() { m_.unlock(); held_ = false; }
-    void relock() { m_.lock(); held_ = true; }
+    void unlock()
+    {
+        m_.unlock();
+        held_ = false;
+    }
+    void relock()
+    {
+        m_.lock();
+        held_ = true;
+    }
     Mutex& mutex() { return m_; }
 
 private:
@@ -48,11 +59,13 @@ public:
     CondVar() { kapi_cond_init(&c_); }
     ~CondVar() { kapi_cond_destroy(&c_); }
     CondVar(const CondVar&) = delete;
-    Status wait(Mutex& m, uint64_t deadline_ns = kForever, WaitMode mode = WaitMode::kUninterruptible)
+    Status wait(Mutex& m, uint64_t deadline_ns = kForever,
+                WaitMode mode = WaitMode::kUninterruptible)
     {
         return Status(kapi_cond_wait(&c_, m.raw(), deadline_ns, static_cast<kapi_wait_mode>(mode)));
     }
-    Status wait(MutexLock& l, uint64_t deadline_ns = kForever, WaitMode mode = WaitMode::kUninterruptible)
+    Status wait(MutexLock& l, uint64_t deadline_ns = kForever,
+                WaitMode mode = WaitMode::kUninterruptible)
     {
         return wait(l.mutex(), deadline_ns, mode);
     }
@@ -73,11 +86,12 @@ private:
 };
 
 // Data that can be reached only with its lock held: auto x = guarded.lock(); x->field.
-template <class T>
-class Guarded {
+template <class T> class Guarded {
 public:
     template <class... Args>
-    explicit Guarded(LockRank rank, Args&&... args) : mutex_(rank), value_(std::forward<Args>(args)...) {}
+    explicit Guarded(LockRank rank, Args&&... args)
+        : mutex_(rank), value_(std::forward<Args>(args)...)
+    {}
 
     class Access {
     public:
@@ -85,12 +99,14 @@ public:
         T* operator->() { return &value_; }
         T& operator*() { return value_; }
         MutexLock& mutex_lock() { return lock_; }
-        Status wait(CondVar& c, uint64_t deadline_ns = kForever, WaitMode mode = WaitMode::kUninterruptible)
+        Status wait(CondVar& c, uint64_t deadline_ns = kForever,
+                    WaitMode mode = WaitMode::kUninterruptible)
         {
             return c.wait(lock_, deadline_ns, mode);
         }
         template <class P>
-        Status wait_until(CondVar& c, P p, uint64_t deadline_ns = kForever, WaitMode mode = WaitMode::kUninterruptible)
+        Status wait_until(CondVar& c, P p, uint64_t deadline_ns = kForever,
+                          WaitMode mode = WaitMode::kUninterruptible)
         {
             return c.wait_until(lock_, p, deadline_ns, mode);
         }
@@ -110,7 +126,8 @@ private:
     T value_;
 };
 
-// A task running a member function; joined at the latest by the destructor. Stop it by a flag of its owner first.
+// A task running a member function; joined at the latest by the destructor. Stop it by a flag of
+// its owner first.
 class Task {
 public:
     Task() = default;
@@ -121,8 +138,7 @@ public:
         LULL_ASSERT(!t_);
         return Status(kapi_task_start(&t_, fn, arg, name));
     }
-    template <auto Method, class T>
-    Status start(T* object, const char* name)
+    template <auto Method, class T> Status start(T* object, const char* name)
     {
         return start([](void* p) { (static_cast<T*>(p)->*Method)(); }, object, name);
     }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A drain reference of kapi.h that may fail to be made, be closed at its end, and be opened again. Entering touches a per-CPU counter; no locks. */
+/*
+ * A drain reference of kapi.h that may fail to be made, be closed at its end, and be opened again.
+ * Entering touches a per-CPU counter; no locks.
+ */
 #pragma once
 #include "kapi/sync.h"
 

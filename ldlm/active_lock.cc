@@ -64,8 +64,8 @@ private:
         State state = State::kIdle;
         uint64_t epoch = 0;   // grows when a step under way has become void
         uint64_t handle = 0;  // of the lock held; 0: none, or a server without the feature
-        uint64_t blocked_handle =
-            0;  // of the last BlAst: it may come before the answer to the enqueue
+        // of the last BlAst: it may come before the answer to the enqueue
+        uint64_t blocked_handle = 0;
         bool gate_open = false;   // as we left it
         bool expect_new = false;  // the instance halts: whatever is granted next, a new one grants
     };
@@ -100,10 +100,8 @@ void ActiveLockImpl::sync_gate_locked(Data& d)
     bool open = d.state == State::kHeld;
     if (open == d.gate_open) return;
     d.gate_open = open;
-    if (open)
-        env_.open_gate();
-    else
-        env_.close_gate();
+    if (open) env_.open_gate();
+    else env_.close_gate();
 }
 
 void ActiveLockImpl::on_full(bool first_of_instance, bool server_has_feature)

@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The client's side of the active server lock (A10, A11, S4, S6, S11, E1): a small state machine beside each import, driven by one
- * task. While it does not hold the lock in PR, the import's gate is closed for Gate::kActiveLock.
+ * The client's side of the active server lock (A10, A11, S4, S6, S11, E1): a small state machine
+ * beside each import, driven by one task. While it does not hold the lock in PR, the import's gate
+ * is closed for Gate::kActiveLock.
  *
  *   state       event                     next        what it does
- *   idle        import full               enqueuing   one PR request; it may wait at the server behind EX
+ *   idle        import full               enqueuing   one PR request; it may wait at the server
+ *                                                     behind EX
  *   enqueuing   granted                   held        gate opens
- *   held        BlAst, or answer "park"   closing     gate closes (new operations wait before they are encoded, A8)
- *   closing     nobody inside the gate    flushing    write back and drop everything cached for the target (A6)
- *   flushing    all cancelled             cancelling  cancel of the active lock; its reply is withheld until all is committed (E1)
- *   cancelling  reply                     enqueuing   exactly one PR request waits behind EX (S11); gate stays closed;
- *                                                     reply says committed: expect a new instance
- *   any         import full, new instance enqueuing   gate closed; a held lock died with the old instance
+ *   held        BlAst, or answer "park"   closing     gate closes (new operations wait before they
+ *                                                     are encoded, A8)
+ *   closing     nobody inside the gate    flushing    write back and drop everything cached for the
+ *                                                     target (A6)
+ *   flushing    all cancelled             cancelling  cancel of the active lock; its reply is
+ *                                                     withheld until all is committed (E1)
+ *   cancelling  reply                     enqueuing   exactly one PR request waits behind EX (S11);
+ *                                                     gate stays closed; reply says committed:
+ *                                                     expect a new instance
+ *   any         import full, new instance enqueuing   gate closed; a held lock died with the old
+ *                                                     instance
  *   any         evicted                   idle        gate closed until the import is full again
  *   any         shutdown                  stopped
  *
- * If the connection is lost in between, the request at hand is resent to the same instance by the import, or answered anew by the
- * next one. A server without the feature (no kConnectUpdateLock granted): gate simply opens when the import is full (S1).
- * Knows its surroundings only through ActiveLockEnv and kapi (B8).
+ * If the connection is lost in between, the request at hand is resent to the same instance by the
+ * import, or answered anew by the next one. A server without the feature (no kConnectUpdateLock
+ * granted): gate simply opens when the import is full (S1). Knows its surroundings only through
+ * ActiveLockEnv and kapi (B8).
  */
 #pragma once
 #include "kapi/sync.h"
@@ -40,7 +48,15 @@ protected:
     ~ActiveLockEnv() = default;
 };
 
-enum class ActiveLockState : uint8_t { kIdle, kEnqueuing, kHeld, kClosing, kFlushing, kCancelling, kStopped };
+enum class ActiveLockState : uint8_t {
+    kIdle,
+    kEnqueuing,
+    kHeld,
+    kClosing,
+    kFlushing,
+    kCancelling,
+    kStopped
+};
 const char* to_string(ActiveLockState s);
 
 class ActiveLock {
@@ -52,7 +68,8 @@ public:
     virtual void on_bl_ast(uint64_t server_handle) = 0;
     virtual void on_parked() = 0;
     virtual void on_evicted() = 0;
-    virtual void shutdown() = 0;  // joins the task; env must still work; pending env calls must have been failed (import closed)
+    // joins the task; env must still work; pending env calls must have been failed (import closed)
+    virtual void shutdown() = 0;
     virtual ActiveLockState state() const = 0;
     virtual uint64_t grants() const = 0;
 };

@@ -229,10 +229,8 @@ bool LdlmClientImpl::drop_next(uint64_t* after)
         *after = next->client_handle;
         lock = Ref<ClientLock>(&*next);
         bool idle = lock->state_ == State::kGranted && lock->users_ == 0;
-        if (lock->state_ == State::kEnqueuing)
-            void_pending_locked(*s, *lock);
-        else if (lock->state_ != State::kCancelling)
-            lock->state_ = State::kDead;
+        if (lock->state_ == State::kEnqueuing) void_pending_locked(*s, *lock);
+        else if (lock->state_ != State::kCancelling) lock->state_ = State::kDead;
         changed.wake_all();
         if (!idle) return true;  // ends with its user, its flush, its enqueue or its cancel
         if (lock->lru_hook_.is_linked()) s->lru.erase(s->lru.iterator_to(*lock));
@@ -247,8 +245,7 @@ bool LdlmClientImpl::drop_next(uint64_t* after)
 void LdlmClientImpl::drop_all()
 {
     uint64_t after = 0;
-    while (drop_next(&after)) {
-    }
+    while (drop_next(&after)) {}
 }
 
 }  // namespace lull

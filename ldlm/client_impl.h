@@ -80,8 +80,7 @@ struct LdlmClientImpl final : LdlmClient {
 
     LdlmClientImpl(Node& n, Import& i, LdlmClientOwner& o)
         : node(n), import(i), owner(o), state(LockRank::kLdlm)
-    {
-    }
+    {}
     ~LdlmClientImpl() override;
 
     bool match(const ResourceId& resource, LockType type, LockMode mode, const LockPolicy& policy,

@@ -58,10 +58,8 @@ void LdlmClientImpl::late_end(ClientLock& lock)
 {
     auto s = state.lock();
     s->late--;
-    if (lock.server_handle)
-        send_back_locked(*s, lock);
-    else
-        remove_locked(*s, lock);
+    if (lock.server_handle) send_back_locked(*s, lock);
+    else remove_locked(*s, lock);
     changed.wake_all();
 }
 
@@ -208,10 +206,8 @@ Status LdlmClientImpl::enqueue(Ref<EnqueueRequest> request, Ref<ClientLock> lock
                                LdlmEnqueueReply* reply)
 {
     Status status = import.call(*request);
-    if (status.ok())
-        status = take_grant(*request, *lock, out);
-    else
-        give_up(*request, *lock, status);
+    if (status.ok()) status = take_grant(*request, *lock, out);
+    else give_up(*request, *lock, status);
     if (status.ok() && reply) *reply = std::move(request->reply);
     return status;
 }
@@ -254,10 +250,8 @@ Status LdlmClientImpl::take_grant(EnqueueRequest& request, ClientLock& lock, Loc
     lock.server_handle = reply.server_handle;
     if (died || !sense || reply.server_handle == 0) {
         lock.state_ = State::kDead;
-        if (reply.server_handle)
-            send_back_locked(*s, lock);
-        else
-            remove_locked(*s, lock);
+        if (reply.server_handle) send_back_locked(*s, lock);
+        else remove_locked(*s, lock);
         if (died) return -kEIO;
         if (!sense) return -kEPROTO;
         return request.op.intent ? kOk : Status(-kEPROTO);

@@ -131,10 +131,8 @@ TEST(LdlmCluster, MemoryIsShort)
                 c.spawn(i % 3, [&, i] {
                     for (int n = 0; n < 20; n++) {
                         Result<int> r = c.peer(i % 3).add(n % 2 ? kA : kB, 1);
-                        if (r.ok())
-                            sum++;
-                        else
-                            failed++;
+                        if (r.ok()) sum++;
+                        else failed++;
                         kapi_sleep_ns(10 * kMsec);
                     }
                     done++;
@@ -180,10 +178,11 @@ TEST(LdlmCluster, ExtentsGrowAndShrink)
             bool release = false, held = false;
             c.spawn(1, [&] {
                 LockUse use;
-                EXPECT_TRUE(
-                    c.peer(1)
-                        .locks->lock(kB, LockType::kExtent, LockMode::kPW, {0, 99, 0}, GatesHeld::kNone, &use)
-                        .ok());
+                EXPECT_TRUE(c.peer(1)
+                                .locks
+                                ->lock(kB, LockType::kExtent, LockMode::kPW, {0, 99, 0},
+                                       GatesHeld::kNone, &use)
+                                .ok());
                 held = true;
                 while (!release) kapi_sleep_ns(kMsec);
             });
@@ -191,11 +190,11 @@ TEST(LdlmCluster, ExtentsGrowAndShrink)
             int waiting = 0;
             c.spawn(0, [&] {
                 LockUse use;
-                EXPECT_TRUE(
-                    c.peer(0)
-                        .locks
-                        ->lock(kB, LockType::kExtent, LockMode::kPW, {200, 299, 0}, GatesHeld::kNone, &use)
-                        .ok());
+                EXPECT_TRUE(c.peer(0)
+                                .locks
+                                ->lock(kB, LockType::kExtent, LockMode::kPW, {200, 299, 0},
+                                       GatesHeld::kNone, &use)
+                                .ok());
                 waiting = 1;
             });
             c.world.run_for(kSec);
@@ -687,9 +686,10 @@ TEST(LdlmCluster, FlockIsRefused)
     c.mount();
     c.on(*c.hosts[0], [&] {
         LockUse use;
-        EXPECT_EQ(
-            c.peer(0).locks->lock(kA, LockType::kFlock, LockMode::kPR, {}, GatesHeld::kNone, &use).error(),
-            -kEOPNOTSUPP);
+        EXPECT_EQ(c.peer(0)
+                      .locks->lock(kA, LockType::kFlock, LockMode::kPR, {}, GatesHeld::kNone, &use)
+                      .error(),
+                  -kEOPNOTSUPP);
         // A peer that sends nonsense gets errors.
         for (unsigned type = 0; type < 256; type += 5)
             for (uint8_t mode = 0; mode < 8; mode++) {

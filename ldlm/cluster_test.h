@@ -87,7 +87,8 @@ public:
         case Opcode::kDisconnect: drop(*request->exp); return request->reply(empty);
         case Opcode::kOstSync:
             if (sync_ns) kapi_sleep_ns(sync_ns);
-            ldlm->note_progress(*request->exp); return request->reply(empty);
+            ldlm->note_progress(*request->exp);
+            return request->reply(empty);
         case Opcode::kReplayDone:
             replayed.push_back(request);
             if (replayed.size() < recovery) return;
@@ -162,7 +163,7 @@ public:
     }
 
     const uint64_t instance;
-    size_t recovery = 0;  // so many clients are waited for
+    size_t recovery = 0;   // so many clients are waited for
     uint64_t sync_ns = 0;  // how long a sync takes the server
     bool park = false, withhold = false, lvb_fails = false;
     uint64_t intent_ns = 0;
@@ -217,7 +218,8 @@ public:
     template <class F> Result<int> use(const ResourceId& id, LockMode mode, bool admitted, F f)
     {
         LockUse lock;
-        TRY(locks->lock(id, LockType::kExtent, mode, LockPolicy(), admitted ? GatesHeld::kThis : GatesHeld::kNone, &lock));
+        TRY(locks->lock(id, LockType::kExtent, mode, LockPolicy(),
+                        admitted ? GatesHeld::kThis : GatesHeld::kNone, &lock));
         if (!cache.count(id)) {
             EXPECT_FALSE(mode == LockMode::kPR && dirty.count(id));
             kapi_yield();
@@ -250,10 +252,8 @@ public:
         if (opcode != Opcode::kLdlmBlAst || !body.finish().ok()) return;
         asts++;
         if (deaf) return;
-        if (ast.client_handle == kActiveHandle)
-            active->on_bl_ast(ast.server_handle);
-        else
-            locks->handle_bl_ast(ast);
+        if (ast.client_handle == kActiveHandle) active->on_bl_ast(ast.server_handle);
+        else locks->handle_bl_ast(ast);
     }
 
     // ---- LdlmClientOwner
@@ -261,10 +261,8 @@ public:
     {
         flushes++;
         if (!discard && dirty.count(lock.resource)) {
-            if (flush_ns)
-                kapi_sleep_ns(flush_ns);
-            else
-                kapi_yield();
+            if (flush_ns) kapi_sleep_ns(flush_ns);
+            else kapi_yield();
             target_->values[lock.resource] = cache[lock.resource];
         }
         dirty.erase(lock.resource);

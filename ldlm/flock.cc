@@ -7,7 +7,10 @@ namespace lull {
 
 namespace {
 
-bool overlap(const FlockRange& a, const FlockRange& b) { return a.start <= b.end && b.start <= a.end; }
+bool overlap(const FlockRange& a, const FlockRange& b)
+{
+    return a.start <= b.end && b.start <= a.end;
+}
 bool is_exclusive(const FlockRange& r) { return r.mode == static_cast<uint8_t>(LockMode::kPW); }
 bool is_unlock(const FlockRange& r) { return r.mode == static_cast<uint8_t>(LockMode::kNL); }
 bool is_owner(const Flock& f, const UuidText& client, uint64_t owner)
@@ -16,7 +19,10 @@ bool is_owner(const Flock& f, const UuidText& client, uint64_t owner)
 }
 
 // b begins right behind a.
-bool adjoins(const FlockRange& a, const FlockRange& b) { return a.end != UINT64_MAX && a.end + 1 == b.start; }
+bool adjoins(const FlockRange& a, const FlockRange& b)
+{
+    return a.end != UINT64_MAX && a.end + 1 == b.start;
+}
 
 }  // namespace
 
@@ -29,7 +35,8 @@ FlockTable::~FlockTable()
 
 Status FlockTable::check(const FlockRange& r)
 {
-    bool kind = r.kind == static_cast<uint8_t>(FlockKind::kPosix) || r.kind == static_cast<uint8_t>(FlockKind::kFlock);
+    bool kind = r.kind == static_cast<uint8_t>(FlockKind::kPosix) ||
+                r.kind == static_cast<uint8_t>(FlockKind::kFlock);
     auto mode = static_cast<LockMode>(r.mode);
     bool known = mode == LockMode::kNL || mode == LockMode::kPR || mode == LockMode::kPW;
     return kind && known && r.start <= r.end && !r.fid.is_zero() ? kOk : Status(-kEINVAL);
@@ -59,7 +66,8 @@ void FlockTable::free_if_empty(FlockFile& file)
     Owned<FlockFile> gone(&file);
 }
 
-const Flock* FlockTable::blocker(const FlockFile& file, const UuidText& client, const FlockRange& want)
+const Flock* FlockTable::blocker(const FlockFile& file, const UuidText& client,
+                                 const FlockRange& want)
 {
     if (is_unlock(want)) return nullptr;
     for (const Flock& f : file.held) {
@@ -69,7 +77,8 @@ const Flock* FlockTable::blocker(const FlockFile& file, const UuidText& client, 
     return nullptr;
 }
 
-Status FlockTable::apply(FlockFile& file, const UuidText& client, const FlockRange& want, bool reserved)
+Status FlockTable::apply(FlockFile& file, const UuidText& client, const FlockRange& want,
+                         bool reserved)
 {
     Vec<Flock> after;
     TRY(after.reserve(file.held.size() + 2));  // at most one is cut in two, and one is new
@@ -128,7 +137,8 @@ void FlockTable::unlink_if_free(FlockFile& file, Str client)
     links_.erase(found);
 }
 
-Status FlockTable::set(const UuidText& client, const FlockRange& want, bool reserved, Flock* other, FlockWaiters* answered)
+Status FlockTable::set(const UuidText& client, const FlockRange& want, bool reserved, Flock* other,
+                       FlockWaiters* answered)
 {
     TRY(check(want));
     if (is_unlock(want) && !find(want)) return kOk;
@@ -137,7 +147,8 @@ Status FlockTable::set(const UuidText& client, const FlockRange& want, bool rese
     if (const Flock* blocked_by = blocker(*file, client, want)) {
         if (other) *other = *blocked_by;
         status = -kEAGAIN;
-        // flock(2) converts by giving up what it has first, as its manual says; so two that convert do not wait for each other.
+        // flock(2) converts by giving up what it has first, as its manual says; so two that convert
+        // do not wait for each other.
         bool converts = want.kind == static_cast<uint8_t>(FlockKind::kFlock);
         FlockRange nothing = want;
         nothing.mode = static_cast<uint8_t>(LockMode::kNL);
@@ -197,7 +208,8 @@ Status FlockTable::wait(FlockWaiter& waiter)
 Status FlockTable::add_holders(const FlockFile& file, const FlockWaiter& waiter, Vec<Owner>* owners)
 {
     for (const Flock& f : file.held) {
-        if (!overlap(f.range, waiter.want) || is_owner(f, waiter.client, waiter.want.owner)) continue;
+        if (!overlap(f.range, waiter.want) || is_owner(f, waiter.client, waiter.want.owner))
+            continue;
         if (!is_exclusive(f.range) && !is_exclusive(waiter.want)) continue;
         bool known = false;
         for (const Owner& o : *owners) known = known || o.is(f.client, f.range.owner);
@@ -218,7 +230,8 @@ bool FlockTable::would_deadlock(const FlockWaiter& waiter) const
         for (const FlockFile& file : files_) {
             if (file.kind != waiter.want.kind) continue;
             for (const FlockWaiter& w : file.waiting)
-                if (owners[i].is(w.client, w.want.owner) && !add_holders(file, w, &owners).ok()) return false;
+                if (owners[i].is(w.client, w.want.owner) && !add_holders(file, w, &owners).ok())
+                    return false;
         }
     }
     return false;
@@ -257,7 +270,8 @@ void FlockTable::cancel_all(Str client, FlockWaiters* cancelled)
 void FlockTable::drop(Str client, bool only_reserved, FlockWaiters* answered)
 {
     constexpr Key kFirst{};
-    for (auto i = links_.lower_bound(LinkKey{client, kFirst}); i != links_.end() && i->client == client;) {
+    for (auto i = links_.lower_bound(LinkKey{client, kFirst});
+         i != links_.end() && i->client == client;) {
         count_walk();
         FlockFile& file = *i->file;
         ++i;

@@ -23,12 +23,15 @@ void FlockServer::answer(FlockWaiters& waiters, Status status)
 }
 
 // -kEINPROGRESS: the request waits in the table, *wait is empty. Anything else is the answer.
-Status FlockServer::place(State& s, const LdlmFlockOp& op, Owned<Wait>& wait, FlockWaiters* answered)
+Status FlockServer::place(State& s, const LdlmFlockOp& op, Owned<Wait>& wait,
+                          FlockWaiters* answered)
 {
     if (s.closed) return -kERetryLater;
     if (wait->request->exp->is_dead()) return -kEEvicted;
     Flock other;
-    if (s.parked && op.flags & kFlockWait && s.table.test(wait->client, op.range, &other)) return -kEPark;  // keeps what it has
+    // keeps what it has
+    if (s.parked && op.flags & kFlockWait && s.table.test(wait->client, op.range, &other))
+        return -kEPark;
     Status status = s.table.set(wait->client, op.range, false, nullptr, answered);
     if (!status.is(kEAGAIN) || !(op.flags & kFlockWait)) return status;
     TRY(s.table.wait(*wait));
@@ -82,7 +85,8 @@ void FlockServer::handle_cancel(Ref<ServerRequest> request)
     request->reply(reply);
 }
 
-// It held them when the instance before ended: granted as they are. Only who was evicted meanwhile can find somebody in the way.
+// It held them when the instance before ended: granted as they are. Only who was evicted meanwhile
+// can find somebody in the way.
 void FlockServer::handle_replay(Ref<ServerRequest> request)
 {
     LdlmFlockReplayOp op;
@@ -104,7 +108,9 @@ void FlockServer::handle_replay(Ref<ServerRequest> request)
     }
     answer(answered);
     if (!status.ok()) return request->reply_error(status);
-    if (reply.lost) log_warn("client %s lost %u file locks: others hold them by now", client.c_str(), reply.lost);
+    if (reply.lost)
+        log_warn("client %s lost %u file locks: others hold them by now", client.c_str(),
+                 reply.lost);
     request->reply(reply);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The server of file locks: a FlockTable whose waiters are requests. A drain cancels no file lock: what is held goes into the clean
- * record, is reserved at the next start until its client has replayed it (settled) or is given up, and waiting requests are sent back
- * to park (B1, B3). After a crash clients replay what they hold.
+ * The server of file locks: a FlockTable whose waiters are requests. A drain cancels no file lock:
+ * what is held goes into the clean record, is reserved at the next start until its client has
+ * replayed it (settled) or is given up, and waiting requests are sent back to park (B1, B3). After
+ * a crash clients replay what they hold.
  *
  * Thread-safe (rank Ldlm); requests are answered without the lock.
  */
@@ -22,13 +23,16 @@ public:
     void handle_cancel(Ref<ServerRequest> request);  // LdlmFlockCancel
     void handle_replay(Ref<ServerRequest> request);  // LdlmFlockReplay
 
-    void park_waiters(bool on);                      // every waiting request, now and later, is answered -kEPark
-    // Of a client that is gone for good, waiting requests included; or only what is still reserved for it.
+    // every waiting request, now and later, is answered -kEPark
+    void park_waiters(bool on);
+    // Of a client that is gone for good, waiting requests included; or only what is still reserved
+    // for it.
     void drop(const UuidText& client, bool only_reserved);
     Status save(Vec<Flock>* out) const { return state_.lock()->table.save(out); }
     Status reserve(const Flock& flock);
     FlockTable::Counts counts() const { return state_.lock()->table.counts(); }
-    void close();                                    // waiters are answered -kERetryLater, nobody is let in any more
+    // waiters are answered -kERetryLater, nobody is let in any more
+    void close();
 
 private:
     struct Wait : FlockWaiter {

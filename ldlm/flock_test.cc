@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// File locks as data: ranges, conversions, waiting, deadlocks; and against a plain model, byte by byte.
+// File locks as data: ranges, conversions, waiting, deadlocks; and against a plain model, byte by
+// byte.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -18,12 +19,14 @@ using namespace lull;
 
 namespace {
 
-constexpr uint8_t kFree = static_cast<uint8_t>(LockMode::kNL), kShared = static_cast<uint8_t>(LockMode::kPR),
+constexpr uint8_t kFree = static_cast<uint8_t>(LockMode::kNL),
+                  kShared = static_cast<uint8_t>(LockMode::kPR),
                   kExclusive = static_cast<uint8_t>(LockMode::kPW);
 
 UuidText client(unsigned n) { return text_format<40>("client%u", n); }
 
-FlockRange range(uint64_t owner, uint8_t mode, uint64_t start, uint64_t end, FlockKind kind = FlockKind::kPosix, uint32_t file = 1)
+FlockRange range(uint64_t owner, uint8_t mode, uint64_t start, uint64_t end,
+                 FlockKind kind = FlockKind::kPosix, uint32_t file = 1)
 {
     FlockRange r;
     r.fid = Fid{kFidSeqNormal, file, 0};
@@ -46,7 +49,10 @@ struct Lab {
         table.cancel_all("", &answered);
         answered.clear();
     }
-    int set(unsigned c, const FlockRange& r, Flock* other = nullptr) { return table.set(client(c), r, false, other, &answered).error(); }
+    int set(unsigned c, const FlockRange& r, Flock* other = nullptr)
+    {
+        return table.set(client(c), r, false, other, &answered).error();
+    }
     int wait(unsigned c, const FlockRange& r)
     {
         int err = set(c, r);
@@ -68,8 +74,10 @@ struct Lab {
         std::map<uint64_t, std::string> sorted;
         for (Flock& f : all)
             if (f.range.owner == owner && f.range.fid.oid == file)
-                sorted[f.range.start] = std::string(f.range.mode == kShared ? "s" : "x") + std::to_string(f.range.start) + "-" +
-                                        (f.range.end == UINT64_MAX ? "" : std::to_string(f.range.end)) + " ";
+                sorted[f.range.start] =
+                    std::string(f.range.mode == kShared ? "s" : "x") +
+                    std::to_string(f.range.start) + "-" +
+                    (f.range.end == UINT64_MAX ? "" : std::to_string(f.range.end)) + " ";
         std::string text;
         for (auto& [start, one] : sorted) text += one;
         return text;
@@ -126,7 +134,8 @@ TEST(FlockTable, ConflictsBetweenOwnersAndClients)
         EXPECT_TRUE(lab.table.test(client(3), range(1, kShared, 3, 3), &other));
         EXPECT_EQ(kExclusive, other.range.mode);
         EXPECT_FALSE(lab.table.test(client(3), range(1, kShared, 5, 30), &other));
-        EXPECT_EQ(0, lab.set(3, range(1, kExclusive, 3, 3, FlockKind::kFlock)));  // the other kind knows nothing of it
+        // the other kind knows nothing of it
+        EXPECT_EQ(0, lab.set(3, range(1, kExclusive, 3, 3, FlockKind::kFlock)));
         EXPECT_EQ(0, lab.set(3, range(1, kExclusive, 3, 3, FlockKind::kPosix, 2)));
         EXPECT_EQ(-kEINVAL, lab.set(1, range(1, 5, 0, 1)));
         EXPECT_EQ(-kEINVAL, lab.set(1, range(1, kShared, 2, 1)));
@@ -160,8 +169,11 @@ TEST(FlockTable, Deadlocks)
 {
     in_world([] {
         Lab lab;
-        for (unsigned i = 0; i < 5; i++) EXPECT_EQ(0, lab.set(i, range(7, kExclusive, i, i, FlockKind::kPosix, i % 2)));
-        for (unsigned i = 0; i < 4; i++) EXPECT_EQ(1, lab.wait(i, range(7, kExclusive, i + 1, i + 1, FlockKind::kPosix, (i + 1) % 2)));
+        for (unsigned i = 0; i < 5; i++)
+            EXPECT_EQ(0, lab.set(i, range(7, kExclusive, i, i, FlockKind::kPosix, i % 2)));
+        for (unsigned i = 0; i < 4; i++)
+            EXPECT_EQ(1, lab.wait(i, range(7, kExclusive, i + 1, i + 1, FlockKind::kPosix,
+                                           (i + 1) % 2)));
         EXPECT_EQ(-kEDEADLK, lab.wait(4, range(7, kExclusive, 0, 0, FlockKind::kPosix, 0)));
         EXPECT_EQ(0, lab.set(4, range(7, kFree, 4, 4, FlockKind::kPosix, 0)));
         EXPECT_EQ(1u, lab.answers());
@@ -179,7 +191,8 @@ TEST(FlockTable, Limits)
     in_world([] {
         Lab lab;
         EXPECT_EQ(0, lab.set(1, range(1, kExclusive, 0, UINT64_MAX)));
-        for (size_t i = 0; i < FlockTable::kWaitingMax; i++) ASSERT_EQ(1, lab.wait(2, range(i, kShared, 0, 0, FlockKind::kPosix)));
+        for (size_t i = 0; i < FlockTable::kWaitingMax; i++)
+            ASSERT_EQ(1, lab.wait(2, range(i, kShared, 0, 0, FlockKind::kPosix)));
         EXPECT_EQ(-kENOLCK, lab.wait(2, range(5, kShared, 0, 0)));
         EXPECT_EQ(0, lab.set(1, range(1, kFree, 0, UINT64_MAX)));
         EXPECT_EQ(FlockTable::kWaitingMax, lab.answers());
@@ -196,7 +209,9 @@ TEST(FlockTable, BsdConversions)
 {
     in_world([] {
         Lab lab;
-        auto want = [](uint64_t owner, uint8_t mode) { return range(owner, mode, 0, UINT64_MAX, FlockKind::kFlock); };
+        auto want = [](uint64_t owner, uint8_t mode) {
+            return range(owner, mode, 0, UINT64_MAX, FlockKind::kFlock);
+        };
         EXPECT_EQ(0, lab.set(1, want(1, kShared)));
         EXPECT_EQ(0, lab.set(2, want(2, kShared)));
         EXPECT_EQ(1, lab.wait(1, want(1, kExclusive)));
@@ -214,8 +229,10 @@ TEST(FlockTable, ReservedUntilReclaimed)
     in_world([] {
         Lab lab;
         FlockWaiters none;
-        EXPECT_TRUE(lab.table.set(client(1), range(1, kExclusive, 0, 9), true, nullptr, &none).ok());
-        EXPECT_TRUE(lab.table.set(client(1), range(2, kExclusive, 20, 29), true, nullptr, &none).ok());
+        EXPECT_TRUE(
+            lab.table.set(client(1), range(1, kExclusive, 0, 9), true, nullptr, &none).ok());
+        EXPECT_TRUE(
+            lab.table.set(client(1), range(2, kExclusive, 20, 29), true, nullptr, &none).ok());
         EXPECT_EQ(-kEAGAIN, lab.set(2, range(1, kShared, 0, 0)));
         EXPECT_EQ(0, lab.set(1, range(1, kExclusive, 0, 9)));
         lab.table.drop(client(1), true, &none);
@@ -264,7 +281,8 @@ TEST(FlockTable, AgainstAModel)
                 bool free = true;
                 for (unsigned o = 0; o < kOwners; o++)
                     for (uint64_t b = start; b <= end && o != owner && mode != kFree; b++)
-                        free = free && (model[o][b] == kFree || (model[o][b] == kShared && mode == kShared));
+                        free = free && (model[o][b] == kFree ||
+                                        (model[o][b] == kShared && mode == kShared));
                 ASSERT_EQ(free ? 0 : -kEAGAIN, lab.set(owner % 2, range(owner, mode, start, end)));
                 if (free)
                     for (uint64_t b = start; b <= end; b++) model[owner][b] = mode;

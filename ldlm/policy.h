@@ -25,7 +25,8 @@ bool terms_conflict(const LockTerms& a, const LockTerms& b);
 bool terms_cover(const LockTerms& have, const LockTerms& want);
 // Nothing is compatible with it: who comes later can only wait behind.
 bool terms_exclude_all(const LockTerms& t);
-// What a peer asks for makes sense: -EINVAL, -EOPNOTSUPP (file locks are no locks of the namespace: flock.h).
+// What a peer asks for makes sense: -EINVAL, -EOPNOTSUPP (file locks are no locks of the namespace:
+// flock.h).
 Status check_terms(uint8_t type, uint8_t mode, const LockPolicy& policy);
 
 }  // namespace lull

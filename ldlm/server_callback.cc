@@ -16,15 +16,15 @@ void LdlmServerImpl::callback_task()
             lock = next_ast_locked(*s);
         }
         if (lock) tell(std::move(lock));
-        while (evict_late()) {
-        }
+        while (evict_late()) {}
     }
 }
 
 uint64_t LdlmServerImpl::patience_locked(S& s) const
 {
     const AtTunables& at = node.adaptive();
-    uint64_t least_ms = options.callback_timeout_ms ? options.callback_timeout_ms : at.ldlm_min_ms.load();
+    uint64_t least_ms =
+        options.callback_timeout_ms ? options.callback_timeout_ms : at.ldlm_min_ms.load();
     return s.callback_time.patience_ns(now_ns(), at, least_ms);
 }
 

@@ -165,12 +165,9 @@ Result<LdlmServerImpl::Placed> LdlmServerImpl::place_locked(S& s, Owned<EnqueueJ
     bool replay = lock->flags & kLdlmReplay;
     bool free = replay || (!r->find_blocker(*lock) && !r->waits_behind(*lock));
     Status status;
-    if (replay && r->replay_conflicts(*lock))
-        status = -kEBUSY;
-    else if (!free && s.parked && !r->is_active_lock())
-        status = -kEPark;
-    else
-        status = attach_client_lock_locked(s, *lock);
+    if (replay && r->replay_conflicts(*lock)) status = -kEBUSY;
+    else if (!free && s.parked && !r->is_active_lock()) status = -kEPark;
+    else status = attach_client_lock_locked(s, *lock);
     if (!status.ok()) {
         erase_if_empty_locked(s, *r);
         return status;
@@ -206,10 +203,8 @@ Owned<EnqueueJob> LdlmServerImpl::answer(Ref<ServerLock> lock)
         if (gone && static_cast<Intent>(job->op.intent) == Intent::kLookup &&
             ++job->tries < kIntentTriesMax)
             return job;
-        if (!outcome.ok())
-            job->request->reply_error(outcome.status());
-        else
-            answer_without_lock(*job, gone ? Status(-kESTALE) : Status(job->reply.intent_status));
+        if (!outcome.ok()) job->request->reply_error(outcome.status());
+        else answer_without_lock(*job, gone ? Status(-kESTALE) : Status(job->reply.intent_status));
         return nullptr;
     }
     return nullptr;

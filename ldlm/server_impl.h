@@ -42,7 +42,7 @@ struct LdlmServerState {
     List<ServerLock, &ServerLock::waiting_hook> waiting;
     List<ServerLock, &ServerLock::ast_hook> asts;
     uint64_t next_handle = 0;
-    AtEstimate callback_time;   // from the blocking AST to the cancel
+    AtEstimate callback_time;  // from the blocking AST to the cancel
     size_t granted = 0;
     size_t busy = 0;            // own locks, and works under way: the namespace outlives them
     Ref<ServerLock> exclusive;  // EX on the active lock
@@ -52,8 +52,7 @@ struct LdlmServerState {
 struct LdlmServerImpl final : LdlmServer {
     LdlmServerImpl(Node& n, LdlmServerOwner& o, LdlmServerOptions opt)
         : node(n), owner(o), options(opt), state(LockRank::kLdlm)
-    {
-    }
+    {}
     ~LdlmServerImpl() override;
 
     void handle_enqueue(Ref<ServerRequest> request) override;

@@ -37,12 +37,14 @@ void OwnChange::finish(const Attr* fresh)
     state->changed_at = inode->mount.next_change();
     state->valid = alone && use;
     if (alone && fresh && fresh->valid) state->attr = *fresh;
-    if (!fresh) state->dir_epoch = 0;  // it may have been done in part: what is known of the names in it is not to be believed
+    // it may have been done in part: what is known of the names in it is not to be believed
+    if (!fresh) state->dir_epoch = 0;
 }
 
 bool Inode::match_inode_lock(LockUse* use)
 {
-    return mount.mdc().locks().match(ResourceId::of(fid), LockType::kIbits, LockMode::kPR, kInodePolicy, use);
+    return mount.mdc().locks().match(ResourceId::of(fid), LockType::kIbits, LockMode::kPR,
+                                     kInodePolicy, use);
 }
 
 void Inode::adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t asked_at)
@@ -126,13 +128,13 @@ Status Inode::dir_epoch(bool acquire, uint64_t* epoch)
         *epoch = state_.lock()->dir_epoch;
         if (*epoch || !acquire || tries == 2) return kOk;
         TRY(refresh());
-        // The lock may have been here already, and only its loss of a twin reset the epoch: refresh() has set it. Lost again at once:
-        // then 0 is the answer.
+        // The lock may have been here already, and only its loss of a twin reset the epoch:
+        // refresh() has set it. Lost again at once: then 0 is the answer.
     }
 }
 
-// The lock goes, unless another one on the same object stays. Server's locks conflict between clients, so what is cached was
-// true without a gap.
+// The lock goes, unless another one on the same object stays. Server's locks conflict between
+// clients, so what is cached was true without a gap.
 void Inode::inode_lock_lost()
 {
     LockUse other;
@@ -183,12 +185,11 @@ void Inode::fill_file(State& state, llc_attr* out)
     uint64_t written_ns = 0;
     for (const StripeInfo& stripe : state.stripes) {
         out->blocks_512 += stripe.blocks_512;
-        if (stripe.mtime_ns != state.attr.mtime_ns && stripe.mtime_ns > written_ns) written_ns = stripe.mtime_ns;
+        if (stripe.mtime_ns != state.attr.mtime_ns && stripe.mtime_ns > written_ns)
+            written_ns = stripe.mtime_ns;
     }
-    if (written_ns > state.attr.ctime_ns)
-        out->mtime_ns = out->ctime_ns = written_ns;
-    else if (written_ns > out->mtime_ns)
-        out->mtime_ns = written_ns;
+    if (written_ns > state.attr.ctime_ns) out->mtime_ns = out->ctime_ns = written_ns;
+    else if (written_ns > out->mtime_ns) out->mtime_ns = written_ns;
 }
 
 void Inode::fill(llc_attr* out)

@@ -33,7 +33,8 @@ Owned<File> Closer::next()
 void Closer::run()
 {
     while (Owned<File> file = next()) {
-        Status s = import_.gate().enter(WaitMode::kUninterruptible);  // ends when the gate opens or is shut
+        // ends when the gate opens or is shut
+        Status s = import_.gate().enter(WaitMode::kUninterruptible);
         if (!s.ok()) {
             file->abandon();
             continue;

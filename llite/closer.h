@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Closes of files that find the MDT's gate closed. close(2) neither waits there nor sends into a target that is about to halt (it would have
- * to be sent again to the next instance): the open stays in force, is saved and replayed like any other, and is closed once the gate is
- * open. Unmounting does not wait for them: disconnecting closes everything.
+ * Closes of files that find the MDT's gate closed. close(2) neither waits there nor sends into a
+ * target that is about to halt (it would have to be sent again to the next instance): the open
+ * stays in force, is saved and replayed like any other, and is closed once the gate is open.
+ * Unmounting does not wait for them: disconnecting closes everything.
  *
- * Limit: as many as there were open files; each is the file's own memory. Requirements: A8, S8, invariant 4.
+ * Limit: as many as there were open files; each is the file's own memory. Requirements: A8, S8,
+ * invariant 4.
  */
 #pragma once
 #include "ptlrpc/import.h"

@@ -19,7 +19,8 @@ void Inode::unreserve_page(uint64_t index)
 {
     FileLayout* layout = layout_.load();
     if (!layout) return;
-    layout->stripes[layout->striping.place(index * kPageBytes).stripe].osc->return_grant(kPageBytes);
+    layout->stripes[layout->striping.place(index * kPageBytes).stripe].osc->return_grant(
+        kPageBytes);
     auto state = state_.lock();
     if (state->dirty_pages) state->dirty_pages--;
 }
@@ -50,7 +51,8 @@ void Inode::wrote(uint64_t pos, uint64_t bytes)
 }
 
 // -EAGAIN: given up, lest a drain of the file's other OSTs waits for this one to come back (B3).
-Result<uint32_t> Inode::read_stripe(Stripe& stripe, GatesHeld gates, uint64_t offset, uint8_t* into, size_t bytes)
+Result<uint32_t> Inode::read_stripe(Stripe& stripe, GatesHeld gates, uint64_t offset, uint8_t* into,
+                                    size_t bytes)
 {
     Result<uint32_t> got = stripe.osc->read(stripe.fid, gates, offset, into, bytes);
     if (!got.is(kEGiveWay)) return got;
@@ -72,8 +74,10 @@ Result<uint64_t> Inode::read(uint64_t pos, void* into, size_t bytes)
         uint64_t object_size = state_.lock()->stripes[place.stripe].size;
         uint32_t got = 0;
         if (place.offset < object_size)
-            got = TRY(read_stripe(stripe, layout->held(), place.offset, to + done, static_cast<size_t>(n)));
-        memset(to + done + got, 0, static_cast<size_t>(n - got));  // a hole, or the object is shorter than the file
+            got = TRY(read_stripe(stripe, layout->held(), place.offset, to + done,
+                                  static_cast<size_t>(n)));
+        // a hole, or the object is shorter than the file
+        memset(to + done + got, 0, static_cast<size_t>(n - got));
         done += n;
     }
     memset(to + valid, 0, static_cast<size_t>(bytes - valid));
@@ -90,7 +94,8 @@ Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t grant
     Status result;
     while (bytes > 0) {
         auto place = striping.place(pos);
-        size_t n = striping.count == 1 || place.left > bytes ? bytes : static_cast<size_t>(place.left);
+        size_t n =
+            striping.count == 1 || place.left > bytes ? bytes : static_cast<size_t>(place.left);
         uint64_t pages = (pos % kPageBytes + n + kPageBytes - 1) / kPageBytes;
         uint32_t granted = granted_pages < pages ? granted_pages : static_cast<uint32_t>(pages);
         Stripe& stripe = layout->stripes[place.stripe];
@@ -105,10 +110,8 @@ Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t grant
         auto state = state_.lock();
         if (--state->writing == 0) written_.wake_all();
         state->dirty_pages -= granted < state->dirty_pages ? granted : state->dirty_pages;
-        if (s.ok())
-            state->stripes[place.stripe].blocks_512 = blocks;
-        else if (result.ok())
-            result = s;
+        if (s.ok()) state->stripes[place.stripe].blocks_512 = blocks;
+        else if (result.ok()) result = s;
         granted_pages -= granted;
         data += n;
         pos += n;

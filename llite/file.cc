@@ -8,8 +8,9 @@ namespace lull {
 namespace {
 
 constexpr uint32_t kFlags = kOpenRead | kOpenWrite | kOpenCreate | kOpenExcl | kOpenAppend;
-static_assert(LLC_OPEN_READ == kOpenRead && LLC_OPEN_WRITE == kOpenWrite && LLC_OPEN_CREATE == kOpenCreate &&
-              LLC_OPEN_EXCL == kOpenExcl && LLC_OPEN_APPEND == kOpenAppend);
+static_assert(LLC_OPEN_READ == kOpenRead && LLC_OPEN_WRITE == kOpenWrite &&
+              LLC_OPEN_CREATE == kOpenCreate && LLC_OPEN_EXCL == kOpenExcl &&
+              LLC_OPEN_APPEND == kOpenAppend);
 
 constexpr unsigned kUndoTries = 500;
 constexpr uint64_t kUndoPauseNs = 10 * kMsec;
@@ -26,7 +27,8 @@ Ref<Call<MdsOpenOp>> new_open(uint32_t flags)
     return call;
 }
 
-Ref<Call<MdsOpenOp>> new_open_name(Inode& dir, Str name, const struct llc_create& how, uint32_t flags)
+Ref<Call<MdsOpenOp>> new_open_name(Inode& dir, Str name, const struct llc_create& how,
+                                   uint32_t flags)
 {
     auto call = new_open(flags & kFlags);
     if (!call) return call;
@@ -39,7 +41,8 @@ Ref<Call<MdsOpenOp>> new_open_name(Inode& dir, Str name, const struct llc_create
     return call;
 }
 
-// Tells the MDT that an open is over. Not sent: no memory here or there, or killed before; -ERESTARTSYS and sent: it goes on without us.
+// Tells the MDT that an open is over. Not sent: no memory here or there, or killed before;
+// -ERESTARTSYS and sent: it goes on without us.
 Status close_at_mdt(Mount& mount, Call<MdsOpenOp>& open, WaitMode wait, bool* sent)
 {
     auto call = make_ref<Call<MdsCloseOp>>();
@@ -51,7 +54,8 @@ Status close_at_mdt(Mount& mount, Call<MdsOpenOp>& open, WaitMode wait, bool* se
     call->admitted = true;
     call->reply_wait = wait;
     Status s = mount.mdc().import().call(*call);
-    *sent = !s.is(kENOMEM) && (!s.is(kERESTARTSYS) || call->track.state != Request::Track::State::kNew);
+    *sent =
+        !s.is(kENOMEM) && (!s.is(kERESTARTSYS) || call->track.state != Request::Track::State::kNew);
     return s;
 }
 
@@ -63,13 +67,16 @@ void undo_open(Mount& mount, Call<MdsOpenOp>& open)
         if (tries) kapi_sleep_ns(kUndoPauseNs);
         (void)close_at_mdt(mount, open, WaitMode::kUninterruptible, &sent);
     }
-    if (!sent) log_err("no memory to undo an open: its file stays open at the MDT until this client unmounts");
+    if (!sent)
+        log_err(
+            "no memory to undo an open: its file stays open at the MDT until this client unmounts");
 }
 
 }  // namespace
 
 File::File(Inode& inode, Ref<Call<MdsOpenOp>> open)
-    : mount_(inode.mount), inode_(&inode), open_(std::move(open)), generation_(inode.mount.mdt_generation())
+    : mount_(inode.mount), inode_(&inode), open_(std::move(open)),
+      generation_(inode.mount.mdt_generation())
 {
     inode.file_opened();
 }
@@ -92,8 +99,8 @@ Result<Owned<File>> File::open(Inode& inode, uint32_t flags)
     return file;
 }
 
-Status File::open_name(Inode& dir, Str name, const struct llc_create& how, uint32_t flags, Ref<Inode>* inode, Owned<File>* file,
-                       bool* created)
+Status File::open_name(Inode& dir, Str name, const struct llc_create& how, uint32_t flags,
+                       Ref<Inode>* inode, Owned<File>* file, bool* created)
 {
     Mount& mount = dir.mount;
     Gate* gate = &mount.mdc().import().gate();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An open file: the open request, kept for replay until the close (S8), and the MDT's generation it belongs to. An eviction by the MDT makes it dead:
- * I/O through it fails with -EIO, its close is silent (A7). Behind llc_file.
+ * An open file: the open request, kept for replay until the close (S8), and the MDT's generation it
+ * belongs to. An eviction by the MDT makes it dead: I/O through it fails with -EIO, its close is
+ * silent (A7). Behind llc_file.
  */
 #pragma once
 #include "llite/mount.h"
@@ -12,12 +13,14 @@ class File {
 public:
     // A file that exists.
     static Result<Owned<File>> open(Inode& inode, uint32_t flags);
-    // Lookup, create and open. *file stays empty when the name is of something that is not opened this way (a symbolic link, a device).
-    static Status open_name(Inode& dir, Str name, const struct llc_create& how, uint32_t flags, Ref<Inode>* inode,
-                            Owned<File>* file, bool* created);
+    // Lookup, create and open. *file stays empty when the name is of something that is not opened
+    // this way (a symbolic link, a device).
+    static Status open_name(Inode& dir, Str name, const struct llc_create& how, uint32_t flags,
+                            Ref<Inode>* inode, Owned<File>* file, bool* created);
     // Never waits at a gate: left to the Closer if that is not open.
     static Status close(Owned<File> file);
-    // A lock of its file. Of one that the MDT's eviction has made void: -EIO, except that it can be unlocked.
+    // A lock of its file. Of one that the MDT's eviction has made void: -EIO, except that it can be
+    // unlocked.
     Status flock(const FlockRange& range, bool wait);
     File(Inode& inode, Ref<Call<MdsOpenOp>> open);
     ~File() { LULL_ASSERT(!open_); }
@@ -25,7 +28,7 @@ public:
 private:
     friend class Closer;
     Status send_close(WaitMode wait);  // with the gate held
-    void abandon();       // the open is void, or the connection will end it
+    void abandon();                    // the open is void, or the connection will end it
     bool is_dead() const { return generation_ != mount_.mdt_generation(); }
 
     Mount& mount_;

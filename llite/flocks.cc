@@ -21,7 +21,8 @@ FlockRange unlock_of(const FlockRange& range)
 }
 }  // namespace
 
-// A part that is let go may leave two: that takes memory. What stayed here would be in the way of other owners for ever.
+// A part that is let go may leave two: that takes memory. What stayed here would be in the way of
+// other owners for ever.
 void Flocks::forget(const FlockRange& range)
 {
     for (unsigned tries = 0; tries < kForgetTries; tries++) {
@@ -31,7 +32,9 @@ void Flocks::forget(const FlockRange& range)
         changed_.wake_all();
         if (s->table.set(me(), unlock_of(range), false, nullptr, &none).ok()) return;
     }
-    log_warn("no memory to forget a file lock: a restart of the MDT may bring it back until its file is closed");
+    log_warn(
+        "no memory to forget a file lock: "
+        "a restart of the MDT may bring it back until its file is closed");
 }
 
 Status Flocks::remember(const FlockRange& range, uint64_t epoch)
@@ -63,7 +66,8 @@ Status Flocks::send(const FlockRange& range, uint32_t flags, WaitMode wait, Ldlm
     call->reply_wait = wait;
     call->yields = flags & kFlockWait;
     Status s = import_.call(*call);
-    bool on_its_way = (s.is(kERESTARTSYS) || s.is(kEGiveWay)) && call->track.state != Request::Track::State::kNew;
+    bool on_its_way =
+        (s.is(kERESTARTSYS) || s.is(kEGiveWay)) && call->track.state != Request::Track::State::kNew;
     if (on_its_way && s.is(kEGiveWay)) s = yielded(*call, range);
     else if (on_its_way && flags & kFlockWait) s = interrupted(call);
     else if (on_its_way && range.mode == kUnlock) s = kOk;  // the import brings it to its end
@@ -71,8 +75,8 @@ Status Flocks::send(const FlockRange& range, uint32_t flags, WaitMode wait, Ldlm
     return s;
 }
 
-// The wait is over by a signal. Whether the lock was granted is for the MDT to say; if that is away, it is asked later, and what it
-// granted is given back.
+// The wait is over by a signal. Whether the lock was granted is for the MDT to say; if that is
+// away, it is asked later, and what it granted is given back.
 Status Flocks::interrupted(Wanted call)
 {
     if (import_.state() != ImportState::kFull) {
@@ -86,7 +90,8 @@ Status Flocks::interrupted(Wanted call)
     return s.is(kEPark) ? Status(-kERESTARTSYS) : s;
 }
 
-// The gate closes: whoever is in the way may be waiting behind it. What a conversion had, the MDT took when it began to wait.
+// The gate closes: whoever is in the way may be waiting behind it. What a conversion had, the MDT
+// took when it began to wait.
 Status Flocks::yielded(Call<LdlmFlockOp>& call, const FlockRange& range)
 {
     Status s = cancel_and_wait(call);
@@ -157,7 +162,10 @@ Status Flocks::restore(const FlockRange& range)
         bool same = r.fid == range.fid && r.kind == range.kind && r.owner == range.owner;
         if (!same || r.end < range.start || r.start > range.end) continue;
         if (Status s = send(r, 0, WaitMode::kUninterruptible, nullptr); !s.ok())
-            log_warn("a file lock was lost to another client in the moment of an interrupted request: error %d", s.error());
+            log_warn(
+                "a file lock was lost to another client "
+                "in the moment of an interrupted request: error %d",
+                s.error());
     }
     return kOk;
 }
@@ -185,9 +193,11 @@ Status Flocks::set(FlockRange range, bool wait)
                 if (s->evictions != evictions) return -kEIO;
                 epoch = s->epoch;
             }
-            Status s = send(range, flags, wait ? WaitMode::kInterruptible : WaitMode::kUninterruptible, nullptr);
+            Status s = send(range, flags,
+                            wait ? WaitMode::kInterruptible : WaitMode::kUninterruptible, nullptr);
             bool converts = range.kind == static_cast<uint8_t>(FlockKind::kFlock);
-            // What it had is given up first: flock(2). Not by who was sent back to the gate: nothing was done for him.
+            // What it had is given up first: flock(2). Not by who was sent back to the gate:
+            // nothing was done for him.
             if (!s.ok() && converts && !s.is(kERESTARTSYS) && !back_to_gates(s)) forget(range);
             TRY(s);
             s = remember(range, epoch);
@@ -219,7 +229,8 @@ Status Flocks::send_later(const FlockRange& unlock)
     auto s = state_.lock();
     changed_.wake_all();
     Status status = s->unlocks.push_back(unlock);
-    if (!status.ok()) log_err("no memory to give back a file lock: it stays until this client unmounts");
+    if (!status.ok())
+        log_err("no memory to give back a file lock: it stays until this client unmounts");
     return status;
 }
 
@@ -257,7 +268,9 @@ Status Flocks::replay()
         call->in_recovery = true;
         call->reply_wait = WaitMode::kUninterruptible;
         TRY(import_.call(*call));
-        if (call->reply.lost) log_err("%s: %u file locks were lost", import_.options().target.c_str(), call->reply.lost);
+        if (call->reply.lost)
+            log_err("%s: %u file locks were lost", import_.options().target.c_str(),
+                    call->reply.lost);
     }
     return kOk;
 }
@@ -279,7 +292,9 @@ void Flocks::run()
     for (;;) {
         {
             auto s = state_.lock();
-            (void)s.wait_until(changed_, [&] { return s->stopping || !s->unlocks.empty() || !s->abandoned.empty(); });
+            (void)s.wait_until(changed_, [&] {
+                return s->stopping || !s->unlocks.empty() || !s->abandoned.empty();
+            });
             if (s->stopping) return;
         }
         Gate* gate = &import_.gate();
@@ -291,7 +306,8 @@ void Flocks::run()
         if (s.is(kEPark)) s = wait_gates({&gate, 1}, WaitMode::kUninterruptible);
         if (s.ok()) continue;
         auto state = state_.lock();
-        (void)state.wait_until(changed_, [&] { return state->stopping; }, deadline_after_ms(kCancelRetryMs));
+        (void)state.wait_until(
+            changed_, [&] { return state->stopping; }, deadline_after_ms(kCancelRetryMs));
     }
 }
 

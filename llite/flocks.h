@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The file locks (flock, fcntl) of one mounted client: held at the MDT, remembered here so that they can be replayed to its next instance.
+ * The file locks (flock, fcntl) of one mounted client: held at the MDT, remembered here so that
+ * they can be replayed to its next instance.
  *
- * A lock that is given up is forgotten here before the MDT is told: a replay never brings it back. An unlock that comes with a close does
- * not wait while the MDT's gate is closed; it is sent by a task of ours when that opens, before any later request for locks (owners
- * are reused). A wait ends with a signal: the request is cancelled at the MDT, and what it says counts. Likewise when the gate closes: it goes on
- * behind the gate.
+ * A lock that is given up is forgotten here before the MDT is told: a replay never brings it back.
+ * An unlock that comes with a close does not wait while the MDT's gate is closed; it is sent by a
+ * task of ours when that opens, before any later request for locks (owners are reused). A wait ends
+ * with a signal: the request is cancelled at the MDT, and what it says counts. Likewise when the
+ * gate closes: it goes on behind the gate.
  *
  * After an eviction all are lost; whoever had a file open then is told by -EIO.
  * Requirements: A5 A7 A9 B1 B3.
@@ -18,10 +20,13 @@ namespace lull {
 
 class Flocks {
 public:
-    static constexpr uint64_t kCancelRetryMs = 1000;  // a cancel may have come before the request it is for was sent again
+    // a cancel may have come before the request it is for was sent again
+    static constexpr uint64_t kCancelRetryMs = 1000;
 
     explicit Flocks(Import& import)
-        : import_(import), sending_(LockRank::kNodeControl), state_(LockRank::kLliteMount), secret_(kapi_random_u64()) {}
+        : import_(import), sending_(LockRank::kNodeControl), state_(LockRank::kLliteMount),
+          secret_(kapi_random_u64())
+    {}
     ~Flocks() { stop(); }
     Status start() { return task_.start<&Flocks::run>(this, "lull_unlocker"); }
     void stop();  // the import was closed
@@ -33,8 +38,8 @@ public:
     // Who is in the way, on another client or this; mode kNL: nobody.
     Status test(FlockRange range, FlockRange* other, bool* same_client);
 
-    Status replay();    // in a recovery, to the new instance
-    void drop_all();    // evicted
+    Status replay();  // in a recovery, to the new instance
+    void drop_all();  // evicted
     size_t held() const { return state_.lock()->table.counts().held; }
 
 private:
@@ -42,13 +47,15 @@ private:
     struct State {
         FlockTable table;
         Vec<FlockRange> unlocks;  // to be sent when the gate opens
-        Vec<Wanted> abandoned;    // nobody waits for them, and the MDT could not be asked whether they were granted
-        uint64_t epoch = 0;       // grows with each replay and eviction
+        // nobody waits for them, and the MDT could not be asked whether they were granted
+        Vec<Wanted> abandoned;
+        uint64_t epoch = 0;  // grows with each replay and eviction
         uint64_t evictions = 0;
         bool stopping = false;
     };
     void forget(const FlockRange& range);
-    Status remember(const FlockRange& range, uint64_t epoch);  // -kEALREADY: ask again, a replay has missed it
+    // -kEALREADY: ask again, a replay has missed it
+    Status remember(const FlockRange& range, uint64_t epoch);
     // Inside the gate.
     Status send_unlocks();
     Status send_later(const FlockRange& unlock);
@@ -61,10 +68,11 @@ private:
     void run();
 
     Import& import_;
-    Mutex sending_;             // unlocks that were left over go one batch after the other, and before what comes later
+    // unlocks that were left over go one batch after the other, and before what comes later
+    Mutex sending_;
     mutable Guarded<State> state_;
     CondVar changed_;
-    const uint64_t secret_;     // owners are addresses, which are nobody's business
+    const uint64_t secret_;  // owners are addresses, which are nobody's business
     std::atomic<uint64_t> next_cookie_{1};
     Task task_;
 };

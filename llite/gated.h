@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Runs an operation with all the gates it needs held (A8). When a server answers "park" in the middle, or one of several cannot be reached,
- * everything is given up, the gates are waited for without holding any, and the operation starts again (B3): fn must be fit to be repeated up
- * to its first lasting effect.
+ * Runs an operation with all the gates it needs held (A8). When a server answers "park" in the
+ * middle, or one of several cannot be reached, everything is given up, the gates are waited for
+ * without holding any, and the operation starts again (B3): fn must be fit to be repeated up to its
+ * first lasting effect.
  */
 #pragma once
 #include "ptlrpc/gate.h"
 
 namespace lull {
 
-inline constexpr uint64_t kParkPauseNs = 2 * kMsec;  // a server parks us while our gates are still open: its callback is on the way
+// a server parks us while our gates are still open: its callback is on the way
+inline constexpr uint64_t kParkPauseNs = 2 * kMsec;
 
 inline bool back_to_gates(Status s) { return s.is(kEPark) || s.is(kEGiveWay); }
 

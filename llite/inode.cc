@@ -18,7 +18,8 @@ void Inode::bind(llp_inode* host)
     state->host = host;
 }
 
-// llp_get is called with the lock held, so that a host that unbinds its inode before freeing it is never called for it.
+// llp_get is called with the lock held, so that a host that unbinds its inode before freeing it is
+// never called for it.
 Inode::Host::Host(Inode& inode) : mount_(inode.mount)
 {
     if (!mount_.host_uses().enter()) return;

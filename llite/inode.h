@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One object of the file system as a client knows it: attributes and how far they may be believed, the layout, what is known of the size under
- * extent locks, and the host's inode bound to it. Behind llc_inode of llite_port.h. One per FID and mount, counted.
+ * One object of the file system as a client knows it: attributes and how far they may be believed,
+ * the layout, what is known of the size under extent locks, and the host's inode bound to it.
+ * Behind llc_inode of llite_port.h. One per FID and mount, counted.
  *
- * Attributes are valid while a PR ibits lock is held. Our own operations do not revoke our own locks; their replies carry fresh
- * attributes, but replies may overtake each other. So every own change is announced (OwnChange), and attributes from a reply are believed only
- * when nothing else happened to the object between request and reply: every event takes a number from the mount's change counter.
+ * Attributes are valid while a PR ibits lock is held. Our own operations do not revoke our own
+ * locks; their replies carry fresh attributes, but replies may overtake each other. So every own
+ * change is announced (OwnChange), and attributes from a reply are believed only when nothing else
+ * happened to the object between request and reply: every event takes a number from the mount's
+ * change counter.
  *
- * Sizes: every extent lock of llite reaches to the end of the object, so while one is held nobody else moves the end; StripeInfo starts
- * with the lock value block of the grant and follows our own writes and truncations.
+ * Sizes: every extent lock of llite reaches to the end of the object, so while one is held nobody
+ * else moves the end; StripeInfo starts with the lock value block of the grant and follows our own
+ * writes and truncations.
  *
- * Times of a regular file: ctime is the MDT's, mtime the MDT's or an object's. An object's mtime that differs from the MDT's comes from
- * a write. If it is later than the MDT's ctime it is newer than every setattr and wins; else the greater one does.
+ * Times of a regular file: ctime is the MDT's, mtime the MDT's or an object's. An object's mtime
+ * that differs from the MDT's comes from a write. If it is later than the MDT's ctime it is newer
+ * than every setattr and wins; else the greater one does.
  *
- * Locking: state_ (LliteInode). Never call the host, except llp_get, or send anything with it held. Requirements: invariant 9, A6, B3.
+ * Locking: state_ (LliteInode). Never call the host, except llp_get, or send anything with it held.
+ * Requirements: invariant 9, A6, B3.
  */
 #pragma once
 #include "include/lull/ops_mds.h"
@@ -28,7 +34,8 @@ class Osc;
 struct IoScope;
 
 inline constexpr uint64_t kPageBytes = 4096;
-inline constexpr uint32_t kTypeMask = 0170000, kTypeDir = 0040000, kTypeFile = 0100000, kTypeLink = 0120000;
+inline constexpr uint32_t kTypeMask = 0170000, kTypeDir = 0040000, kTypeFile = 0100000,
+                          kTypeLink = 0120000;
 
 class Inode final : public RefCounted {
 public:
@@ -66,7 +73,8 @@ public:
     bool is_file() { return (state_.lock()->attr.mode & kTypeMask) == kTypeFile; }
 
     // ---- attributes (attr.cc)
-    // What an answer said of it. asked_at: the mount's change counter before the question; use: the lock it was given under, if any.
+    // What an answer said of it. asked_at: the mount's change counter before the question; use: the
+    // lock it was given under, if any.
     void adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t asked_at);
     Status revalidate(bool size_too);
     Status dir_epoch(bool acquire, uint64_t* epoch);
@@ -111,7 +119,8 @@ public:
     void wrote(uint64_t pos, uint64_t bytes);
     Result<uint64_t> read(uint64_t pos, void* into, size_t bytes);  // inside a scope
     Status write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages);
-    Result<bool> write_through(uint64_t pos, const void* from, size_t bytes, IoScope* scope);  // true: the scope is to end
+    // true: the scope is to end
+    Result<bool> write_through(uint64_t pos, const void* from, size_t bytes, IoScope* scope);
     Status fsync(bool data_only);
     void write_back(uint32_t ost_index);  // what is dirty there; the host keeps errors
     void extent_lost(uint32_t stripe, uint64_t start, uint64_t end, bool discard);
@@ -123,16 +132,16 @@ private:
         uint64_t size = 0, blocks_512 = 0, mtime_ns = 0;
     };
     struct State {
-        Attr attr;                 // of the MDT, as last heard
-        bool valid = false;        // a lock covers it
-        uint64_t changed_at = 0;   // change counter at the last event
-        uint32_t changes = 0;      // own modifications under way
+        Attr attr;                // of the MDT, as last heard
+        bool valid = false;       // a lock covers it
+        uint64_t changed_at = 0;  // change counter at the last event
+        uint32_t changes = 0;     // own modifications under way
         uint64_t dir_epoch = 0;
         llp_inode* host = nullptr;
-        Vec<StripeInfo> stripes;   // as many as the layout's
-        uint64_t page_bound = 0;   // the host caches no page at or behind it
+        Vec<StripeInfo> stripes;  // as many as the layout's
+        uint64_t page_bound = 0;  // the host caches no page at or behind it
         uint64_t dirty_pages = 0;
-        uint32_t writing = 0;      // writes on their way to OSTs
+        uint32_t writing = 0;  // writes on their way to OSTs
         uint32_t files = 0, dead_files = 0;
     };
     using Access = Guarded<State>::Access;
@@ -141,7 +150,8 @@ private:
     Status refresh();
     Status refresh_under_lock();
     Status refresh_by_intent();
-    Status enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, WaitMode wait, IoScope* scope);
+    Status enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, WaitMode wait,
+                         IoScope* scope);
     Status enter_to_change(FileLayout& layout, uint64_t pos, WaitMode wait, IoScope* scope);
     Status wait_written(FileLayout& layout);
     Status lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, IoScope* scope);
@@ -156,9 +166,11 @@ private:
     Status truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* punched);
     void forget_sizes(const Vec<uint8_t>& stripes);
     void resize_known(FileLayout& layout, uint64_t size, Vec<uint8_t>& changes);
-    Result<uint32_t> read_stripe(Stripe& stripe, GatesHeld gates, uint64_t offset, uint8_t* into, size_t bytes);
+    Result<uint32_t> read_stripe(Stripe& stripe, GatesHeld gates, uint64_t offset, uint8_t* into,
+                                 size_t bytes);
     uint64_t cover_start(Stripe& stripe, LockMode mode);
-    template <class Fn> void for_each_range(FileLayout& layout, uint32_t stripe, uint64_t start, uint64_t end, Fn fn);
+    template <class Fn>
+    void for_each_range(FileLayout& layout, uint32_t stripe, uint64_t start, uint64_t end, Fn fn);
 
     Guarded<State> state_;
     CondVar written_;                           // state_.writing is 0
@@ -166,8 +178,8 @@ private:
     std::atomic<uint32_t> given_up_{0};         // reads that gave way (B3)
 };
 
-// One modification of an object by this client, from before its request to after its reply. Not told how it ended: attributes become
-// unknown.
+// One modification of an object by this client, from before its request to after its reply. Not
+// told how it ended: attributes become unknown.
 class OwnChange {
 public:
     explicit OwnChange(Inode* inode);  // null: nothing

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Mount's tables: inodes by FID, stripes by the FID of their object. They hold no references: an inode leaves them in its destructor, and one that is
-// being destroyed already makes room for its successor.
+// Mount's tables: inodes by FID, stripes by the FID of their object. They hold no references: an
+// inode leaves them in its destructor, and one that is being destroyed already makes room for its
+// successor.
 #include "llite/mount.h"
 
 namespace lull {
@@ -23,10 +24,8 @@ Result<Ref<Inode>> Mount::inode(const Fid& fid)
         auto tables = tables_.lock();
         auto it = tables->inodes.find(fid);
         if (it != tables->inodes.end()) {
-            if (it->try_ref())
-                known = Ref<Inode>::adopt(&*it);
-            else
-                tables->inodes.erase(it);
+            if (it->try_ref()) known = Ref<Inode>::adopt(&*it);
+            else tables->inodes.erase(it);
         }
         if (!known) tables->inodes.insert(*fresh);
     }
@@ -54,7 +53,8 @@ void Mount::add_objects(Inode::FileLayout& layout)
 {
     auto tables = tables_.lock();
     for (Inode::Stripe& stripe : layout.stripes) {
-        if (auto it = tables->objects.find(stripe.fid); it != tables->objects.end()) tables->objects.erase(it);
+        if (auto it = tables->objects.find(stripe.fid); it != tables->objects.end())
+            tables->objects.erase(it);
         tables->objects.insert(stripe);
     }
 }

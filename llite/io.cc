@@ -18,8 +18,8 @@ void IoScope::keep_only(Inode::FileLayout& layout, Inode::Stripe& stripe)
     }
 }
 
-// The caller holds a use of the lock, so that it cannot be lost before this is noted. A lock that was here before this inode was (the
-// host had dropped it meanwhile) has an old value block: ask.
+// The caller holds a use of the lock, so that it cannot be lost before this is noted. A lock that
+// was here before this inode was (the host had dropped it meanwhile) has an old value block: ask.
 Status Inode::note_lock(Stripe& stripe, const ClientLock& lock, bool fresh, GatesHeld gates)
 {
     if (fresh) {
@@ -29,7 +29,8 @@ Status Inode::note_lock(Stripe& stripe, const ClientLock& lock, bool fresh, Gate
     if (state_.lock()->stripes[stripe.index].valid) return kOk;
     Attr attr;
     TRY(stripe.osc->getattr(stripe.fid, gates, &attr));
-    learn(stripe.index, {attr.size, attr.blocks_512, attr.mtime_ns, attr.ctime_ns, attr.atime_ns}, false);
+    learn(stripe.index, {attr.size, attr.blocks_512, attr.mtime_ns, attr.ctime_ns, attr.atime_ns},
+          false);
     return kOk;
 }
 
@@ -40,7 +41,8 @@ void Inode::learn(uint32_t stripe, const Lvb& lvb, bool fresh)
     if (!info.valid) {
         info = {true, lvb.size, lvb.blocks_512, lvb.mtime_ns};
     } else if (fresh) {
-        // Covered already, so the size is known better here; another client may have written in front of what we had locked.
+        // Covered already, so the size is known better here; another client may have written in
+        // front of what we had locked.
         info.blocks_512 = lvb.blocks_512;
         if (lvb.mtime_ns > info.mtime_ns) info.mtime_ns = lvb.mtime_ns;
     }
@@ -70,7 +72,8 @@ bool Inode::match_stripes(FileLayout& layout, LockMode mode, IoScope* scope)
     if (!scope->uses.reserve(layout.stripes.size()).ok()) return false;
     for (Stripe& stripe : layout.stripes) {
         LockUse use;
-        if (!stripe.osc->locks().match(ResourceId::of(stripe.fid), LockType::kExtent, mode, LockPolicy{}, &use))
+        if (!stripe.osc->locks().match(ResourceId::of(stripe.fid), LockType::kExtent, mode,
+                                       LockPolicy{}, &use))
             return false;
         if (!state_.lock()->stripes[stripe.index].valid) return false;
         (void)scope->uses.push_back(std::move(use));
@@ -100,7 +103,8 @@ Status Inode::begin_io(uint64_t pos, LockMode mode, WaitMode wait, IoScope* scop
 }
 
 // Ends with end_io().
-Status Inode::enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, WaitMode wait, IoScope* scope)
+Status Inode::enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, WaitMode wait,
+                            IoScope* scope)
 {
     for (;;) {
         TRY(scope->gates.enter(layout.all_gates(), wait));
@@ -116,8 +120,9 @@ Status Inode::enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, Wai
     }
 }
 
-// For a change of the objects, and of the host's pages with them: the host waits for pages on their way, so none is when it begins. (One may set
-// off between this look and the host's, and its OST die in that moment: then a drain of another OST waits. The README says so.)
+// For a change of the objects, and of the host's pages with them: the host waits for pages on their
+// way, so none is when it begins. (One may set off between this look and the host's, and its OST
+// die in that moment: then a drain of another OST waits. The README says so.)
 Status Inode::enter_to_change(FileLayout& layout, uint64_t pos, WaitMode wait, IoScope* scope)
 {
     for (;;) {
@@ -141,8 +146,8 @@ Status Inode::wait_written(FileLayout& layout)
     return kOk;
 }
 
-// An eviction in the middle voided the locks: what the host has put into its cache since must go, too.
-// True: see llc_io_end().
+// An eviction in the middle voided the locks: what the host has put into its cache since must go,
+// too. True: see llc_io_end().
 bool Inode::end_io(IoScope& scope)
 {
     if (scope.evictions != mount.ost_evictions())

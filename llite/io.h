@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An I/O scope: the gates of all OSTs of a file, and extent locks on every stripe from a file offset to the end. Stripes are locked in
- * their order by everybody, so that two clients cannot hold what the other waits for.
+ * An I/O scope: the gates of all OSTs of a file, and extent locks on every stripe from a file
+ * offset to the end. Stripes are locked in their order by everybody, so that two clients cannot
+ * hold what the other waits for.
  *
- * Locks always reach the end of the object: it makes the size known inside the scope, at the price of conflicts between writers of different
- * parts of one file. (A finer scheme can come with glimpses.)
+ * Locks always reach the end of the object: it makes the size known inside the scope, at the price
+ * of conflicts between writers of different parts of one file. (A finer scheme can come with
+ * glimpses.)
  */
 #pragma once
 #include "ldlm/client.h"
@@ -14,13 +16,14 @@
 namespace lull {
 
 struct IoScope {
-    GateScope gates;       // destroyed after the locks
+    GateScope gates;  // destroyed after the locks
     Vec<LockUse> uses;
     uint64_t pos = 0;
     uint64_t evictions = 0;
     uint32_t given_up = 0;
     void give_back(Inode::Stripe& stripe) { uses[stripe.index] = LockUse(); }
-    void keep_only(Inode::FileLayout& layout, Inode::Stripe& stripe);  // its lock, and the gate of its OST
+    // its lock, and the gate of its OST
+    void keep_only(Inode::FileLayout& layout, Inode::Stripe& stripe);
 };
 
 }  // namespace lull

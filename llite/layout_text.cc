@@ -11,7 +11,10 @@ Result<uint64_t> parse_size(Str text)
     unsigned shift = 0;
     if (!text.empty()) {
         char unit = text[text.size() - 1];
-        shift = unit == 'K' || unit == 'k' ? 10 : unit == 'M' || unit == 'm' ? 20 : unit == 'G' || unit == 'g' ? 30 : 0;
+        shift = unit == 'K' || unit == 'k'   ? 10
+                : unit == 'M' || unit == 'm' ? 20
+                : unit == 'G' || unit == 'g' ? 30
+                                             : 0;
     }
     uint64_t n = TRY(parse_u64(shift ? text.substr(0, text.size() - 1) : text));
     if (n > (UINT64_MAX >> shift)) return -kEINVAL;
@@ -35,7 +38,9 @@ Status parse_word(Str word, Layout* out)
     }
     if (key == Str("stripe_size")) {
         auto n = parse_size(value);
-        if (!n.ok() || n.value() == 0 || n.value() % kStripeUnitBytes != 0 || n.value() > (1u << 30)) return -kEINVAL;
+        if (!n.ok() || n.value() == 0 || n.value() % kStripeUnitBytes != 0 ||
+            n.value() > (1u << 30))
+            return -kEINVAL;
         out->stripe_bytes = static_cast<uint32_t>(n.value());
         return kOk;
     }
@@ -76,7 +81,9 @@ void print_layout(const Layout& layout, TextSink& out)
     if (!layout.is_set()) return out.append("none");
     size_t objects = layout.objects.size();
     long long count = objects ? static_cast<long long>(objects)
-                      : layout.stripe_count == UINT32_MAX ? -1ll : static_cast<long long>(layout.stripe_count);
+                      : layout.stripe_count == UINT32_MAX
+                          ? -1ll
+                          : static_cast<long long>(layout.stripe_count);
     out.printf("stripe_count=%lld stripe_size=%u", count, layout.stripe_bytes);
     for (size_t i = 0; i < objects; i++)
         out.printf("%s%u:" FID_FMT, i ? "," : " objects=", layout.objects[i].ost_index,

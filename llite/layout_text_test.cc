@@ -35,9 +35,10 @@ TEST(LayoutText, ReadsWhatItPrints)
 TEST(LayoutText, RefusesNonsense)
 {
     Layout l;
-    for (const char* bad : {"", " ", "x", "stripe_count", "stripe_count=", "stripe_count=33", "stripe_count=-2", "stripe_size=0",
-                            "stripe_size=1000", "stripe_size=99999999999999999999", "stripe_size=4T", "none stripe_count=1",
-                            "stripe_count=1 color=red", "stripe_size=17179869184G"})
+    for (const char* bad :
+         {"", " ", "x", "stripe_count", "stripe_count=", "stripe_count=33", "stripe_count=-2",
+          "stripe_size=0", "stripe_size=1000", "stripe_size=99999999999999999999", "stripe_size=4T",
+          "none stripe_count=1", "stripe_count=1 color=red", "stripe_size=17179869184G"})
         EXPECT_TRUE(parse_layout(bad, &l).is(kEINVAL)) << bad;
 }
 

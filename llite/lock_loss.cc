@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// An extent lock goes: write back and drop the pages it covered, unless another lock still does; forget the size with the last one.
+// An extent lock goes: write back and drop the pages it covered, unless another lock still does;
+// forget the size with the last one.
 #include "llite/mount.h"
 
 namespace lull {
 
-// Where the part of the object begins that some other lock of at least this mode covers (all of ours reach its end); UINT64_MAX: none.
+// Where the part of the object begins that some other lock of at least this mode covers (all of
+// ours reach its end); UINT64_MAX: none.
 uint64_t Inode::cover_start(Stripe& stripe, LockMode mode)
 {
     LockUse use;
     LockPolicy end{UINT64_MAX, UINT64_MAX, 0};
-    bool found = stripe.osc->locks().match(ResourceId::of(stripe.fid), LockType::kExtent, mode, end, &use);
+    bool found =
+        stripe.osc->locks().match(ResourceId::of(stripe.fid), LockType::kExtent, mode, end, &use);
     return found ? use.lock()->policy.start : UINT64_MAX;
 }
 
-// Calls fn(first, last) for the parts of the file that lie in [start, end] of one object: only this OST's pages, since another OST may be
-// down while this one drains (B3).
+// Calls fn(first, last) for the parts of the file that lie in [start, end] of one object: only this
+// OST's pages, since another OST may be down while this one drains (B3).
 template <class Fn>
 void Inode::for_each_range(FileLayout& layout, uint32_t stripe, uint64_t start, uint64_t end, Fn fn)
 {
@@ -38,11 +41,14 @@ void Inode::extent_lost(uint32_t index, uint64_t start, uint64_t end, bool disca
     Stripe& stripe = layout.stripes[index];
     uint64_t written_from = discard ? UINT64_MAX : cover_start(stripe, LockMode::kPW);
     uint64_t read_from = discard ? UINT64_MAX : cover_start(stripe, LockMode::kPR);
-    auto upto = [end](uint64_t covered) { return covered <= end && covered != 0 ? covered - 1 : end; };
+    auto upto = [end](uint64_t covered) {
+        return covered <= end && covered != 0 ? covered - 1 : end;
+    };
     if (Host host(*this); host) {
+        // the host keeps an error of it
         if (!discard && written_from > start)
             for_each_range(layout, index, start, upto(written_from),
-                           [&](uint64_t a, uint64_t b) { (void)llp_flush(host.get(), a, b); });  // the host keeps the error
+                           [&](uint64_t a, uint64_t b) { (void)llp_flush(host.get(), a, b); });
         if (read_from > start)
             for_each_range(layout, index, start, upto(read_from),
                            [&](uint64_t a, uint64_t b) { llp_drop(host.get(), a, b, discard); });
@@ -50,7 +56,8 @@ void Inode::extent_lost(uint32_t index, uint64_t start, uint64_t end, bool disca
     LockUse other;
     LockPolicy last{UINT64_MAX, UINT64_MAX, 0};
     auto state = state_.lock();
-    if (discard || !stripe.osc->locks().match(ResourceId::of(stripe.fid), LockType::kExtent, LockMode::kPR, last, &other))
+    if (discard || !stripe.osc->locks().match(ResourceId::of(stripe.fid), LockType::kExtent,
+                                              LockMode::kPR, last, &other))
         state->stripes[index].valid = false;
 }
 
@@ -66,13 +73,16 @@ void Inode::write_back(uint32_t ost_index)
                            [&](uint64_t a, uint64_t b) { (void)llp_flush(host.get(), a, b); });
 }
 
-void Mount::on_extent_lock_lost(uint32_t, const ResourceId& object, uint64_t start, uint64_t end, bool discard)
+void Mount::on_extent_lock_lost(uint32_t, const ResourceId& object, uint64_t start, uint64_t end,
+                                bool discard)
 {
     stats.locks_lost++;
     if (discard) stats.evictions++;
-    Fid fid{object.name[0], static_cast<uint32_t>(object.name[1]), static_cast<uint32_t>(object.name[1] >> 32)};
+    Fid fid{object.name[0], static_cast<uint32_t>(object.name[1]),
+            static_cast<uint32_t>(object.name[1] >> 32)};
     uint32_t stripe;
-    if (Ref<Inode> inode = find_object(fid, &stripe)) inode->extent_lost(stripe, start, end, discard);
+    if (Ref<Inode> inode = find_object(fid, &stripe))
+        inode->extent_lost(stripe, start, end, discard);
 }
 
 void Mount::on_ost_evicted(uint32_t) { stats.evictions++; }
@@ -90,7 +100,8 @@ void Mount::on_ost_warm(uint32_t ost_index)
 void Mount::on_inode_lock_lost(const ResourceId& resource, uint32_t)
 {
     stats.locks_lost++;
-    Fid fid{resource.name[0], static_cast<uint32_t>(resource.name[1]), static_cast<uint32_t>(resource.name[1] >> 32)};
+    Fid fid{resource.name[0], static_cast<uint32_t>(resource.name[1]),
+            static_cast<uint32_t>(resource.name[1] >> 32)};
     if (Ref<Inode> inode = find_inode(fid)) inode->inode_lock_lost();
 }
 

@@ -45,7 +45,8 @@ void Mgc::ask()
 
 void Mgc::on_full(const ConnectReply& reply, bool first)
 {
-    bool forgotten = reply.result == static_cast<uint8_t>(ConnectResult::kNew);  // we were away for too long
+    // we were away for too long
+    bool forgotten = reply.result == static_cast<uint8_t>(ConnectResult::kNew);
     owner_.on_mgs_full(first || forgotten);
     state_.lock()->ask = true;
     changed_.wake_all();
@@ -60,7 +61,8 @@ void Mgc::on_callback(Opcode opcode, Decoder& body)
     } else if (opcode == Opcode::kMgsFsWanted) {
         MgsFsWanted wanted;
         wanted.io(body);
-        if (body.finish().ok() && wanted.fsname == fsname_.str()) owner_.on_freeze_wanted(wanted.handle);
+        if (body.finish().ok() && wanted.fsname == fsname_.str())
+            owner_.on_freeze_wanted(wanted.handle);
     }
 }
 

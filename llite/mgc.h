@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A mount's connection to the MGS: for the configuration, and to be told where a target has started (R5). What was missed while it was
- * away, or while the MGS was, is asked for after each reconnect; nobody waits for that. An MGS that is dead does no harm: the imports
- * find their targets by themselves.
+ * A mount's connection to the MGS: for the configuration, and to be told where a target has started
+ * (R5). What was missed while it was away, or while the MGS was, is asked for after each reconnect;
+ * nobody waits for that. An MGS that is dead does no harm: the imports find their targets by
+ * themselves.
  *
  * Life: create() → import().connect() → … → close(), after which the owner is not called any more.
  */
@@ -25,7 +26,8 @@ protected:
 
 class Mgc final : ImportClient {
 public:
-    static Result<Owned<Mgc>> create(Node& node, ImportOptions options, Str fsname, MgcOwner& owner);
+    static Result<Owned<Mgc>> create(Node& node, ImportOptions options, Str fsname,
+                                     MgcOwner& owner);
     Mgc(Str fsname, MgcOwner& owner) : fsname_(fsname), owner_(owner), state_(LockRank::kLeaf) {}
     virtual ~Mgc() { close(); }
     Import& import() { return *import_; }

@@ -8,8 +8,7 @@ namespace lull {
 
 Mount::Mount(Node& node)
     : node_(node), config_mutex_(LockRank::kNodeControl), tables_(LockRank::kLliteMount)
-{
-}
+{}
 
 Mount::~Mount()
 {
@@ -39,21 +38,26 @@ Status Mount::init(Str source, Str options, WhyText* why)
     TRY(make_mgc());
     Config config = TRY(fetch_config(why));
     for (const TargetConfig& target : config->reply.targets) {
-        if (target.kind == static_cast<uint8_t>(TargetKind::kMdt) && target.index == 0) TRY(add_mdt(target));
+        if (target.kind == static_cast<uint8_t>(TargetKind::kMdt) && target.index == 0)
+            TRY(add_mdt(target));
         if (target.kind == static_cast<uint8_t>(TargetKind::kOst)) TRY(add_ost(target));
     }
     if (!mdc_) {
-        *why = text_format<255>("no MDT of file system %s has registered at the MGS yet", source_.fsname.c_str());
+        *why = text_format<255>("no MDT of file system %s has registered at the MGS yet",
+                                source_.fsname.c_str());
         return -kENODEV;
     }
     targets_known_.store(true);
-    for_each_gate([](Gate& gate, void* lock) { static_cast<FsLock*>(lock)->join(gate); }, fs_lock_.get());  // wanted meanwhile
+    // wanted meanwhile
+    for_each_gate([](Gate& gate, void* lock) { static_cast<FsLock*>(lock)->join(gate); },
+                  fs_lock_.get());
     uint64_t deadline = deadline_after_ms(options_.timeout_ms);
     TRY(connect(*mdc_, deadline, why));
     for (auto& osc : oscs_)
         if (osc.load()) TRY(connect(*osc.load(), deadline, why));
-    auto device = make<Device>("llite", text_format<64>("%s-%s", source_.fsname.c_str(), id_.c_str()),
-                               std::span<const Param>(kParams, 3), this);
+    auto device =
+        make<Device>("llite", text_format<64>("%s-%s", source_.fsname.c_str(), id_.c_str()),
+                     std::span<const Param>(kParams, 3), this);
     if (!device) return -kENOMEM;
     device->uuid = uuid_;
     TRY(node_.add_device(*device));
@@ -61,8 +65,7 @@ Status Mount::init(Str source, Str options, WhyText* why)
     return kOk;
 }
 
-template <class Client>
-Status Mount::connect(Client& client, uint64_t deadline_ns, WhyText* why)
+template <class Client> Status Mount::connect(Client& client, uint64_t deadline_ns, WhyText* why)
 {
     Status s = client.connect(deadline_ns, WaitMode::kInterruptible);
     if (s.ok() || s.is(kERESTARTSYS)) return s;
@@ -71,8 +74,7 @@ Status Mount::connect(Client& client, uint64_t deadline_ns, WhyText* why)
         *why = text_format<255>("%s speaks no protocol version that this client knows", target);
     else if (s.is(kENODEV))
         *why = text_format<255>("%s is not running on any of its nodes", target);
-    else
-        *why = text_format<255>("cannot connect to %s (error %d)", target, s.error());
+    else *why = text_format<255>("cannot connect to %s (error %d)", target, s.error());
     return s;
 }
 
@@ -98,7 +100,8 @@ Status Mount::add_mdt(const TargetConfig& target)
 Status Mount::add_ost(const TargetConfig& target)
 {
     if (target.index >= kOstsMax) {
-        log_err("%s: index %u is above the limit of %u OSTs", target.name.c_str(), target.index, kOstsMax - 1);
+        log_err("%s: index %u is above the limit of %u OSTs", target.name.c_str(), target.index,
+                kOstsMax - 1);
         return -kERANGE;
     }
     if (oscs_[target.index].load()) return kOk;
@@ -131,7 +134,8 @@ Status Mount::refresh_config()
         return fetched.status();
     }
     for (const TargetConfig& target : fetched.value()->reply.targets) {
-        if (target.kind != static_cast<uint8_t>(TargetKind::kOst) || known_osc(target.index)) continue;
+        if (target.kind != static_cast<uint8_t>(TargetKind::kOst) || known_osc(target.index))
+            continue;
         TRY(add_ost(target));
         TRY(connect(*known_osc(target.index), deadline_after_ms(kMgsTimeoutMs), &why));
         log_info("%s: %s has joined", source_.fsname.c_str(), target.name.c_str());
@@ -164,7 +168,8 @@ void Mount::on_target_at(const TargetPlace& place)
 {
     if (!targets_known_.load()) return;
     auto tell = [&](Import& import) {
-        if (import.options().target == place.name.str()) import.target_is_at(Nid{place.nid}, place.instance);
+        if (import.options().target == place.name.str())
+            import.target_is_at(Nid{place.nid}, place.instance);
     };
     tell(mdc_->import());
     for (auto& osc : oscs_)
@@ -184,7 +189,8 @@ void Mount::for_each_gate(void (*fn)(Gate& gate, void* arg), void* arg)
         if (osc.load()) fn(osc.load()->import().gate(), arg);
 }
 
-// A target that is down now commits nothing for us; what it had not committed is replayed when it is back, as always.
+// A target that is down now commits nothing for us; what it had not committed is replayed when it
+// is back, as always.
 Status Mount::flush_everything(uint64_t deadline_ns)
 {
     if (!targets_known_.load()) return kOk;
@@ -192,7 +198,8 @@ Status Mount::flush_everything(uint64_t deadline_ns)
         if (osc.load()) TRY(osc.load()->locks().flush_all(deadline_ns));
     TRY(mdc_->locks().flush_all(deadline_ns));
     for (auto& osc : oscs_)
-        if (osc.load() && osc.load()->import().state() == ImportState::kFull) TRY(osc.load()->sync());
+        if (osc.load() && osc.load()->import().state() == ImportState::kFull)
+            TRY(osc.load()->sync());
     if (mdc_->import().state() != ImportState::kFull) return kOk;
     auto call = make_ref<Call<MdsSyncOp>>();
     if (!call) return -kENOMEM;
@@ -225,9 +232,11 @@ Status Mount::ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why)
     call.op.fsname = source_.fsname;
     s = mgc.call(call);
     if (s.is(kENOENT))
-        *why = text_format<255>("the MGS at %s knows no file system '%s'", nids.c_str(), source_.fsname.c_str());
+        *why = text_format<255>("the MGS at %s knows no file system '%s'", nids.c_str(),
+                                source_.fsname.c_str());
     else if (!s.ok() && !s.is(kERESTARTSYS))
-        *why = text_format<255>("the MGS at %s did not give the configuration (error %d)", nids.c_str(), s.error());
+        *why = text_format<255>("the MGS at %s did not give the configuration (error %d)",
+                                nids.c_str(), s.error());
     return s;
 }
 
@@ -309,12 +318,15 @@ Status Mount::show_stats(void* object, TextSink& out)
 {
     Mount& m = *static_cast<Mount*>(object);
     using ull = unsigned long long;
-    out.printf("lookups: %llu\ncreates: %llu\nopens: %llu\ncloses: %llu\n", static_cast<ull>(m.stats.lookups),
-               static_cast<ull>(m.stats.creates), static_cast<ull>(m.stats.opens), static_cast<ull>(m.stats.closes));
-    out.printf("io_scopes: %llu\nread_bytes: %llu\nwritten_bytes: %llu\n", static_cast<ull>(m.stats.io_scopes),
-               static_cast<ull>(m.stats.read_bytes), static_cast<ull>(m.stats.written_bytes));
-    out.printf("locks_lost: %llu\nevictions: %llu\ninodes: %zu\n", static_cast<ull>(m.stats.locks_lost),
-               static_cast<ull>(m.mdt_generation()), m.tables_.lock()->inodes.size());
+    out.printf("lookups: %llu\ncreates: %llu\nopens: %llu\ncloses: %llu\n",
+               static_cast<ull>(m.stats.lookups), static_cast<ull>(m.stats.creates),
+               static_cast<ull>(m.stats.opens), static_cast<ull>(m.stats.closes));
+    out.printf("io_scopes: %llu\nread_bytes: %llu\nwritten_bytes: %llu\n",
+               static_cast<ull>(m.stats.io_scopes), static_cast<ull>(m.stats.read_bytes),
+               static_cast<ull>(m.stats.written_bytes));
+    out.printf("locks_lost: %llu\nevictions: %llu\ninodes: %zu\n",
+               static_cast<ull>(m.stats.locks_lost), static_cast<ull>(m.mdt_generation()),
+               m.tables_.lock()->inodes.size());
     return out.status();
 }
 
@@ -324,6 +336,8 @@ Status Mount::show_uuid(void* object, TextSink& out)
     return out.status();
 }
 
-const Param Mount::kParams[] = {{"stats", show_stats, nullptr}, {"uuid", show_uuid, nullptr}, {"fs_lock", show_fs_lock, nullptr}};
+const Param Mount::kParams[] = {{"stats", show_stats, nullptr},
+                                {"uuid", show_uuid, nullptr},
+                                {"fs_lock", show_fs_lock, nullptr}};
 
 }  // namespace lull

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One mounted client: the connections to all targets of a file system and the table of inodes in use. Behind llc_mount of llite_port.h.
+ * One mounted client: the connections to all targets of a file system and the table of inodes in
+ * use. Behind llc_mount of llite_port.h.
  *
- * Locking: tables_ (LliteMount); Inode has its own (LliteInode). No message is sent and the host is not called under either.
+ * Locking: tables_ (LliteMount); Inode has its own (LliteInode). No message is sent and the host is
+ * not called under either.
  * Requirements: A5 A7 T9, invariant 9.
  */
 #pragma once
@@ -20,7 +22,8 @@
 namespace lull {
 
 struct MountStats {
-    std::atomic<uint64_t> lookups{0}, creates{0}, opens{0}, closes{0}, io_scopes{0}, read_bytes{0}, written_bytes{0};
+    std::atomic<uint64_t> lookups{0}, creates{0}, opens{0}, closes{0}, io_scopes{0}, read_bytes{0},
+        written_bytes{0};
     std::atomic<uint64_t> locks_lost{0}, evictions{0};
 };
 
@@ -39,12 +42,15 @@ public:
     Flocks& flocks() { return *flocks_; }
     // -ENODEV: no such OST in the configuration, even after asking again.
     Result<Osc*> osc(uint32_t index);
-    Osc* known_osc(uint32_t index) const { return index < kOstsMax ? oscs_[index].load() : nullptr; }
+    Osc* known_osc(uint32_t index) const
+    {
+        return index < kOstsMax ? oscs_[index].load() : nullptr;
+    }
     UseCount& host_uses() { return host_uses_; }
     Status statfs(struct llc_statfs* out);
     Status sync();
-    // Until everything answered is committed. At the gate like any operation: what is in flight when a target halts would have to be
-    // sent again.
+    // Until everything answered is committed. At the gate like any operation: what is in flight
+    // when a target halts would have to be sent again.
     Status sync_mdt();
     Status sync_ost(Osc& osc);
 
@@ -58,14 +64,17 @@ public:
     uint64_t next_epoch() { return epoch_.fetch_add(1) + 1; }
     uint64_t change_counter() const { return changes_.load(); }
     uint64_t next_change() { return changes_.fetch_add(1) + 1; }
-    uint64_t mdt_generation() const { return mdt_generation_.load(); }          // grows at each eviction by the MDT
-    uint64_t ost_evictions() const { return stats.evictions.load(); }           // by any OST
+    // grows at each eviction by the MDT
+    uint64_t mdt_generation() const { return mdt_generation_.load(); }
+    uint64_t ost_evictions() const { return stats.evictions.load(); }  // by any OST
     MountStats stats;
 
 private:
-    using Inodes = bi::set<Inode, bi::member_hook<Inode, SetHook, &Inode::table_hook>, bi::key_of_value<Inode::FidOf>>;
-    using Objects = bi::set<Inode::Stripe, bi::member_hook<Inode::Stripe, SetHook, &Inode::Stripe::hook>,
-                            bi::key_of_value<Inode::Stripe::FidOf>>;
+    using Inodes = bi::set<Inode, bi::member_hook<Inode, SetHook, &Inode::table_hook>,
+                           bi::key_of_value<Inode::FidOf>>;
+    using Objects =
+        bi::set<Inode::Stripe, bi::member_hook<Inode::Stripe, SetHook, &Inode::Stripe::hook>,
+                bi::key_of_value<Inode::Stripe::FidOf>>;
     struct Tables {
         Inodes inodes;
         Objects objects;
@@ -93,8 +102,8 @@ private:
     void on_inode_lock_lost(const ResourceId& resource, uint32_t bits) override;
     void on_mdt_evicted() override;
     Status on_mdt_replay_flocks() override { return flocks_->replay(); }
-    void on_extent_lock_lost(uint32_t ost_index, const ResourceId& object, uint64_t start, uint64_t end,
-                             bool discard) override;
+    void on_extent_lock_lost(uint32_t ost_index, const ResourceId& object, uint64_t start,
+                             uint64_t end, bool discard) override;
     void on_ost_evicted(uint32_t ost_index) override;
     void on_ost_warm(uint32_t ost_index) override;
 
@@ -104,13 +113,14 @@ private:
     static const Param kParams[];
 
     Node& node_;
-    // The core's uses of its host's inodes: an umount waits for them, or a lock callback would hold an inode that the VFS is about to free.
+    // The core's uses of its host's inodes: an umount waits for them, or a lock callback would hold
+    // an inode that the VFS is about to free.
     UseCount host_uses_;
     MountSource source_;
     MountOptions options_;
     UuidText uuid_;
     Text<16> id_;
-    Owned<FsLock> fs_lock_;                  // before mgc_ and after it: the import calls it
+    Owned<FsLock> fs_lock_;  // before mgc_ and after it: the import calls it
     Owned<Mgc> mgc_;
     Owned<Mdc> mdc_;
     Owned<Closer> closer_;
@@ -120,7 +130,8 @@ private:
     Owned<Device> device_;
     Guarded<Tables> tables_;
     std::atomic<uint64_t> epoch_{0}, changes_{0}, mdt_generation_{0};
-    std::atomic<bool> aborted_{false}, targets_known_{false};  // known: mdc_ does not change any more
+    // known: mdc_ does not change any more
+    std::atomic<bool> aborted_{false}, targets_known_{false};
 };
 
 }  // namespace lull

@@ -13,7 +13,8 @@ bool is_fsname(Str s)
     if (s.empty() || s.size() > kFsnameMax) return false;
     for (size_t i = 0; i < s.size(); i++) {
         char c = s[i];
-        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '_' || c == '-';
         if (!fine) return false;
     }
     return true;
@@ -28,10 +29,12 @@ Status parse_option(Str option, MountOptions* out, WhyText* why)
             out->timeout_ms = static_cast<uint32_t>(seconds.value() * 1000);
             return kOk;
         }
-        *why = text_format<255>("option '" STR_FMT "': timeout is 1 to 86400 seconds", STR_ARG(option));
+        *why = text_format<255>("option '" STR_FMT "': timeout is 1 to 86400 seconds",
+                                STR_ARG(option));
         return -kEINVAL;
     }
-    *why = text_format<255>("unknown option '" STR_FMT "' (known: timeout=SECONDS, localflock)", STR_ARG(option));
+    *why = text_format<255>("unknown option '" STR_FMT "' (known: timeout=SECONDS, localflock)",
+                            STR_ARG(option));
     return -kEINVAL;
 }
 
@@ -44,14 +47,17 @@ Status parse_mount_source(Str text, MountSource* out, WhyText* why)
         *why = text_format<255>("'" STR_FMT "' is not NID[:NID]:/fsname", STR_ARG(text));
         return -kEINVAL;
     }
-    if (Status s = parse_nids(text.substr(0, slash - 1), &out->mgs_nids); !s.ok() || out->mgs_nids.empty()) {
-        *why = text_format<255>("'" STR_FMT "' is not a list of NIDs such as 10.0.0.1@tcp:10.0.0.2@tcp",
+    if (Status s = parse_nids(text.substr(0, slash - 1), &out->mgs_nids);
+        !s.ok() || out->mgs_nids.empty()) {
+        *why = text_format<255>("'" STR_FMT
+                                "' is not a list of NIDs such as 10.0.0.1@tcp:10.0.0.2@tcp",
                                 STR_ARG(text.substr(0, slash - 1)));
         return s.is(kENOMEM) ? s : Status(-kEINVAL);
     }
     Str name = text.substr(slash + 1);
     if (!is_fsname(name)) {
-        *why = text_format<255>("'" STR_FMT "' is not a file system name (1 to %zu letters, digits, - and _)",
+        *why = text_format<255>("'" STR_FMT
+                                "' is not a file system name (1 to %zu letters, digits, - and _)",
                                 STR_ARG(name), kFsnameMax);
         return -kEINVAL;
     }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What an administrator gives to mount a client: "NID[:NID]:/fsname" and options. Errors: -EINVAL with a sentence that says what is wrong. */
+/*
+ * What an administrator gives to mount a client: "NID[:NID]:/fsname" and options. Errors: -EINVAL
+ * with a sentence that says what is wrong.
+ */
 #pragma once
 #include "include/lull/ops_common.h"
 #include "lnet/nid.h"
@@ -13,11 +16,13 @@ struct MountSource {
     Text<32> fsname;
 };
 struct MountOptions {
-    uint32_t timeout_ms = 300000;   // "timeout=SECONDS": how long to wait for targets that are starting or restarting (T9)
+    // "timeout=SECONDS": how long to wait for targets that are starting or restarting (T9)
+    uint32_t timeout_ms = 300000;
 };
 
 Status parse_mount_source(Str text, MountSource* out, WhyText* why);
-// Comma separated. "localflock" is accepted: flock and fcntl locks are local to the client in this release.
+// Comma separated. "localflock" is accepted: flock and fcntl locks are local to the client in this
+// release.
 Status parse_mount_options(Str text, MountOptions* out, WhyText* why);
 
 }  // namespace lull

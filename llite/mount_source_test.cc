@@ -9,7 +9,8 @@ TEST(MountSource, Good)
 {
     MountSource s;
     WhyText why;
-    ASSERT_TRUE(parse_mount_source("10.0.0.1@tcp:10.0.0.2@tcp:/lull", &s, &why).ok()) << why.c_str();
+    ASSERT_TRUE(parse_mount_source("10.0.0.1@tcp:10.0.0.2@tcp:/lull", &s, &why).ok())
+        << why.c_str();
     EXPECT_EQ(s.mgs_nids.size(), 2u);
     EXPECT_TRUE(s.fsname == Str("lull"));
     MountSource one;
@@ -18,8 +19,10 @@ TEST(MountSource, Good)
 
 TEST(MountSource, BadSaysWhy)
 {
-    for (const char* bad : {"", "/", ":/x", "lull", "10.0.0.1@tcp", "10.0.0.1@tcp/lull", "10.0.0.1@tcp:/", "10.0.0.1@tcp:/a/b",
-                            "300.0.0.1@tcp:/lull", "x:/lull", "10.0.0.1@tcp:/a_name_that_is_longer_than_thirty_two_characters", "10.0.0.1@o2ib:/lull"}) {
+    for (const char* bad : {"", "/", ":/x", "lull", "10.0.0.1@tcp", "10.0.0.1@tcp/lull",
+                            "10.0.0.1@tcp:/", "10.0.0.1@tcp:/a/b", "300.0.0.1@tcp:/lull", "x:/lull",
+                            "10.0.0.1@tcp:/a_name_that_is_longer_than_thirty_two_characters",
+                            "10.0.0.1@o2ib:/lull"}) {
         MountSource s;
         WhyText why;
         EXPECT_TRUE(parse_mount_source(bad, &s, &why).is(kEINVAL)) << bad;

@@ -73,8 +73,7 @@ Status unlink(Inode& dir, Str name, bool rmdir, Inode* victim)
     OwnChange parent(&dir), object(victim);
     TRY(dir.mount.mdc().import().call(*call));
     parent.done(call->reply.parent);
-    if (victim && victim->fid == call->reply.fid)
-        object.done(call->reply.object);
+    if (victim && victim->fid == call->reply.fid) object.done(call->reply.object);
     else if (Ref<Inode> other = dir.mount.find_inode(call->reply.fid))
         OwnChange changed(other.get());  // the name had become another object's
     return kOk;
@@ -95,7 +94,8 @@ Status link(Inode& inode, Inode& dir, Str name)
     return kOk;
 }
 
-Status rename(Inode& from_dir, Str from, Inode& to_dir, Str to, bool no_replace, Inode* moved, Inode* replaced)
+Status rename(Inode& from_dir, Str from, Inode& to_dir, Str to, bool no_replace, Inode* moved,
+              Inode* replaced)
 {
     auto call = make_ref<Call<MdsRenameOp>>();
     if (!call) return -kENOMEM;
@@ -138,11 +138,13 @@ Status readdir(Inode& dir, uint64_t cookie, llc_emit emit, void* arg)
         call->op.cookie = cookie;
         TRY(dir.mount.mdc().import().call(*call));
         for (const DirEntry& e : call->reply.entries) {
-            if (!emit(arg, e.name.c_str(), e.name.size(), e.fid.flatten(), e.type, e.cookie)) return kOk;
+            if (!emit(arg, e.name.c_str(), e.name.size(), e.fid.flatten(), e.type, e.cookie))
+                return kOk;
             cookie = e.cookie;
         }
         if (call->reply.end) return kOk;
-        if (call->reply.entries.empty()) return -kEPROTO;  // neither entries nor the end: no progress
+        // neither entries nor the end: no progress
+        if (call->reply.entries.empty()) return -kEPROTO;
     }
 }
 

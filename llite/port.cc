@@ -37,7 +37,9 @@ static_assert(LLC_FLOCK_POSIX == static_cast<unsigned>(FlockKind::kPosix) &&
 FlockRange to_range(const llc_flock& l)
 {
     FlockRange r;
-    LockMode mode = l.type == LLC_FLOCK_UNLOCK ? LockMode::kNL : l.type == LLC_FLOCK_SHARED ? LockMode::kPR : LockMode::kPW;
+    LockMode mode = l.type == LLC_FLOCK_UNLOCK   ? LockMode::kNL
+                    : l.type == LLC_FLOCK_SHARED ? LockMode::kPR
+                                                 : LockMode::kPW;
     r.kind = static_cast<uint8_t>(l.kind);
     r.mode = static_cast<uint8_t>(mode);
     r.start = l.start;
@@ -61,7 +63,8 @@ extern "C" {
 
 // ---- mount
 
-int llc_mount_create(lull_node* node, const char* source, const char* options, llc_mount** out, char* why, size_t why_bytes)
+int llc_mount_create(lull_node* node, const char* source, const char* options, llc_mount** out,
+                     char* why, size_t why_bytes)
 {
     WhyText text;
     auto mount = Mount::create(*reinterpret_cast<Node*>(node), source, options, &text);
@@ -74,7 +77,10 @@ int llc_mount_create(lull_node* node, const char* source, const char* options, l
 void llc_mount_destroy(llc_mount* m) { Owned<Mount> freed(of(m)); }
 void llc_mount_leave_host(llc_mount* m) { (void)of(m)->host_uses().close(kForever); }
 void llc_mount_abort(llc_mount* m) { of(m)->abort(); }
-int llc_statfs(llc_mount* m, struct llc_statfs* out) { return to_errno_or_dead(of(m)->statfs(out)); }
+int llc_statfs(llc_mount* m, struct llc_statfs* out)
+{
+    return to_errno_or_dead(of(m)->statfs(out));
+}
 int llc_sync(llc_mount* m) { return to_errno_or_dead(of(m)->sync()); }
 
 // ---- inodes
@@ -108,7 +114,8 @@ int llc_dir_epoch(llc_inode* dir, bool acquire, uint64_t* epoch)
 
 // ---- names
 
-int llc_lookup(llc_inode* dir, const char* name, size_t len, llc_inode** out, llc_attr* attr, uint64_t* epoch)
+int llc_lookup(llc_inode* dir, const char* name, size_t len, llc_inode** out, llc_attr* attr,
+               uint64_t* epoch)
 {
     if (Status s = of(dir)->dir_epoch(true, epoch); !s.ok()) return to_errno_or_dead(s);
     auto found = lookup(*of(dir), Str(name, len));
@@ -117,8 +124,8 @@ int llc_lookup(llc_inode* dir, const char* name, size_t len, llc_inode** out, ll
     return 0;
 }
 
-int llc_create(llc_inode* dir, const char* name, size_t len, const struct llc_create* how, llc_inode** out, llc_attr* attr,
-               uint64_t* epoch)
+int llc_create(llc_inode* dir, const char* name, size_t len, const struct llc_create* how,
+               llc_inode** out, llc_attr* attr, uint64_t* epoch)
 {
     (void)of(dir)->dir_epoch(false, epoch);
     auto made = create(*of(dir), Str(name, len), *how);
@@ -139,11 +146,12 @@ int llc_link(llc_inode* i, llc_inode* dir, const char* name, size_t len, llc_att
     return to_errno_or_dead(s);
 }
 
-int llc_rename(llc_inode* from_dir, const char* from, size_t from_len, llc_inode* to_dir, const char* to, size_t to_len,
-               bool no_replace, llc_inode* moved, llc_inode* replaced)
+int llc_rename(llc_inode* from_dir, const char* from, size_t from_len, llc_inode* to_dir,
+               const char* to, size_t to_len, bool no_replace, llc_inode* moved,
+               llc_inode* replaced)
 {
-    return to_errno_or_dead(lull::rename(*of(from_dir), Str(from, from_len), *of(to_dir), Str(to, to_len), no_replace,
-                                         of(moved), of(replaced)));
+    return to_errno_or_dead(lull::rename(*of(from_dir), Str(from, from_len), *of(to_dir),
+                                         Str(to, to_len), no_replace, of(moved), of(replaced)));
 }
 
 int llc_readlink(llc_inode* i, char* out, size_t bytes)
@@ -174,8 +182,9 @@ int llc_open(llc_inode* i, uint32_t flags, llc_file** out)
     return 0;
 }
 
-int llc_open_create(llc_inode* dir, const char* name, size_t len, uint32_t flags, const struct llc_create* how,
-                    llc_inode** out, llc_attr* attr, uint64_t* epoch, llc_file** file, bool* created)
+int llc_open_create(llc_inode* dir, const char* name, size_t len, uint32_t flags,
+                    const struct llc_create* how, llc_inode** out, llc_attr* attr, uint64_t* epoch,
+                    llc_file** file, bool* created)
 {
     (void)of(dir)->dir_epoch(false, epoch);
     Ref<Inode> inode;
@@ -187,10 +196,7 @@ int llc_open_create(llc_inode* dir, const char* name, size_t len, uint32_t flags
     return 0;
 }
 
-int llc_close(llc_file* f)
-{
-    return to_errno_or_dead(File::close(Owned<File>(of(f))));
-}
+int llc_close(llc_file* f) { return to_errno_or_dead(File::close(Owned<File>(of(f)))); }
 
 int llc_fsync(llc_inode* i, bool data_only) { return to_errno_or_dead(of(i)->fsync(data_only)); }
 
@@ -217,8 +223,14 @@ bool llc_io_end(llc_inode* i, llc_io* io)
     return of(i)->end_io(*scope);
 }
 
-int llc_reserve_page(llc_inode* i, uint64_t page_index) { return of(i)->reserve_page(page_index) ? 0 : -kEAGAIN; }
-uint64_t llc_last_page_beside(llc_inode* i, uint64_t page_index) { return of(i)->last_page_beside(page_index); }
+int llc_reserve_page(llc_inode* i, uint64_t page_index)
+{
+    return of(i)->reserve_page(page_index) ? 0 : -kEAGAIN;
+}
+uint64_t llc_last_page_beside(llc_inode* i, uint64_t page_index)
+{
+    return of(i)->last_page_beside(page_index);
+}
 
 void llc_unreserve_page(llc_inode* i, uint64_t page_index) { of(i)->unreserve_page(page_index); }
 void llc_wrote(llc_inode* i, uint64_t pos, uint64_t bytes) { of(i)->wrote(pos, bytes); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// chmod, chown, utimes, truncate. What concerns MDT and objects is done in turn, at one's gate and then at the others', so that no drain of the
-// one waits for the other (B3); once something has changed only a kill ends the wait at the next gate.
+// chmod, chown, utimes, truncate. What concerns MDT and objects is done in turn, at one's gate and
+// then at the others', so that no drain of the one waits for the other (B3); once something has
+// changed only a kill ends the wait at the next gate.
 #include "llite/gated.h"
 #include "llite/io.h"
 #include "llite/mount.h"
@@ -9,7 +10,8 @@
 namespace lull {
 namespace {
 
-constexpr uint32_t kMdtBits = kAttrMode | kAttrUid | kAttrGid | kAttrAtime | kAttrMtime | kAttrCtime;
+constexpr uint32_t kMdtBits =
+    kAttrMode | kAttrUid | kAttrGid | kAttrAtime | kAttrMtime | kAttrCtime;
 
 // Times are the client's, so that MDT and objects get the same.
 Attr explicit_attr(const llc_attr& to, uint32_t valid, uint64_t now)
@@ -36,7 +38,8 @@ Status Inode::setattr(const llc_attr& to, uint32_t valid)
     Attr attr = explicit_attr(to, valid, kapi_realtime_ns());
     bool is_file = this->is_file();
     if ((valid & LLC_SIZE) && !is_file) return -kEINVAL;
-    // A time of "now" is later than any object's and wins by itself; another one must reach the objects.
+    // A time of "now" is later than any object's and wins by itself; another one must reach the
+    // objects.
     bool old_mtime = (valid & LLC_MTIME) && !(valid & LLC_MTIME_NOW);
     FileLayout* layout = nullptr;
     if (is_file && ((valid & LLC_SIZE) || old_mtime)) layout = TRY(this->layout());
@@ -50,7 +53,8 @@ Status Inode::setattr(const llc_attr& to, uint32_t valid)
     }
     bool first_at_mdt = mdt.valid & (kAttrMode | kAttrUid | kAttrGid | kAttrAtime), punched = false;
     if (first_at_mdt) TRY(setattr_mdt(mdt, WaitMode::kInterruptible));
-    TRY(truncate(*layout, attr, first_at_mdt ? WaitMode::kKillable : WaitMode::kInterruptible, &punched));
+    TRY(truncate(*layout, attr, first_at_mdt ? WaitMode::kKillable : WaitMode::kInterruptible,
+                 &punched));
     // A file that was empty and stays so has no object to carry the time.
     return punched || !(attr.valid & kAttrMtime) ? kOk : setattr_mdt(mdt, WaitMode::kKillable);
 }
@@ -80,7 +84,8 @@ Status Inode::setattr_objects(FileLayout& layout, const Attr& to)
     Host host(*this);
     if (host) TRY(Status(llp_flush(host.get(), 0, UINT64_MAX)));  // outside of the gates
     TRY(enter_to_change(layout, 0, WaitMode::kKillable, scope.get()));
-    Status s = host ? Status(llp_flush(host.get(), 0, UINT64_MAX)) : kOk;  // what a mapping has dirtied since
+    // what a mapping has dirtied since
+    Status s = host ? Status(llp_flush(host.get(), 0, UINT64_MAX)) : kOk;
     Attr times;
     times.valid = to.valid & (kAttrMtime | kAttrCtime);
     times.mtime_ns = to.mtime_ns;
@@ -88,7 +93,8 @@ Status Inode::setattr_objects(FileLayout& layout, const Attr& to)
     StripeCalls calls(layout, *scope);
     for (Stripe& stripe : layout.stripes) {
         bool written = state_.lock()->stripes[stripe.index].mtime_ns != 0;  // else it is not there
-        if (s.ok() && written) s = calls.add(stripe, stripe.osc->new_setattr(fid, stripe.fid, times));
+        if (s.ok() && written)
+            s = calls.add(stripe, stripe.osc->new_setattr(fid, stripe.fid, times));
     }
     if (s.ok())
         calls.run([&](Stripe& stripe, Status done) {
@@ -99,8 +105,8 @@ Status Inode::setattr_objects(FileLayout& layout, const Attr& to)
     return s;
 }
 
-// Under PW from the new size to the end. What is known of the size changes first: a reader that comes between the host's dropping of
-// pages and the punch must not bring old bytes back.
+// Under PW from the new size to the end. What is known of the size changes first: a reader that
+// comes between the host's dropping of pages and the punch must not bring old bytes back.
 Status Inode::truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* punched)
 {
     uint64_t time_ns = to.valid & kAttrMtime ? to.mtime_ns : kapi_realtime_ns();
@@ -115,7 +121,8 @@ Status Inode::truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* 
     for (Stripe& stripe : layout.stripes) {
         if (!changes[stripe.index]) continue;
         uint64_t size = layout.striping.object_size(stripe.index, to.size);
-        if (result.ok()) result = calls.add(stripe, stripe.osc->new_punch(fid, stripe.fid, size, time_ns));
+        if (result.ok())
+            result = calls.add(stripe, stripe.osc->new_punch(fid, stripe.fid, size, time_ns));
         *punched = true;
     }
     if (!result.ok()) {

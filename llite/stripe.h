@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * RAID-0 arithmetic: file offset ↔ (stripe, object offset), and sizes. Pure; count and bytes are at least 1.
+ * RAID-0 arithmetic: file offset ↔ (stripe, object offset), and sizes. Pure; count and bytes are at
+ * least 1.
  *
  *   file    |  chunk 0  |  chunk 1  |  chunk 2  |  chunk 3  | …        chunk: bytes long
  *   stripe        0           1           0           1                (count == 2)
@@ -20,7 +21,8 @@ struct Striping {
         uint64_t left;    // to the end of the chunk, at least 1
     };
     Place place(uint64_t pos) const;
-    uint64_t file_offset(uint32_t stripe, uint64_t object_offset) const;  // UINT64_MAX stays, and is the answer on overflow
+    // UINT64_MAX stays, and is the answer on overflow
+    uint64_t file_offset(uint32_t stripe, uint64_t object_offset) const;
     // Size of the object when the file has file_size.
     uint64_t object_size(uint32_t stripe, uint64_t file_size) const;
     // Size the file has at least when the object has object_size; 0 for 0.

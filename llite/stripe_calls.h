@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A change of several objects of a file, inside an I/O scope: every OST gets its request, whichever of them can be reached, and what is answered
- * gives back its gate and its lock. So no drain waits for another target that is down (B3), and nobody sees half of the change: everybody locks
- * all stripes, and the lock of the one that is still missing is held.
+ * A change of several objects of a file, inside an I/O scope: every OST gets its request, whichever
+ * of them can be reached, and what is answered gives back its gate and its lock. So no drain waits
+ * for another target that is down (B3), and nobody sees half of the change: everybody locks all
+ * stripes, and the lock of the one that is still missing is held.
  *
  * One task; no lock.
  */
@@ -13,13 +14,13 @@ namespace lull {
 
 class StripeCalls {
 public:
-    static constexpr uint64_t kLookNs = 20 * kMsec;  // for an answer, while more than one OST is missing
+    // for an answer, while more than one OST is missing
+    static constexpr uint64_t kLookNs = 20 * kMsec;
 
     StripeCalls(Inode::FileLayout& layout, IoScope& scope) : layout_(layout), scope_(scope) {}
     Status add(Inode::Stripe& stripe, Ref<Request> call);  // admitted, not interruptible
     // Not interruptible. done(stripe, status): for each, before its lock goes.
-    template <class Done>
-    void run(Done done)
+    template <class Done> void run(Done done)
     {
         give_back_others();
         while (left_) {

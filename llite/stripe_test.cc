@@ -19,7 +19,8 @@ TEST(Striping, PlacesChunksRoundRobin)
 TEST(Striping, OffsetsGoBackAndForth)
 {
     for (uint32_t count : {1u, 2u, 3u, 7u})
-        for (uint64_t pos : {0ull, 1ull, 65535ull, 65536ull, 1000000ull, 123456789012ull, (1ull << 62) + 12345}) {
+        for (uint64_t pos :
+             {0ull, 1ull, 65535ull, 65536ull, 1000000ull, 123456789012ull, (1ull << 62) + 12345}) {
             Striping s{65536, count};
             auto p = s.place(pos);
             EXPECT_EQ(s.file_offset(p.stripe, p.offset), pos);

@@ -5,7 +5,8 @@
  *   phase      event                              next
  *   greeting   hello seen (and sink accepted it)  open       messages flow
  *   greeting   error, close(), given up           closed     the sink never hears of it
- *   open       error, close()                     closed     on_closed(), once the receive task ended
+ *   open       error, close()                     closed     on_closed(), once the receive task
+ *                                                            ended
  *
  * The receive task does the greeting, too. Whoever sends holds the send token (one sender at a
  * time; others queue for it at most timeout_ms). What the watchdog needs to decide is atomic: it

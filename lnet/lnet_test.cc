@@ -294,8 +294,7 @@ TEST(Lnet, GarbageClosesOnlyItsConnection)
             kapi_iov more{junk, sizeof junk};
             (void)kapi_sock_send(bad, &more, 1);
             uint8_t byte;
-            while (kapi_sock_recv(bad, &byte, 1) == 0) {
-            }
+            while (kapi_sock_recv(bad, &byte, 1) == 0) {}
             kapi_sock_close(bad);
             EXPECT_TRUE(good.value()->send(bytes_of("still here"), {}).ok());
             EXPECT_TRUE(Pair::soon([&] { return p.at_server.bodies.size() == 1; }));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Network identifiers as administrators write them: 10.0.0.1@tcp. Several for one server: 10.0.0.1@tcp:10.0.0.2@tcp. */
+/*
+ * Network identifiers as administrators write them: 10.0.0.1@tcp. Several for one server:
+ * 10.0.0.1@tcp:10.0.0.2@tcp.
+ */
 #pragma once
 #include "kapi/containers.h"
 
@@ -14,7 +17,8 @@ inline constexpr size_t kNidsMax = 8;  // per target
 
 using NidText = Text<24>;
 NidText to_text(Nid nid);
-Result<Nid> parse_nid(Str text);                       // -EINVAL; "@tcp" may be left out
-Status parse_nids(Str text, Vec<Nid>* out);            // separated by ':' or ','; -EINVAL, -ENOSPC over kNidsMax
+Result<Nid> parse_nid(Str text);  // -EINVAL; "@tcp" may be left out
+// separated by ':' or ','; -EINVAL, -ENOSPC over kNidsMax
+Status parse_nids(Str text, Vec<Nid>* out);
 
 }  // namespace lull

@@ -13,7 +13,7 @@ namespace lull {
 namespace {
 
 constexpr size_t kConnectionsMax = 1u << 18;
-constexpr size_t kBatch = 16;  // connections looked after in one go without the lock
+constexpr size_t kBatch = 16;       // connections looked after in one go without the lock
 constexpr size_t kLooksMax = 1024;  // connections looked at in one go with it
 constexpr uint64_t kAcceptBackoffMs = 100;
 
@@ -26,8 +26,8 @@ using Connections =
             bi::key_of_value<NumberOf>>;
 
 struct Table {
-    Connections connections;                               // one reference each
-    List<TcpConnection, &TcpConnection::done_hook> done;   // of them: to be buried
+    Connections connections;                              // one reference each
+    List<TcpConnection, &TcpConnection::done_hook> done;  // of them: to be buried
     uint64_t next_number = 1;
     kapi_sock* listener = nullptr;
     unsigned callers = 0;  // inside connect() or ping()
@@ -117,13 +117,15 @@ void TransportImpl::drop(TcpConnection& connection)
     {
         auto table = table_.lock();
         table->connections.erase(table->connections.iterator_to(connection));
-        if (connection.done_hook.is_linked()) table->done.erase(table->done.iterator_to(connection));
+        if (connection.done_hook.is_linked())
+            table->done.erase(table->done.iterator_to(connection));
         changed_.wake_all();
     }
     Ref<TcpConnection>::adopt(&connection).reset();
 }
 
-// Those after the given one that are wanted, as many as fit. *after: where to go on; UINT64_MAX: that was all.
+// Those after the given one that are wanted, as many as fit. *after: where to go on; UINT64_MAX:
+// that was all.
 template <class P> size_t TransportImpl::collect(uint64_t* after, Batch& batch, P wanted)
 {
     size_t n = 0, looks = 0;
@@ -309,7 +311,8 @@ void TransportImpl::prober_task()
 void TransportImpl::probe_quiet()
 {
     uint64_t now = now_ns();
-    for_each([now](TcpConnection& c) { return c.wants_probe(now); }, [](TcpConnection& c) { c.probe(); });
+    for_each([now](TcpConnection& c) { return c.wants_probe(now); },
+             [](TcpConnection& c) { c.probe(); });
 }
 
 void TransportImpl::shutdown()

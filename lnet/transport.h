@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Messages over TCP. A Connection carries whole messages (a body and optional bulk data) in order, both ways, until it
- * closes; then everything not yet delivered is lost and on_closed() is called once. One import owns one connection.
+ * Messages over TCP. A Connection carries whole messages (a body and optional bulk data) in order,
+ * both ways, until it closes; then everything not yet delivered is lost and on_closed() is called
+ * once. One import owns one connection.
  *
- * Framing: LnetHeader, body, bulk; crc32c over header and body; limits on every length; a peer that breaks
- * the rules is disconnected (logged with its NID). Keepalive: a connection on which nothing came for keepalive_ms is probed by a LNet
- * ping; no sign of life for timeout_ms closes it with -ETIMEDOUT. Sending never blocks for longer than timeout_ms: a bounded send
- * queue (credits) per connection makes senders wait.
+ * Framing: LnetHeader, body, bulk; crc32c over header and body; limits on every length; a peer that
+ * breaks the rules is disconnected (logged with its NID). Keepalive: a connection on which nothing
+ * came for keepalive_ms is probed by a LNet ping; no sign of life for timeout_ms closes it with
+ * -ETIMEDOUT. Sending never blocks for longer than timeout_ms: a bounded send queue (credits) per
+ * connection makes senders wait.
  */
 #pragma once
 #include "kapi/sync.h"
@@ -27,7 +29,8 @@ class Connection;
 class ConnectionSink {
 public:
     virtual void on_message(Connection& from, Message&& message) = 0;
-    virtual void on_closed(Connection& connection, Status why) = 0;  // once, after the last on_message
+    // once, after the last on_message
+    virtual void on_closed(Connection& connection, Status why) = 0;
 
 protected:
     ~ConnectionSink() = default;
@@ -42,7 +45,8 @@ public:
     virtual void close() = 0;
     virtual bool is_open() const = 0;
 
-    // Whose it is, for the room above: 0 nobody's, else a key of its choice; kManyUsers when a second one comes.
+    // Whose it is, for the room above: 0 nobody's, else a key of its choice; kManyUsers when a
+    // second one comes.
     static constexpr uint64_t kManyUsers = ~uint64_t{0};
     void add_user(uint64_t key)
     {
@@ -57,7 +61,8 @@ private:
 
 class Acceptor {
 public:
-    // Gives the sink of a new incoming connection (on_message is called only after this returns); null refuses it.
+    // Gives the sink of a new incoming connection (on_message is called only after this returns);
+    // null refuses it.
     virtual ConnectionSink* on_accept(Connection& connection) = 0;
 
 protected:
@@ -76,10 +81,13 @@ public:
     virtual ~Transport() = default;
     virtual Status listen(Acceptor* acceptor) = 0;  // -EADDRINUSE
     // Blocks until connected and greeted (hello both ways). The sink must outlive on_closed().
-    virtual Result<Ref<Connection>> connect(Nid nid, ConnectionSink* sink, uint64_t deadline_ns) = 0;
-    virtual Result<uint64_t> ping(Nid nid, uint64_t deadline_ns) = 0;  // round trip in ns; needs no target (lctl ping)
+    virtual Result<Ref<Connection>> connect(Nid nid, ConnectionSink* sink,
+                                            uint64_t deadline_ns) = 0;
+    // round trip in ns; needs no target (lctl ping)
+    virtual Result<uint64_t> ping(Nid nid, uint64_t deadline_ns) = 0;
     virtual Nid own_nid() const = 0;  // zero when the node has no address yet
-    // Closes everything and waits until no task of the transport runs. on_closed() has been called for all.
+    // Closes everything and waits until no task of the transport runs. on_closed() has been called
+    // for all.
     virtual void shutdown() = 0;
 };
 

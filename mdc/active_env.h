@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the active server lock's client side (ldlm/active_lock.h) needs of one import: its gate, its locks, two messages. Used beside every import
- * that has an active lock: mdc, osc, and the server's own connections to OSTs (T11; those cache nothing: locks is null).
+ * What the active server lock's client side (ldlm/active_lock.h) needs of one import: its gate, its
+ * locks, two messages. Used beside every import that has an active lock: mdc, osc, and the server's
+ * own connections to OSTs (T11; those cache nothing: locks is null).
  *
- * Header only, so that client and server modules each have their own copy. Requirements: A10 A11 S2 S3 S6 E1.
+ * Header only, so that client and server modules each have their own copy. Requirements: A10 A11 S2
+ * S3 S6 E1.
  */
 #pragma once
 #include "ldlm/active_lock.h"
@@ -21,8 +23,8 @@ public:
         import_ = &import;
         locks_ = locks;
     }
-    // Handles of the active lock live in a number range of their own, so that a BlAst finds its way even when it overtakes the
-    // reply that grants the lock.
+    // Handles of the active lock live in a number range of their own, so that a BlAst finds its way
+    // even when it overtakes the reply that grants the lock.
     static bool is_active(const LdlmBlAst& ast) { return (ast.client_handle & kHandleBit) != 0; }
 
     void close_gate() override { import_->gate().close(Gate::kActiveLock); }
@@ -31,7 +33,10 @@ public:
         import_->resume();
         import_->gate().reopen(Gate::kActiveLock);
     }
-    Status wait_gate_parked(uint64_t deadline_ns) override { return import_->gate().wait_parked(deadline_ns); }
+    Status wait_gate_parked(uint64_t deadline_ns) override
+    {
+        return import_->gate().wait_parked(deadline_ns);
+    }
     Status flush_all(uint64_t deadline_ns) override
     {
         if (locks_) TRY(locks_->flush_all(deadline_ns));

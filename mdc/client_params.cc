@@ -36,7 +36,10 @@ Status show_timeouts(void* object, TextSink& out)
     return out.status();
 }
 
-Status store_recover(void* object, Str value) { return recover_as_told(self(object).import(), value); }
+Status store_recover(void* object, Str value)
+{
+    return recover_as_told(self(object).import(), value);
+}
 
 Status show_active_lock(void* object, TextSink& out)
 {
@@ -50,10 +53,11 @@ Status show_gate(void* object, TextSink& out)
 {
     Gate& gate = self(object).import().gate();
     uint32_t reasons = gate.reasons();
-    out.printf("state: %s\nreasons:%s%s%s\nwaiting: %u\nlongest_pause_ms: %llu\n", gate_state(gate.state()),
-               reasons & Gate::kActiveLock ? " active_lock" : "", reasons & Gate::kBarrier ? " barrier" : "",
-               reasons & Gate::kFileSystem ? " file_system" : "",
-               gate.waiting(), static_cast<unsigned long long>(gate.longest_wait_ns() / kMsec));
+    out.printf("state: %s\nreasons:%s%s%s\nwaiting: %u\nlongest_pause_ms: %llu\n",
+               gate_state(gate.state()), reasons & Gate::kActiveLock ? " active_lock" : "",
+               reasons & Gate::kBarrier ? " barrier" : "",
+               reasons & Gate::kFileSystem ? " file_system" : "", gate.waiting(),
+               static_cast<unsigned long long>(gate.longest_wait_ns() / kMsec));
     return out.status();
 }
 
@@ -89,11 +93,13 @@ Status show_stats(void* object, TextSink& out)
     Import& import = self(object).import();
     ImportStats s = import.stats();
     using ull = unsigned long long;
-    out.printf("requests: %llu\nreplays: %llu\nopen_replays: %llu\nresends: %llu\n", static_cast<ull>(s.requests),
-               static_cast<ull>(s.replays), static_cast<ull>(s.open_replays), static_cast<ull>(s.resends));
-    out.printf("evictions: %llu\nreconnects: %llu\nparked: %llu\nkept_opens: %zu\nkept_replays: %zu\n",
-               static_cast<ull>(s.evictions), static_cast<ull>(s.reconnects), static_cast<ull>(s.parked),
-               import.replay_count(true), import.replay_count(false));
+    out.printf("requests: %llu\nreplays: %llu\nopen_replays: %llu\nresends: %llu\n",
+               static_cast<ull>(s.requests), static_cast<ull>(s.replays),
+               static_cast<ull>(s.open_replays), static_cast<ull>(s.resends));
+    out.printf(
+        "evictions: %llu\nreconnects: %llu\nparked: %llu\nkept_opens: %zu\nkept_replays: %zu\n",
+        static_cast<ull>(s.evictions), static_cast<ull>(s.reconnects), static_cast<ull>(s.parked),
+        import.replay_count(true), import.replay_count(false));
     return out.status();
 }
 

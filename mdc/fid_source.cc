@@ -11,10 +11,9 @@ Result<Fid> FidSource::next()
     auto state = state_.lock();
     for (;;) {
         if (state->seq != 0 && state->oid < kPerSequence) return Fid{state->seq, ++state->oid, 0};
-        if (state->fetching)
-            TRY(state.wait(fetched_, kForever, WaitMode::kKillable));  // the fetcher has a deadline: the import's life
-        else
-            TRY(fetch(state));
+        // the fetcher has a deadline: the import's life
+        if (state->fetching) TRY(state.wait(fetched_, kForever, WaitMode::kKillable));
+        else TRY(fetch(state));
     }
 }
 

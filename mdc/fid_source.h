@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * FIDs for this client's creates, out of sequences that the MDT grants. Protocol version 1 knows none: the zero FID then. The version
- * may change at a restart of the MDT, so the caller holds the import's gate from next() until its create is answered.
+ * FIDs for this client's creates, out of sequences that the MDT grants. Protocol version 1 knows
+ * none: the zero FID then. The version may change at a restart of the MDT, so the caller holds the
+ * import's gate from next() until its create is answered.
  */
 #pragma once
 #include "ptlrpc/import.h"

@@ -16,7 +16,8 @@ public:
     ~MdcImpl() override { close(); }
     Status init(Node& node, ImportOptions options, Str instance_name)
     {
-        client_ = TRY(TargetClient::create(node, std::move(options), kMdcKind, instance_name, *this, this));
+        client_ = TRY(
+            TargetClient::create(node, std::move(options), kMdcKind, instance_name, *this, this));
         fids_ = make<FidSource>(client_->import());
         return fids_ ? kOk : Status(-kENOMEM);
     }
@@ -24,7 +25,10 @@ public:
     Import& import() override { return client_->import(); }
     LdlmClient& locks() override { return client_->locks(); }
     ActiveLock& active_lock() override { return client_->active_lock(); }
-    Status connect(uint64_t deadline_ns, WaitMode mode) override { return import().connect(deadline_ns, mode); }
+    Status connect(uint64_t deadline_ns, WaitMode mode) override
+    {
+        return import().connect(deadline_ns, mode);
+    }
     Result<Fid> next_fid() override { return fids_->next(); }
     void close() override
     {
@@ -32,7 +36,10 @@ public:
     }
 
 private:
-    void on_lock_lost(ClientLock& lock, bool) override { owner_.on_inode_lock_lost(lock.resource, lock.policy.bits); }
+    void on_lock_lost(ClientLock& lock, bool) override
+    {
+        owner_.on_inode_lock_lost(lock.resource, lock.policy.bits);
+    }
     Status on_replay_flocks() override { return owner_.on_mdt_replay_flocks(); }
     void on_evicted() override
     {
@@ -46,7 +53,8 @@ private:
 
 }  // namespace
 
-Result<Owned<Mdc>> Mdc::create(Node& node, ImportOptions options, MdcOwner& owner, Str instance_name)
+Result<Owned<Mdc>> Mdc::create(Node& node, ImportOptions options, MdcOwner& owner,
+                               Str instance_name)
 {
     auto mdc = make<MdcImpl>(owner);
     if (!mdc) return -kENOMEM;

@@ -3,8 +3,9 @@
 
 namespace lull {
 
-Result<Owned<TargetClient>> TargetClient::create(Node& node, ImportOptions options, const Kind& kind,
-                                                 Str instance_name, TargetClientOwner& owner, void* upper)
+Result<Owned<TargetClient>> TargetClient::create(Node& node, ImportOptions options,
+                                                 const Kind& kind, Str instance_name,
+                                                 TargetClientOwner& owner, void* upper)
 {
     auto client = make<TargetClient>(node, kind.active_type, owner, upper);
     if (!client) return -kENOMEM;
@@ -17,14 +18,16 @@ Result<Owned<TargetClient>> TargetClient::create(Node& node, ImportOptions optio
 
 Status TargetClient::init(ImportOptions options, const Kind& kind, Str instance_name)
 {
-    TargetName name = text_format<64>("%s-%s-" STR_FMT, options.target.c_str(), kind.type, STR_ARG(instance_name));
+    TargetName name = text_format<64>("%s-%s-" STR_FMT, options.target.c_str(), kind.type,
+                                      STR_ARG(instance_name));
     UuidText uuid = options.client_uuid;
     import_ = TRY(Import::create(node_, std::move(options), this));
     locks_ = TRY(LdlmClient::create(node_, *import_, *this));
     env_.attach(*import_, locks_.get());
     active_ = TRY(ActiveLock::create(env_, name.c_str()));
     auto device = make<Device>(kind.type, name, kind.params, this);
-    auto space = make<Device>("ldlm.namespaces", name, target_client_params::kNamespaceParams, this);
+    auto space =
+        make<Device>("ldlm.namespaces", name, target_client_params::kNamespaceParams, this);
     if (!device || !space) return -kENOMEM;
     device->uuid = space->uuid = uuid;
     TRY(node_.add_device(*device));
@@ -79,10 +82,8 @@ void TargetClient::on_callback(Opcode opcode, Decoder& body)
     LdlmBlAst ast;
     ast.io(body);
     if (opcode != Opcode::kLdlmBlAst || !body.finish().ok()) return;
-    if (ActiveEnv::is_active(ast))
-        active_->on_bl_ast(ast.server_handle);
-    else
-        locks_->handle_bl_ast(ast);
+    if (ActiveEnv::is_active(ast)) active_->on_bl_ast(ast.server_handle);
+    else locks_->handle_bl_ast(ast);
 }
 
 }  // namespace lull

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a client has for each target, MDT or OST: the import, its locks, the active server lock, and the parameters that show them. Mdc and Osc
- * add what their kind of target is for.
+ * What a client has for each target, MDT or OST: the import, its locks, the active server lock, and
+ * the parameters that show them. Mdc and Osc add what their kind of target is for.
  *
- * Life: create() → connect() → … → close(); close() must come before the destructor. No lock of its own.
+ * Life: create() → connect() → … → close(); close() must come before the destructor. No lock of its
+ * own.
  * Requirements: A11 S1 S4 T1.
  */
 #pragma once
@@ -14,10 +15,12 @@ namespace lull {
 class TargetClientOwner {
 public:
     virtual void on_lock_lost(ClientLock& lock, bool discard) = 0;
-    virtual void on_evicted() = 0;                                      // after every lock was dropped
-    virtual void on_warm() {}  // the target is about to be shut down: write back, service goes on (B2)
+    // after every lock was dropped
+    virtual void on_evicted() = 0;
+    // the target is about to be shut down: write back, service goes on (B2)
+    virtual void on_warm() {}
     virtual Status on_replay_flocks() { return kOk; }
-    virtual void on_connected(const ConnectReply& reply, bool first) { (void)reply; (void)first; }
+    virtual void on_connected(const ConnectReply& /*reply*/, bool /*first*/) {}
 
 protected:
     ~TargetClientOwner() = default;
@@ -26,14 +29,16 @@ protected:
 class TargetClient final : public ImportClient, public LdlmClientOwner {
 public:
     struct Kind {
-        const char* type;              // "mdc", "osc"
+        const char* type;  // "mdc", "osc"
         LockType active_type;
-        std::span<const Param> params; // object: the TargetClient
+        std::span<const Param> params;  // object: the TargetClient
     };
-    static Result<Owned<TargetClient>> create(Node& node, ImportOptions options, const Kind& kind, Str instance_name,
-                                              TargetClientOwner& owner, void* upper);
+    static Result<Owned<TargetClient>> create(Node& node, ImportOptions options, const Kind& kind,
+                                              Str instance_name, TargetClientOwner& owner,
+                                              void* upper);
     TargetClient(Node& node, LockType active_type, TargetClientOwner& owner, void* upper)
-        : node_(node), owner_(owner), upper_(upper), env_(active_type) {}
+        : node_(node), owner_(owner), upper_(upper), env_(active_type)
+    {}
     ~TargetClient() { LULL_ASSERT(closed_); }
 
     Import& import() { return *import_; }
@@ -55,7 +60,10 @@ private:
     void on_parked() override { active_->on_parked(); }
     uint64_t active_grants() override { return active_->grants(); }
     void on_callback(Opcode opcode, Decoder& body) override;
-    void on_lock_cancel(ClientLock& lock, bool discard) override { owner_.on_lock_lost(lock, discard); }
+    void on_lock_cancel(ClientLock& lock, bool discard) override
+    {
+        owner_.on_lock_lost(lock, discard);
+    }
 
     Node& node_;
     TargetClientOwner& owner_;
@@ -83,13 +91,17 @@ Status show_ldlm(void* object, TextSink& out);
 Status show_stats(void* object, TextSink& out);
 extern const Param kNamespaceParams[2];
 }  // namespace target_client_params
-#define LULL_TARGET_CLIENT_PARAMS                                                                                      \
-    {"import", target_client_params::show_import, nullptr}, {"state", target_client_params::show_state, nullptr},      \
-    {"active_lock", target_client_params::show_active_lock, nullptr},                                                  \
-    {"gate", target_client_params::show_gate, target_client_params::store_gate},                                       \
-    {"barrier", target_client_params::show_barrier, target_client_params::store_barrier},                              \
-    {"timeouts", target_client_params::show_timeouts, nullptr},                                                        \
-    {"import_recover", nullptr, target_client_params::store_recover},                                                  \
-    {"ldlm", target_client_params::show_ldlm, nullptr}, {"stats", target_client_params::show_stats, nullptr}
+// clang-format off
+#define LULL_TARGET_CLIENT_PARAMS                                                         \
+    {"import", target_client_params::show_import, nullptr},                               \
+    {"state", target_client_params::show_state, nullptr},                                 \
+    {"active_lock", target_client_params::show_active_lock, nullptr},                     \
+    {"gate", target_client_params::show_gate, target_client_params::store_gate},          \
+    {"barrier", target_client_params::show_barrier, target_client_params::store_barrier}, \
+    {"timeouts", target_client_params::show_timeouts, nullptr},                           \
+    {"import_recover", nullptr, target_client_params::store_recover},                     \
+    {"ldlm", target_client_params::show_ldlm, nullptr},                                   \
+    {"stats", target_client_params::show_stats, nullptr}
+// clang-format on
 
 }  // namespace lull

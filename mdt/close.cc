@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Close. Exempt from the gate: a drain needs it. So it never fails for a lock: the attributes that came with it are set
- * without one when the server parks all waiters, which it does when no client caches anything any more.
+ * Close. Exempt from the gate: a drain needs it. So it never fails for a lock: the attributes that
+ * came with it are set without one when the server parks all waiters, which it does when no client
+ * caches anything any more.
  */
 #include "mdt/mdt.h"
 
@@ -28,8 +29,10 @@ Status MdtService::do_close(Ref<ServerRequest>& request)
         op->attr.valid = times;
         Result<Ref<Object>> object = find(op->fid);
         if (object.ok() && !is_done(*request, *object.value())) {
-            // Nobody looks at the result of a close for this; the times of an unlinked file may be lost.
-            if (store().setattr(*object.value(), op->attr).ok()) (void)bump_version(*object.value(), tx.transno());
+            // Nobody looks at the result of a close for this; the times of an unlinked file may be
+            // lost.
+            if (store().setattr(*object.value(), op->attr).ok())
+                (void)bump_version(*object.value(), tx.transno());
         }
     }
     if (known) drop_open(*request, op->handle, tx.transno());

@@ -30,13 +30,16 @@ bool MdtService::made_by(ServerRequest& request, const Fid& chosen, const Fid& f
 {
     if (!request.is_replay() && !request.is_resend()) return false;
     if (!chosen.is_zero()) return chosen == found;
-    return found.is_igif() && found.oid == Identities::generation_of(request.exp->client_uuid(), request.xid());
+    return found.is_igif() &&
+           found.oid == Identities::generation_of(request.exp->client_uuid(), request.xid());
 }
 
-Status MdtService::plan(ServerRequest& request, Object& parent, const Fid& chosen, const Layout& replayed, NewObject* out)
+Status MdtService::plan(ServerRequest& request, Object& parent, const Fid& chosen,
+                        const Layout& replayed, NewObject* out)
 {
     if (chosen.is_zero()) {
-        out->fid = TRY(identities_.next_igif(Identities::generation_of(request.exp->client_uuid(), request.xid())));
+        out->fid = TRY(identities_.next_igif(
+            Identities::generation_of(request.exp->client_uuid(), request.xid())));
     } else {
         TRY(identities_.check_chosen(chosen, request.is_replay()));
         if (store().find(chosen).ok()) return -kEEXIST;  // a FID names one object
@@ -73,7 +76,8 @@ Status MdtService::name_stripes(NewObject* what)
     return kOk;
 }
 
-Result<Ref<Object>> MdtService::make_object(Object& parent, Str name, NewObject& what, uint64_t transno)
+Result<Ref<Object>> MdtService::make_object(Object& parent, Str name, NewObject& what,
+                                            uint64_t transno)
 {
     TRY(name_stripes(&what));
     CreateSpec spec;

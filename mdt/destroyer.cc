@@ -257,8 +257,9 @@ Status Destroyer::finish(Item& item)
     leave_store();
     if (s.is(kESTALE) || s.is(kENOENT)) s = kOk;
     if (s.ok()) opens_.forget(item.fid);
-    else log_err("%s: " FID_FMT " cannot be removed from PENDING: error %d", target_.target_name().c_str(),
-                 FID_ARG(item.fid), s.error());
+    else
+        log_err("%s: " FID_FMT " cannot be removed from PENDING: error %d",
+                target_.target_name().c_str(), FID_ARG(item.fid), s.error());
     return s;
 }
 

@@ -9,19 +9,22 @@ namespace {
 Text<16> record_name(ServerRequest& request) { return text_format<16>("doing%u", request.slot()); }
 }
 
-Status note_doing(Store& store, ServerRequest& request, uint64_t transno, const Fid& fid, const Fid& fid2)
+Status note_doing(Store& store, ServerRequest& request, uint64_t transno, const Fid& fid,
+                  const Fid& fid2)
 {
     DoingRecord record{request.xid(), transno, fid, fid2};
     Encoder out(kProtocol2);
     record.io(out);
     TRY(out.status());
-    return store.put_record(Store::Area::kClients, request.exp->client_uuid(), record_name(request).c_str(), out.output());
+    return store.put_record(Store::Area::kClients, request.exp->client_uuid(),
+                            record_name(request).c_str(), out.output());
 }
 
 namespace {
 
 template <class Record>
-Status look_at(Store& store, const UuidText& client, const char* kind, unsigned slot, uint64_t* highest)
+Status look_at(Store& store, const UuidText& client, const char* kind, unsigned slot,
+               uint64_t* highest)
 {
     auto name = text_format<16>("%s%u", kind, slot);
     Result<Bytes> stored = store.get_record(Store::Area::kClients, client, name.c_str());
@@ -52,7 +55,8 @@ Result<uint64_t> highest_survivor(Store& store)
 bool find_doing(Store& store, ServerRequest& request, DoingRecord* out)
 {
     if (!request.is_resend()) return false;
-    Result<Bytes> stored = store.get_record(Store::Area::kClients, request.exp->client_uuid(), record_name(request).c_str());
+    Result<Bytes> stored = store.get_record(Store::Area::kClients, request.exp->client_uuid(),
+                                            record_name(request).c_str());
     if (!stored.ok()) return false;
     Decoder in(kProtocol2, stored.value());
     out->io(in);

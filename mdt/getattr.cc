@@ -48,14 +48,15 @@ Status MdtService::intent_resolve(const LdlmEnqueueOp& op, Export&, ResourceId* 
     }
 }
 
-Status MdtService::intent_execute(const LdlmEnqueueOp& op, Export& exp, const ResourceId& resource, LdlmEnqueueReply* reply,
-                                  bool* gone)
+Status MdtService::intent_execute(const LdlmEnqueueOp& op, Export& exp, const ResourceId& resource,
+                                  LdlmEnqueueReply* reply, bool* gone)
 {
     ResourceId now;
     TRY(intent_resolve(op, exp, &now));
     *gone = !(now == resource);
     if (*gone) return kOk;
-    Fid fid{resource.name[0], static_cast<uint32_t>(resource.name[1]), static_cast<uint32_t>(resource.name[1] >> 32)};
+    Fid fid{resource.name[0], static_cast<uint32_t>(resource.name[1]),
+            static_cast<uint32_t>(resource.name[1] >> 32)};
     Ref<Object> object = TRY(find(fid));
     return fill(*object, &reply->object);
 }
@@ -80,7 +81,9 @@ Status MdtService::do_readdir(ServerRequest& request)
     Result<Ref<Object>> dir = find_dir(op.fid);
     if (dir.is(kESTALE)) return -kENOENT;  // removed while open
     if (!dir.ok()) return dir.status();
-    uint32_t max = op.max_entries == 0 ? 1 : op.max_entries > kReaddirMax ? kReaddirMax : op.max_entries;
+    uint32_t max = op.max_entries == 0            ? 1
+                   : op.max_entries > kReaddirMax ? kReaddirMax
+                                                  : op.max_entries;
     MdsReaddirReply reply;
     TRY(store().readdir(*dir.value(), op.cookie, max, &reply.entries, &reply.end));
     request.reply(reply);

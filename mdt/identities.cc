@@ -12,10 +12,10 @@ constexpr uint64_t kSequenceBlock = 1024, kNumberBlock = 65536;
 }
 
 Identities::Identities(Store& store)
-    : sequences_(store, "next_sequence", kFidSeqNormal, kSequenceBlock), inos_(store, "next_ino", kFirstIno, kNumberBlock),
+    : sequences_(store, "next_sequence", kFidSeqNormal, kSequenceBlock),
+      inos_(store, "next_ino", kFirstIno, kNumberBlock),
       serials_(store, "next_stripe", 1, kNumberBlock), store_(store)
-{
-}
+{}
 
 Status Identities::load()
 {
@@ -35,7 +35,8 @@ Result<Fid> Identities::next_igif(uint32_t generation)
 Result<Fid> Identities::next_stripe(uint32_t ost_index)
 {
     uint64_t serial = TRY(serials_.next());
-    return Fid{kFidSeqOstBase + ost_index, static_cast<uint32_t>(serial), static_cast<uint32_t>(serial >> 32)};
+    return Fid{kFidSeqOstBase + ost_index, static_cast<uint32_t>(serial),
+               static_cast<uint32_t>(serial >> 32)};
 }
 
 Status Identities::check_chosen(const Fid& fid, bool replay) const

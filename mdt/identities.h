@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where identities come from (S9): sequences granted to version-2 clients, inode numbers for version-1 creates, serials of OST
- * objects.
+ * Where identities come from (S9): sequences granted to version-2 clients, inode numbers for
+ * version-1 creates, serials of OST objects.
  *
- * The generation of a version-1 object is derived from the client and the number of the request that made it: a resend of
- * that request (it knows no identity yet) recognises what it made before a crash.
+ * The generation of a version-1 object is derived from the client and the number of the request
+ * that made it: a resend of that request (it knows no identity yet) recognises what it made before
+ * a crash.
  */
 #pragma once
 #include "mdt/persistent_counter.h"
@@ -19,11 +20,12 @@ public:
     Status load();  // synced when it returns
 
     Result<uint64_t> next_sequence() { return sequences_.next(); }
-    Result<Fid> next_igif(uint32_t generation);           // -ENOSPC: version 1 has no numbers left
+    Result<Fid> next_igif(uint32_t generation);  // -ENOSPC: version 1 has no numbers left
     Result<Fid> next_stripe(uint32_t ost_index);
-    uint64_t stripe_upper() const { return serials_.upper(); }  // every serial handed out so far is below
-    // May an object be made under this FID? Sequences must have been granted; version-1 names are made only here, so a new
-    // one comes from a client only when it replays. -EINVAL.
+    // every serial handed out so far is below
+    uint64_t stripe_upper() const { return serials_.upper(); }
+    // May an object be made under this FID? Sequences must have been granted; version-1 names are
+    // made only here, so a new one comes from a client only when it replays. -EINVAL.
     Status check_chosen(const Fid& fid, bool replay) const;
     static uint32_t generation_of(Str client, uint64_t xid);
 

@@ -11,8 +11,11 @@ inline constexpr uint32_t kAllOsts = UINT32_MAX;
 // A default as a client may set it on a directory: -EINVAL.
 Status check_default_layout(const Layout& layout);
 // What a new file gets: the directory's default, filled up with the file system's.
-Layout effective_default(const Layout& of_directory, uint32_t fs_stripe_bytes, uint32_t fs_stripe_count);
-// stripe_bytes and the OST of each stripe, without object FIDs: round robin from turn. osts must not be empty.
-Status place_stripes(const Layout& wanted, std::span<const uint32_t> osts, uint64_t turn, Layout* out);
+Layout effective_default(const Layout& of_directory, uint32_t fs_stripe_bytes,
+                         uint32_t fs_stripe_count);
+// stripe_bytes and the OST of each stripe, without object FIDs: round robin from turn. osts must
+// not be empty.
+Status place_stripes(const Layout& wanted, std::span<const uint32_t> osts, uint64_t turn,
+                     Layout* out);
 
 }  // namespace lull

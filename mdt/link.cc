@@ -26,7 +26,8 @@ Status MdtService::do_link(Ref<ServerRequest>& request)
         Result<Ref<Object>> found = store().lookup(*parent, op->name);
         if (!found.ok() && !found.is(kENOENT)) return found.status();
         // The name for the same file, in a request that was sent before: made by itself.
-        done = found.ok() && found.value()->fid() == op->fid && (request->is_replay() || request->is_resend());
+        done = found.ok() && found.value()->fid() == op->fid &&
+               (request->is_replay() || request->is_resend());
         if (found.ok() && !done) return -kEEXIST;
         if (attr.nlink == 0) return -kENOENT;  // unlinked, only open
     }
@@ -41,8 +42,10 @@ Status MdtService::do_link(Ref<ServerRequest>& request)
         if (s.ok()) s = touch(*parent, kAttrMtime | kAttrCtime, op->time_ns, tx.transno());
         if (s.ok()) s = touch(*object.value(), kAttrCtime, op->time_ns, tx.transno());
     }
-    if (done) s = touch_again(*request, *parent, kAttrMtime | kAttrCtime, op->time_ns, tx.transno());
-    if (done && s.ok() && object.ok()) s = touch_again(*request, *object.value(), kAttrCtime, op->time_ns, tx.transno());
+    if (done)
+        s = touch_again(*request, *parent, kAttrMtime | kAttrCtime, op->time_ns, tx.transno());
+    if (done && s.ok() && object.ok())
+        s = touch_again(*request, *object.value(), kAttrCtime, op->time_ns, tx.transno());
     MdsLinkReply reply;
     if (s.ok()) s = fill_attr(*parent, &reply.parent);
     if (s.ok() && object.ok()) s = fill_attr(*object.value(), &reply.object);

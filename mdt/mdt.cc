@@ -14,10 +14,9 @@ struct StoredDefault {
 }  // namespace
 
 MdtService::MdtService(Target& target)
-    : target_(target), identities_(target.store()), osts_(target), destroyer_(target, opens_, osts_),
-      orphans_(target, identities_, osts_)
-{
-}
+    : target_(target), identities_(target.store()), osts_(target),
+      destroyer_(target, opens_, osts_), orphans_(target, identities_, osts_)
+{}
 
 Status MdtService::start()
 {
@@ -61,7 +60,8 @@ Status MdtService::set_default_layout(uint32_t stripe_bytes, uint32_t stripe_cou
     TRY(check_default_layout(l));
     if (stripe_bytes == 0 || stripe_count == 0) return -kEINVAL;
     StoredDefault d{stripe_bytes, stripe_count};
-    TRY(store().put_record(Store::Area::kServer, "", kLayoutRecord, {reinterpret_cast<const uint8_t*>(&d), sizeof d}));
+    TRY(store().put_record(Store::Area::kServer, "", kLayoutRecord,
+                           {reinterpret_cast<const uint8_t*>(&d), sizeof d}));
     stripe_bytes_ = stripe_bytes;
     stripe_count_ = stripe_count;
     return kOk;
@@ -111,7 +111,8 @@ Status MdtService::do_statfs(ServerRequest& request)
     TRY(request.decode(&op));
     struct kbfs_statfs space;
     TRY(store().statfs(&space));
-    StatfsReply reply{space.total_bytes, space.free_bytes, space.avail_bytes, space.files, space.free_files};
+    StatfsReply reply{space.total_bytes, space.free_bytes, space.avail_bytes, space.files,
+                      space.free_files};
     request.reply(reply);
     return kOk;
 }

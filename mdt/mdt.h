@@ -1,24 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The metadata service. One file for each operation (create.cc, unlink.cc…); all follow the same order:
+ * The metadata service. One file for each operation (create.cc, unlink.cc…); all follow the same
+ * order:
  *
- *   decode, check names → take local locks, parents before children → find objects and check, under the locks →
- *   Transaction::begin → steps of the store → versions → slot → reply
+ *   decode, check names → take local locks, parents before children → find objects and check, under
+ *   the locks → Transaction::begin → steps of the store → versions → slot → reply
  *
- * An error returned by an operation's function changed nothing and is answered by execute(). lock_local() may say -kEPark (B3), which
- * is passed on likewise. Clients check permissions; the server checks names, types, existence and the shape of the tree.
+ * An error returned by an operation's function changed nothing and is answered by execute().
+ * lock_local() may say -kEPark (B3), which is passed on likewise. Clients check permissions; the
+ * server checks names, types, existence and the shape of the tree.
  *
- * Executed again (exactly once): a replay carries its transaction number and what it touched. If a directory it changes has that
- * version already, it was done. If not, a crash may have come between its steps: every operation recognises its own result. A resend
- * after a crash knows no number; creates are recognised by their FID, unlink and rename by the note of doing.h.
+ * Executed again (exactly once): a replay carries its transaction number and what it touched. If a
+ * directory it changes has that version already, it was done. If not, a crash may have come between
+ * its steps: every operation recognises its own result. A resend after a crash knows no number;
+ * creates are recognised by their FID, unlink and rename by the note of doing.h.
  *
- * Replays when clients are missing: what they did and was not committed is lost. Operations build on each other through names and
- * through objects. A replay goes on if the names it uses are what they were (absent, or of the same object), and the objects it changes, as
- * opposed to directories it changes entries of, have the versions they had: two clients that work in one directory do not depend on each
- * other. Else it fails, and its client is evicted when recovery ends (target/recovery.h).
+ * Replays when clients are missing: what they did and was not committed is lost. Operations build
+ * on each other through names and through objects. A replay goes on if the names it uses are what
+ * they were (absent, or of the same object), and the objects it changes, as opposed to directories
+ * it changes entries of, have the versions they had: two clients that work in one directory do not
+ * depend on each other. Else it fails, and its client is evicted when recovery ends
+ * (target/recovery.h).
  *
- * Lock order of the DLM: rename token, directories from ancestor to descendant (unrelated ones by resource id, only with the token),
- * then what is in them, by resource id.
+ * Lock order of the DLM: rename token, directories from ancestor to descendant (unrelated ones by
+ * resource id, only with the token), then what is in them, by resource id.
  *
  * Requirements: S8 S9 B1 B3 T11; invariant 5.
  */
@@ -46,7 +51,8 @@ class OpLocks {
 public:
     static constexpr size_t kMax = 6;
     OpLocks(Target& target, ServerRequest& request) : target_(target), request_(request) {}
-    Status lock(const Fid& fid, uint32_t bits = kIbitAll);  // EX. -EINVAL: not a FID of the namespace
+    // EX. -EINVAL: not a FID of the namespace
+    Status lock(const Fid& fid, uint32_t bits = kIbitAll);
     Status lock_rename_token();
     void release();
 
@@ -76,8 +82,8 @@ public:
     std::span<const Param> params() const override;
 
     Status intent_resolve(const LdlmEnqueueOp& op, Export& exp, ResourceId* resource) override;
-    Status intent_execute(const LdlmEnqueueOp& op, Export& exp, const ResourceId& resource, LdlmEnqueueReply* reply,
-                          bool* gone) override;
+    Status intent_execute(const LdlmEnqueueOp& op, Export& exp, const ResourceId& resource,
+                          LdlmEnqueueReply* reply, bool* gone) override;
     void evict(Export& exp, const char* why) override { target_.evict(exp, why); }
 
     // For params.cc.
@@ -87,7 +93,8 @@ public:
     Orphans& orphans() { return orphans_; }
     uint32_t stripe_bytes() const { return stripe_bytes_; }
     uint32_t stripe_count() const { return stripe_count_; }
-    Status set_default_layout(uint32_t stripe_bytes, uint32_t stripe_count);  // kept in the target's record
+    // kept in the target's record
+    Status set_default_layout(uint32_t stripe_bytes, uint32_t stripe_count);
 
 private:
     Status run(Ref<ServerRequest>& request);
@@ -112,7 +119,8 @@ private:
     Status do_set_layout(Ref<ServerRequest>& request);
 
     // ---- open.cc
-    Status open_existing(Ref<ServerRequest>& request, const MdsOpenOp& op, Object& object, bool created, Object* parent);
+    Status open_existing(Ref<ServerRequest>& request, const MdsOpenOp& op, Object& object,
+                         bool created, Object* parent);
     Status open_create(Ref<ServerRequest>& request, const MdsOpenOp& op, bool* exists);
     Status open_replay(Ref<ServerRequest>& request, const MdsOpenOp& op);
     Status check_open(const MdsOpenOp& op, Object& object);
@@ -129,7 +137,8 @@ private:
         Str symlink_target;
     };
     // Identity, inherited group, layout. replayed: the layout an earlier life gave it.
-    Status plan(ServerRequest& request, Object& parent, const Fid& chosen, const Layout& replayed, NewObject* out);
+    Status plan(ServerRequest& request, Object& parent, const Fid& chosen, const Layout& replayed,
+                NewObject* out);
     Status plan_layout(Object& parent, const Layout& replayed, NewObject* out);
     Status name_stripes(NewObject* what);  // inside the transaction: orphans.h counts on it
     Result<Ref<Object>> make_object(Object& parent, Str name, NewObject& what, uint64_t transno);
@@ -137,8 +146,10 @@ private:
     bool made_by(ServerRequest& request, const Fid& chosen, const Fid& found);
 
     // ---- unlink.cc
-    Status unlink_steps(const MdsUnlinkOp& op, Object& parent, Object& object, uint64_t transno, MdsUnlinkReply* reply);
-    Status unlink_again(ServerRequest& request, const MdsUnlinkOp& op, Object& parent, const Fid& fid, uint64_t transno);
+    Status unlink_steps(const MdsUnlinkOp& op, Object& parent, Object& object, uint64_t transno,
+                        MdsUnlinkReply* reply);
+    Status unlink_again(ServerRequest& request, const MdsUnlinkOp& op, Object& parent,
+                        const Fid& fid, uint64_t transno);
     // ---- rename.cc
     struct RenamePlan;
     Status lock_parents(const MdsRenameOp& op, OpLocks& locks);
@@ -146,7 +157,8 @@ private:
     Status rename_check(const MdsRenameOp& op, const RenamePlan& plan);
     Status rename_steps(const MdsRenameOp& op, RenamePlan& plan, uint64_t transno, bool* pending);
     Status lock_objects(RenamePlan& plan, OpLocks& locks);
-    Status rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan, uint64_t transno);
+    Status rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan,
+                        uint64_t transno);
     Status rename_fill(RenamePlan& plan, MdsRenameReply* reply);
 
     // ---- object.cc: helpers
@@ -154,17 +166,20 @@ private:
     Result<Ref<Object>> find_dir(const Fid& fid);  // -ENOTDIR
     Status fill_attr(Object& object, Attr* out);
     Status fill(Object& object, MdsGetattrReply* out);
-    // Times and version of an object that an operation changed (its entries or names). time 0: as it is.
+    // Times and version of an object that an operation changed (its entries or names). time 0: as
+    // it is.
     Status touch(Object& object, uint32_t times, uint64_t time_ns, uint64_t transno);
     Status bump_version(Object& object, uint64_t transno);
     // A replay whose change of this object is in the store already.
     bool is_done(ServerRequest& request, Object& object);
-    // A replay of what was done: the last of its steps may not have survived. Else later replays would not find the versions they built on.
-    Status touch_again(ServerRequest& request, Object& object, uint32_t times, uint64_t time_ns, uint64_t transno);
-    // Before a change: which version of the object it is made to. -EOVERFLOW: a replay that was made to another one, because an
-    // operation of a client that is missing was lost.
+    // A replay of what was done: the last of its steps may not have survived. Else later replays
+    // would not find the versions they built on.
+    Status touch_again(ServerRequest& request, Object& object, uint32_t times, uint64_t time_ns,
+                       uint64_t transno);
+    // Before a change: which version of the object it is made to. -EOVERFLOW: a replay that was
+    // made to another one, because an operation of a client that is missing was lost.
     Status match_version(ServerRequest& request, Object& object, unsigned i, uint64_t* before);
-    Status is_empty_dir(Object& dir);              // -ENOTEMPTY
+    Status is_empty_dir(Object& dir);                       // -ENOTEMPTY
     void became_pending(const Fid& fid, uint64_t transno);  // to the destroyer, unless it is open
     Status load_default_layout();
 
@@ -186,7 +201,8 @@ private:
     Destroyer destroyer_;
     Orphans orphans_;
     std::atomic<uint32_t> next_handle_{1};
-    uint64_t survivor_ = 0;               // of the instance before, when it crashed: highest_survivor()
+    // of the instance before, when it crashed: highest_survivor()
+    uint64_t survivor_ = 0;
     std::atomic<uint64_t> next_turn_{0};  // round robin over the OSTs
     std::atomic<uint32_t> stripe_bytes_{0}, stripe_count_{0};
 };

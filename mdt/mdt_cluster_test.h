@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For mdt_test.cc and ofd tests: real servers (MGS+MDT, OSTs) on simulated hosts and disks, and clients that speak to them by bare
- * imports. Crashes, starts and stops are called from the main context, operations from tasks of a client.
+ * For mdt_test.cc and ofd tests: real servers (MGS+MDT, OSTs) on simulated hosts and disks, and
+ * clients that speak to them by bare imports. Crashes, starts and stops are called from the main
+ * context, operations from tasks of a client.
  */
 #pragma once
 #include <gtest/gtest.h>
@@ -69,7 +70,8 @@ struct TestServer {
     Owned<Node> node;
     Owned<ServerMount> mount;
 
-    TestServer(sim::World& w, const std::string& name) : world(w), host(w.host(name)), disk(sim::make_disk(w, name, 128 << 20))
+    TestServer(sim::World& w, const std::string& name)
+        : world(w), host(w.host(name)), disk(sim::make_disk(w, name, 128 << 20))
     {
         disk.attach(host, "/dev/vdb");
     }
@@ -171,7 +173,10 @@ struct TestImport : ImportClient {
         evictions++;
         active->on_evicted();
     }
-    void on_full(const ConnectReply& reply, bool first) override { active->on_full(first, reply.flags & kConnectUpdateLock); }
+    void on_full(const ConnectReply& reply, bool first) override
+    {
+        active->on_full(first, reply.flags & kConnectUpdateLock);
+    }
     void on_parked() override
     {
         parked = true;
@@ -213,7 +218,9 @@ struct TestClient {
             mdt.connect(*node, "lull-MDT0000", {mds_address});
             for (size_t i = 0; i < oss_addresses.size(); i++) {
                 osts.push_back(std::make_unique<TestImport>(LockType::kExtent));
-                osts[i]->connect(*node, text_format<20>("lull-OST%04x", static_cast<unsigned>(i)).c_str(), {oss_addresses[i]});
+                osts[i]->connect(*node,
+                                 text_format<20>("lull-OST%04x", static_cast<unsigned>(i)).c_str(),
+                                 {oss_addresses[i]});
             }
         });
     }
@@ -240,16 +247,8 @@ struct TestClient {
     }
 
     // ---- operations, in a task of the client
-    template <class Op>
-    static Ref<Call<Op>> make_call()
-    {
-        return make_ref<Call<Op>>();
-    }
-    template <class Op>
-    Status call(const Ref<Call<Op>>& c)
-    {
-        return mdt.import->call(*c);
-    }
+    template <class Op> static Ref<Call<Op>> make_call() { return make_ref<Call<Op>>(); }
+    template <class Op> Status call(const Ref<Call<Op>>& c) { return mdt.import->call(*c); }
     Fid next_fid()
     {
         if (mdt.import->protocol() == kProtocol1) return {};
@@ -260,7 +259,8 @@ struct TestClient {
         }
         return {seq, next_oid++, 0};
     }
-    Status create(const Fid& parent, const char* name, uint32_t mode, Fid* out = nullptr, const char* target = "")
+    Status create(const Fid& parent, const char* name, uint32_t mode, Fid* out = nullptr,
+                  const char* target = "")
     {
         auto c = make_call<MdsCreateOp>();
         c->op.parent = parent;
@@ -273,7 +273,10 @@ struct TestClient {
         if (out) *out = c->reply.object.fid;
         return kOk;
     }
-    Status mkdir(const Fid& parent, const char* name, Fid* out = nullptr) { return create(parent, name, KBFS_DIR | 0755, out); }
+    Status mkdir(const Fid& parent, const char* name, Fid* out = nullptr)
+    {
+        return create(parent, name, KBFS_DIR | 0755, out);
+    }
     Ref<Call<MdsOpenOp>> open_call(const Fid& parent, const char* name, uint32_t flags)
     {
         auto c = make_call<MdsOpenOp>();
@@ -309,7 +312,8 @@ struct TestClient {
         if (out) *out = o->reply.object.fid;
         return close(o);
     }
-    Status unlink(const Fid& parent, const char* name, bool rmdir = false, Ref<Call<MdsUnlinkOp>>* out = nullptr)
+    Status unlink(const Fid& parent, const char* name, bool rmdir = false,
+                  Ref<Call<MdsUnlinkOp>>* out = nullptr)
     {
         auto c = make_call<MdsUnlinkOp>();
         c->op.parent = parent;
@@ -328,8 +332,8 @@ struct TestClient {
         c->op.time_ns = 1000000 * ++clock;
         return call(c);
     }
-    Status rename(const Fid& from_parent, const char* from, const Fid& to_parent, const char* to, bool no_replace = false,
-                  Ref<Call<MdsRenameOp>>* out = nullptr)
+    Status rename(const Fid& from_parent, const char* from, const Fid& to_parent, const char* to,
+                  bool no_replace = false, Ref<Call<MdsRenameOp>>* out = nullptr)
     {
         auto c = make_call<MdsRenameOp>();
         c->op.from_parent = from_parent;
@@ -412,8 +416,8 @@ struct TestClient {
         return call(c);
     }
     // ---- data
-    Status write(size_t ost, const Fid& object, uint64_t offset, const std::string& data, uint64_t grant_used = 0,
-                 const Fid& file = {})
+    Status write(size_t ost, const Fid& object, uint64_t offset, const std::string& data,
+                 uint64_t grant_used = 0, const Fid& file = {})
     {
         auto c = make_call<OstWriteOp>();
         c->op.object.fid = object;
@@ -425,7 +429,8 @@ struct TestClient {
         TRY(c->bulk.assign(reinterpret_cast<const uint8_t*>(data.data()), data.size()));
         return osts[ost]->import->call(*c);
     }
-    Status read(size_t ost, const Fid& object, uint64_t offset, uint32_t bytes, std::string* out, uint64_t* size = nullptr)
+    Status read(size_t ost, const Fid& object, uint64_t offset, uint32_t bytes, std::string* out,
+                uint64_t* size = nullptr)
     {
         auto c = make_call<OstReadOp>();
         c->op.object.fid = object;
@@ -445,20 +450,25 @@ struct MdtCluster {
     std::vector<std::unique_ptr<TestServer>> oss;
     std::vector<std::unique_ptr<TestClient>> clients;
 
-    explicit MdtCluster(uint64_t seed, unsigned osts = 1, uint32_t protocol = 2, const char* mds_extra = "")
+    explicit MdtCluster(uint64_t seed, unsigned osts = 1, uint32_t protocol = 2,
+                        const char* mds_extra = "")
         : world(seed), mds(world, "mds")
     {
         mds.protocol = protocol;
         mds.on([&] {
-            format(mds.host.net(), std::string("format=1\nfsname=lull\nkinds=mgs,mdt\nindex=0\nuuid=mdt-uuid\n") + mds_extra);
+            format(mds.host.net(),
+                   std::string("format=1\nfsname=lull\nkinds=mgs,mdt\nindex=0\nuuid=mdt-uuid\n") +
+                       mds_extra);
         });
         mds.start();
         for (unsigned i = 0; i < osts; i++) {
             oss.push_back(std::make_unique<TestServer>(world, "oss" + std::to_string(i)));
             TestServer& s = *oss.back();
             s.on([&] {
-                format(s.host.net(), "format=1\nfsname=lull\nkinds=ost\nindex=" + std::to_string(i) + "\nuuid=ost-uuid-" +
-                                         std::to_string(i) + "\nmgsnode=" + str(to_text(Nid{mds.host.address()})) + "\n");
+                format(s.host.net(),
+                       "format=1\nfsname=lull\nkinds=ost\nindex=" + std::to_string(i) +
+                           "\nuuid=ost-uuid-" + std::to_string(i) +
+                           "\nmgsnode=" + str(to_text(Nid{mds.host.address()})) + "\n");
             });
             s.start();
         }
@@ -480,13 +490,17 @@ struct MdtCluster {
     }
     TestClient& client(uint32_t protocol = 2)
     {
-        clients.push_back(std::make_unique<TestClient>(world, "client" + std::to_string(clients.size())));
+        clients.push_back(
+            std::make_unique<TestClient>(world, "client" + std::to_string(clients.size())));
         std::vector<uint32_t> addresses;
         for (auto& s : oss) addresses.push_back(s->host.address());
         clients.back()->start(mds.host.address(), addresses, protocol);
         return *clients.back();
     }
-    bool until(const std::function<bool()>& p, uint64_t ms = 300000) { return world.run_until(p, world.now_ns() + ms * kMsec); }
+    bool until(const std::function<bool()>& p, uint64_t ms = 300000)
+    {
+        return world.run_until(p, world.now_ns() + ms * kMsec);
+    }
     // Until the MDT is connected to that many OSTs.
     void wait_osts(unsigned n)
     {
@@ -496,20 +510,25 @@ struct MdtCluster {
             for (int i = 0; i < 600 && seen < n; i++) {
                 seen = 0;
                 if (mds.param("mdt.lull-MDT0000.osts", &osts).ok())
-                    for (size_t at = 0; (at = osts.find(" connected", at)) != std::string::npos; at++) seen++;
+                    for (size_t at = 0; (at = osts.find(" connected", at)) != std::string::npos;
+                         at++)
+                        seen++;
                 if (seen < n) kapi_sleep_ns(100 * kMsec);
             }
             ASSERT_EQ(n, seen) << osts;
         });
     }
-    // Runs the story on the client while the MDS crashes after so many steps of its disk; true: it did crash.
+    // Runs the story on the client while the MDS crashes after so many steps of its disk; true: it
+    // did crash.
     bool run_with_crash(TestClient& c, uint64_t steps, std::function<void()> story)
     {
         bool crashed = false;
         mds.disk.crash_at_step(steps);
         auto task = c.host.spawn("story", std::move(story));
         uint64_t deadline = world.now_ns() + 3600 * kSec;
-        EXPECT_TRUE(world.run_until([&] { return sim::World::finished(task) || !mds.host.up(); }, deadline)) << world.report();
+        EXPECT_TRUE(
+            world.run_until([&] { return sim::World::finished(task) || !mds.host.up(); }, deadline))
+            << world.report();
         if (!mds.host.up()) {
             crashed = true;
             mds.forget();

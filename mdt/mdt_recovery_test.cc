@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The metadata service over crashes, clean halts and contention: replays and resends bring about what clients were told.
+// The metadata service over crashes, clean halts and contention: replays and resends bring about
+// what clients were told.
 #include "mdt/mdt_cluster_test.h"
 
 using namespace lull;
@@ -73,7 +74,8 @@ void crash_story(TestClient& c, const Fid& d)
 
 void run_crash_story(uint64_t seed, uint32_t protocol, uint64_t steps, bool* crashed)
 {
-    SCOPED_TRACE(testing::Message() << "seed " << seed << " protocol " << protocol << " crash after step " << steps);
+    SCOPED_TRACE(testing::Message()
+                 << "seed " << seed << " protocol " << protocol << " crash after step " << steps);
     MdtCluster cluster(seed, 1, protocol);
     TestClient& c = cluster.client();
     Fid d;
@@ -84,8 +86,8 @@ void run_crash_story(uint64_t seed, uint32_t protocol, uint64_t steps, bool* cra
     *crashed = cluster.run_with_crash(c, steps, [&] { crash_story(c, d); });
 }
 
-// After a crash behind every single step of the disk: replays and resends bring about what the client was told, exactly once.
-// Invariants 1 and 5.
+// After a crash behind every single step of the disk: replays and resends bring about what the
+// client was told, exactly once. Invariants 1 and 5.
 TEST(Mdt, CrashAfterEveryStep)
 {
     for (uint64_t round = 0; round < seed_factor(); round++)
@@ -96,7 +98,8 @@ TEST(Mdt, CrashAfterEveryStep)
         }
 }
 
-// Everything executed survived, though nothing was committed: all of it is replayed over itself. Invariant 5.
+// Everything executed survived, though nothing was committed: all of it is replayed over itself.
+// Invariant 5.
 TEST(Mdt, ReplayOverWhatSurvived)
 {
     for (uint64_t seed = 1; seed <= 10 * seed_factor() && !testing::Test::HasFailure(); seed++)
@@ -125,7 +128,8 @@ TEST(Mdt, ReplayOverWhatSurvived)
                 EXPECT_TRUE(c.close(o).ok());
                 MdsGetattrReply r;
                 ASSERT_TRUE(c.getattr(u->reply.object.fid, "", &r).ok());
-                ASSERT_EQ(1u, r.layout.objects.size());  // the objects that may have been written to
+                // the objects that may have been written to
+                ASSERT_EQ(1u, r.layout.objects.size());
                 EXPECT_EQ(u->reply.object.layout.objects[0].fid, r.layout.objects[0].fid);
                 EXPECT_TRUE(c.close(u).ok());
                 EXPECT_EQ(0, c.mdt.evictions);
@@ -209,14 +213,17 @@ TEST(Mdt, OpensSurviveACleanHalt)
             EXPECT_EQ(0, c.mdt.evictions);
             EXPECT_EQ(0u, c.mdt.import->stats().replays);
             // In the end both are destroyed: closed, and given up.
-            for (int i = 0; i < 600 && (c.getattr(u, "", &r).ok() || c.getattr(theirs, "", &r).ok()); i++) kapi_sleep_ns(kSec);
+            for (int i = 0;
+                 i < 600 && (c.getattr(u, "", &r).ok() || c.getattr(theirs, "", &r).ok()); i++)
+                kapi_sleep_ns(kSec);
             EXPECT_TRUE(c.getattr(u, "", &r).is(kESTALE));
             EXPECT_TRUE(c.getattr(theirs, "", &r).is(kESTALE));
         });
     }
 }
 
-// Two clients rename to and fro between directories, remove and create: nobody gets stuck, nothing is lost or doubled.
+// Two clients rename to and fro between directories, remove and create: nobody gets stuck, nothing
+// is lost or doubled.
 TEST(Mdt, RenamesDoNotDeadlock)
 {
     for (uint64_t seed = 1; seed <= 5 * seed_factor(); seed++) {
@@ -249,19 +256,22 @@ TEST(Mdt, RenamesDoNotDeadlock)
                     default: s = c->rename(a, from, b, to); break;
                     }
                     int e = -s.error();
-                    EXPECT_TRUE(s.ok() || e == kENOENT || e == kEEXIST || e == kEINVAL || e == kENOTEMPTY || e == kEISDIR ||
-                                e == kENOTDIR || e == kESTALE)
+                    EXPECT_TRUE(s.ok() || e == kENOENT || e == kEEXIST || e == kEINVAL ||
+                                e == kENOTEMPTY || e == kEISDIR || e == kENOTDIR || e == kESTALE)
                         << e;
                 }
             }));
         }
-        for (auto t : tasks) ASSERT_TRUE(cluster.world.run_to_end(t, cluster.world.now_ns() + 3600 * kSec)) << cluster.world.report();
+        for (auto t : tasks)
+            ASSERT_TRUE(cluster.world.run_to_end(t, cluster.world.now_ns() + 3600 * kSec))
+                << cluster.world.report();
         EXPECT_LT(cluster.world.now_ns(), 600 * kSec);
     }
 }
 
-// What is still to be destroyed when the MDT halts, while the OST is down, is destroyed by the next instance; the drain does not
-// wait for it (B3). The OST's own controlled shutdown is obeyed by the MDT like by any client (T11). T11 B3.
+// What is still to be destroyed when the MDT halts, while the OST is down, is destroyed by the next
+// instance; the drain does not wait for it (B3). The OST's own controlled shutdown is obeyed by the
+// MDT like by any client (T11). T11 B3.
 TEST(Mdt, DestroysAcrossHalts)
 {
     MdtCluster cluster(13, 1);
@@ -370,12 +380,14 @@ TEST(Mdt, DestroysAcrossCrashes)
     }
 }
 
-// The MDT is one client of its OSTs over all its lives: they neither evict the former one nor wait for it (R2).
+// The MDT is one client of its OSTs over all its lives: they neither evict the former one nor wait
+// for it (R2).
 TEST(Mdt, OstKnowsTheNextLifeOfTheMdt)
 {
     for (bool mdt_first : {true, false})
         for (bool ost_too : {true, false}) {
-            SCOPED_TRACE(testing::Message() << "MDT first " << mdt_first << ", OST too " << ost_too);
+            SCOPED_TRACE(testing::Message()
+                         << "MDT first " << mdt_first << ", OST too " << ost_too);
             MdtCluster cluster(21 + mdt_first, 1);
             TestClient& c = cluster.client();
             c.on([&] {
@@ -396,7 +408,8 @@ TEST(Mdt, OstKnowsTheNextLifeOfTheMdt)
                 bool ok = false;
                 cluster.mds.on([&] { ok = cluster.mds.param("osp.*.import", &mine).ok(); });
                 ost.on([&] { ok = ok && ost.param("obdfilter.*.exports", &theirs).ok(); });
-                return ok && mine.find("state: FULL") != std::string::npos && theirs.find("lull-MDT0000 ") != std::string::npos;
+                return ok && mine.find("state: FULL") != std::string::npos &&
+                       theirs.find("lull-MDT0000 ") != std::string::npos;
             };
             for (int i = 0; i < 100 && !full(); i++) cluster.world.run_for(100 * kMsec);
             EXPECT_TRUE(full());

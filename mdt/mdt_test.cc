@@ -131,7 +131,8 @@ TEST(Mdt, BadInput)
     MdtCluster cluster(3, 0);
     TestClient& c = cluster.client();
     c.on([&] {
-        for (const char* bad : {"", ".", "..", "a/b"}) EXPECT_TRUE(c.mkdir(kRootFid, bad).is(kEINVAL)) << bad;
+        for (const char* bad : {"", ".", "..", "a/b"})
+            EXPECT_TRUE(c.mkdir(kRootFid, bad).is(kEINVAL)) << bad;
         auto create = [&](const Fid& fid, uint32_t mode) {
             auto call = c.make_call<MdsCreateOp>();
             call->op.parent = kRootFid;
@@ -140,7 +141,8 @@ TEST(Mdt, BadInput)
             call->op.fid = fid;
             return c.call(call);
         };
-        for (Fid fid : {kRootFid, Fid{kFidSeqNormal + 5000, 1, 0}, Fid{4711, 1, 0}, Fid{kFidSeqUpdateLock, kFidOidUpdateLock, 0}})
+        for (Fid fid : {kRootFid, Fid{kFidSeqNormal + 5000, 1, 0}, Fid{4711, 1, 0},
+                        Fid{kFidSeqUpdateLock, kFidOidUpdateLock, 0}})
             EXPECT_TRUE(create(fid, KBFS_DIR | 0755).is(kEINVAL));
         Fid d;
         ASSERT_TRUE(c.mkdir(kRootFid, "d", &d).ok());
@@ -335,7 +337,8 @@ TEST(Mdt, IntentsLockWhatTheyTell)
         EXPECT_TRUE(c.mdt.asts.empty());
     });
     c.mdt.at_ast = [&](const LdlmBlAst& ast) {
-        c.host.spawn("cancel", [&c, handle = ast.server_handle] { EXPECT_TRUE(c.cancel(handle).ok()); });
+        c.host.spawn("cancel",
+                     [&c, handle = ast.server_handle] { EXPECT_TRUE(c.cancel(handle).ok()); });
     };
     other.on([&] {
         Attr a;

@@ -14,7 +14,8 @@ inline Status check_name(Str name)
     return kOk;
 }
 
-// The FID of a file or directory, of version 1 or 2; anything else (lock resources, OST objects) never reaches store or locks.
+// The FID of a file or directory, of version 1 or 2; anything else (lock resources, OST objects)
+// never reaches store or locks.
 inline bool is_namespace_fid(const Fid& f)
 {
     if (f.ver != 0 || f.oid == 0) return false;

@@ -11,7 +11,8 @@ Status OpLocks::take(const ResourceId& resource, uint32_t bits, Export* on_behal
     LULL_ASSERT(count_ < kMax);
     LockPolicy policy;
     policy.bits = bits;
-    TRY(target_.ldlm().lock_local(&locks_[count_], resource, LockType::kIbits, LockMode::kEX, policy, on_behalf_of));
+    TRY(target_.ldlm().lock_local(&locks_[count_], resource, LockType::kIbits, LockMode::kEX,
+                                  policy, on_behalf_of));
     count_++;
     return kOk;
 }
@@ -93,21 +94,24 @@ bool MdtService::is_done(ServerRequest& request, Object& object)
     return version.ok() && version.value() >= request.replay_transno();
 }
 
-// The rest of what was done in an instance before, as far as a crash has taken it away. A resend has a new number, by which its replay will
-// know that it is done.
-Status MdtService::touch_again(ServerRequest& request, Object& object, uint32_t times, uint64_t time_ns, uint64_t transno)
+// The rest of what was done in an instance before, as far as a crash has taken it away. A resend
+// has a new number, by which its replay will know that it is done.
+Status MdtService::touch_again(ServerRequest& request, Object& object, uint32_t times,
+                               uint64_t time_ns, uint64_t transno)
 {
     return is_done(request, object) ? kOk : touch(object, times, time_ns, transno);
 }
 
-Status MdtService::match_version(ServerRequest& request, Object& object, unsigned i, uint64_t* before)
+Status MdtService::match_version(ServerRequest& request, Object& object, unsigned i,
+                                 uint64_t* before)
 {
     uint64_t now = TRY(store().version(object));
     *before = request.is_replay() ? request.version_before(i) : object.type() == KBFS_DIR ? 0 : now;
     // Later than the replay itself: it was executed, and survived, up to some step.
     if (*before == 0 || now == *before || now >= request.replay_transno()) return kOk;
-    log_warn("%s: " FID_FMT " was at %llx when client %s changed it, and is at %llx now", target_.target_name().c_str(),
-             FID_ARG(object.fid()), static_cast<unsigned long long>(*before), request.exp->client_uuid().c_str(),
+    log_warn("%s: " FID_FMT " was at %llx when client %s changed it, and is at %llx now",
+             target_.target_name().c_str(), FID_ARG(object.fid()),
+             static_cast<unsigned long long>(*before), request.exp->client_uuid().c_str(),
              static_cast<unsigned long long>(now));
     return -kEOVERFLOW;
 }

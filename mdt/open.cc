@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Open, by name or by FID, with or without create. Replays come in two forms (S8): of an open that is committed (the object must be there),
- * and of one that is not (it may have to be made again, with the layout its reply gave).
+ * Open, by name or by FID, with or without create. Replays come in two forms (S8): of an open that
+ * is committed (the object must be there), and of one that is not (it may have to be made again,
+ * with the layout its reply gave).
  */
 #include "kapi/log.h"
 #include "mdt/mdt.h"
@@ -15,19 +16,25 @@ constexpr uint32_t kSlotCreated = 1;    // SlotRecord::extra
 }
 
 // Unique over all instances, as far as 2^32 opens of one go.
-uint64_t MdtService::next_handle() { return (target_.instance() << 32) | next_handle_.fetch_add(1); }
+uint64_t MdtService::next_handle()
+{
+    return (target_.instance() << 32) | next_handle_.fetch_add(1);
+}
 
 Status MdtService::check_open(const MdsOpenOp& op, Object& object)
 {
     if (object.type() == KBFS_SYMLINK) return -kELOOP;
-    if (object.type() == KBFS_DIR && (op.flags & (kOpenWrite | kOpenTrunc | kOpenCreate))) return -kEISDIR;
+    if (object.type() == KBFS_DIR && (op.flags & (kOpenWrite | kOpenTrunc | kOpenCreate)))
+        return -kEISDIR;
     return kOk;
 }
 
-Status MdtService::add_open(ServerRequest& request, const MdsOpenOp& op, const Fid& fid, uint64_t* handle)
+Status MdtService::add_open(ServerRequest& request, const MdsOpenOp& op, const Fid& fid,
+                            uint64_t* handle)
 {
     bool known = request.is_replay() && op.old_handle;
-    ReservedOpen open{request.exp->client_uuid(), fid, known ? op.old_handle : next_handle(), op.flags};
+    ReservedOpen open{request.exp->client_uuid(), fid, known ? op.old_handle : next_handle(),
+                      op.flags};
     TRY(opens_.add(open, false));
     *handle = open.handle;
     // Evicted meanwhile: whoever sweeps this client's opens may have been here already.
@@ -40,7 +47,8 @@ void MdtService::drop_open(ServerRequest& request, uint64_t handle, uint64_t tra
 {
     Fid fid;
     bool orphan = false;
-    if (opens_.remove(request.exp->client_uuid(), handle, &fid, &orphan).ok() && orphan) destroyer_.add(fid, transno);
+    if (opens_.remove(request.exp->client_uuid(), handle, &fid, &orphan).ok() && orphan)
+        destroyer_.add(fid, transno);
 }
 
 Status MdtService::do_open(Ref<ServerRequest>& request)
@@ -61,8 +69,10 @@ Status MdtService::do_open(Ref<ServerRequest>& request)
         Ref<Object> parent = TRY(find_dir(op->parent));
         Result<Ref<Object>> object = store().lookup(*parent, op->name);
         if (!object.ok() && !object.is(kENOENT)) return object.status();
-        bool mine = object.ok() && (op->flags & kOpenCreate) && made_by(*request, op->fid, object.value()->fid());
-        if (object.ok() && (op->flags & kOpenCreate) && (op->flags & kOpenExcl) && !mine) return -kEEXIST;
+        bool mine = object.ok() && (op->flags & kOpenCreate) &&
+                    made_by(*request, op->fid, object.value()->fid());
+        if (object.ok() && (op->flags & kOpenCreate) && (op->flags & kOpenExcl) && !mine)
+            return -kEEXIST;
         bool again = false;
         Status s;
         if (object.ok()) {
@@ -78,8 +88,8 @@ Status MdtService::do_open(Ref<ServerRequest>& request)
 }
 
 // Also the end of a replay. parent: tell its attributes, too.
-Status MdtService::open_existing(Ref<ServerRequest>& request, const MdsOpenOp& op, Object& object, bool created,
-                                 Object* parent)
+Status MdtService::open_existing(Ref<ServerRequest>& request, const MdsOpenOp& op, Object& object,
+                                 bool created, Object* parent)
 {
     TRY(check_open(op, object));
     MdsOpenReply reply;
@@ -157,8 +167,9 @@ Status MdtService::open_replay(Ref<ServerRequest>& request, const MdsOpenOp& op)
         TRY(check_name(op.name));
         return open_create(request, op, &exists);
     }
-    log_err("%s: an open of " FID_FMT " by client %s cannot be re-established: error %d", target_.target_name().c_str(),
-            FID_ARG(op.fid), request->exp->client_uuid().c_str(), object.error());
+    log_err("%s: an open of " FID_FMT " by client %s cannot be re-established: error %d",
+            target_.target_name().c_str(), FID_ARG(op.fid), request->exp->client_uuid().c_str(),
+            object.error());
     return object.status();
 }
 

@@ -81,7 +81,8 @@ Status OpenTable::remove(Str client, uint64_t handle, Fid* fid, bool* orphan)
 bool OpenTable::remove_any(Str client, bool only_reserved, Fid* fid, bool* orphan)
 {
     auto s = state_.lock();
-    for (auto i = s->handles.lower_bound(HandleKey{client, 0}); i != s->handles.end() && i->client == client; ++i) {
+    for (auto i = s->handles.lower_bound(HandleKey{client, 0});
+         i != s->handles.end() && i->client == client; ++i) {
         if (only_reserved && !i->reserved) continue;
         remove_handle(*s, *i, fid, orphan);
         return true;
@@ -135,7 +136,8 @@ Status OpenTable::save(Vec<ReservedOpen>* out) const
 {
     auto s = state_.lock();
     TRY(out->reserve(out->size() + s->handles.size()));
-    for (const OpenHandle& h : s->handles) TRY(out->push_back(ReservedOpen{h.client, h.fid, h.handle, h.flags}));
+    for (const OpenHandle& h : s->handles)
+        TRY(out->push_back(ReservedOpen{h.client, h.fid, h.handle, h.flags}));
     return kOk;
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who has what open. Handles belong to clients (by uuid), so that an open survives the export it came through: after a clean halt it
- * stands here as reserved until its client replays it (B1), and no peer can touch another's handle. Objects are counted: the
- * last close of an unlinked one, and nothing else, lets it be destroyed.
+ * Who has what open. Handles belong to clients (by uuid), so that an open survives the export it
+ * came through: after a clean halt it stands here as reserved until its client replays it (B1), and
+ * no peer can touch another's handle. Objects are counted: the last close of an unlinked one, and
+ * nothing else, lets it be destroyed.
  *
- *   object   opened n times  →  unlinked (mark_pending)  →  closed n times: an orphan  →  dying (begin_destroy; from then on it
- *            cannot be opened)  →  forgotten
+ *   object   opened n times  →  unlinked (mark_pending)  →  closed n times: an orphan  →
+ *            dying (begin_destroy; from then on it cannot be opened)  →  forgotten
  *
  * Thread-safe, takes no other lock. Requirements: S8 B1.
  */
@@ -37,8 +38,8 @@ public:
 
     OpenTable() = default;
     ~OpenTable();
-    // -ESTALE: the object is being destroyed; -EINVAL: the client has this handle for another object; -ENFILE; -ENOMEM. The same
-    // open again is fine and takes over a reservation.
+    // -ESTALE: the object is being destroyed; -EINVAL: the client has this handle for another
+    // object; -ENFILE; -ENOMEM. The same open again is fine and takes over a reservation.
     Status add(const ReservedOpen& open, bool reserved);
     // -ESTALE: no such handle. *orphan: it was the last open of an object marked pending.
     Status remove(Str client, uint64_t handle, Fid* fid, bool* orphan);
@@ -48,10 +49,13 @@ public:
     bool mark_pending(const Fid& fid);
     bool is_open(const Fid& fid) const;
     bool has(Str client, uint64_t handle, const Fid& fid) const;
-    Status begin_destroy(const Fid& fid);  // -EBUSY: somebody has it open; -EALREADY: it is dying; -ENOMEM
-    void forget(const Fid& fid);           // destroyed
+    // -EBUSY: somebody has it open; -EALREADY: it is dying; -ENOMEM
+    Status begin_destroy(const Fid& fid);
+    void forget(const Fid& fid);  // destroyed
     Status save(Vec<ReservedOpen>* out) const;
-    struct Counts { size_t opens, reserved, objects; };
+    struct Counts {
+        size_t opens, reserved, objects;
+    };
     Counts counts() const;
 
 private:
@@ -71,8 +75,10 @@ private:
         using type = Fid;
         const type& operator()(const OpenObject& o) const { return o.fid; }
     };
-    using Handles = bi::set<OpenHandle, bi::member_hook<OpenHandle, SetHook, &OpenHandle::hook>, bi::key_of_value<KeyOfHandle>>;
-    using Objects = bi::set<OpenObject, bi::member_hook<OpenObject, SetHook, &OpenObject::hook>, bi::key_of_value<KeyOfObject>>;
+    using Handles = bi::set<OpenHandle, bi::member_hook<OpenHandle, SetHook, &OpenHandle::hook>,
+                            bi::key_of_value<KeyOfHandle>>;
+    using Objects = bi::set<OpenObject, bi::member_hook<OpenObject, SetHook, &OpenObject::hook>,
+                            bi::key_of_value<KeyOfObject>>;
     struct State {
         Handles handles;
         Objects objects;

@@ -9,7 +9,10 @@ namespace {
 
 constexpr Fid kFile{kFidSeqNormal, 7, 0}, kOther{kFidSeqNormal, 8, 0};
 
-ReservedOpen open_of(const char* client, uint64_t handle, const Fid& fid = kFile) { return {client, fid, handle, kOpenRead}; }
+ReservedOpen open_of(const char* client, uint64_t handle, const Fid& fid = kFile)
+{
+    return {client, fid, handle, kOpenRead};
+}
 
 TEST(OpenTable, LastCloseOfAnUnlinkedFileIsAnOrphan)
 {

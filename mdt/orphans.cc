@@ -9,7 +9,10 @@ namespace lull {
 namespace {
 constexpr const char* kRecord = "stripes_in_doubt";
 
-uint64_t serial_of(const Fid& object) { return static_cast<uint64_t>(object.ver) << 32 | object.oid; }
+uint64_t serial_of(const Fid& object)
+{
+    return static_cast<uint64_t>(object.ver) << 32 | object.oid;
+}
 }  // namespace
 
 Status Orphans::start()
@@ -71,7 +74,8 @@ void Orphans::show(TextSink& out) const
 {
     auto s = state_.lock();
     using ull = unsigned long long;
-    out.printf("in_doubt: %llu\nremoved: %llu\n", static_cast<ull>(s->record.to - s->record.from), static_cast<ull>(s->removed));
+    out.printf("in_doubt: %llu\nremoved: %llu\n", static_cast<ull>(s->record.to - s->record.from),
+               static_cast<ull>(s->removed));
 }
 
 Status Orphans::save(const Record& record)
@@ -114,7 +118,8 @@ void Orphans::task()
 // What this life handed out is settled by its commits.
 void Orphans::advance_floor()
 {
-    uint64_t upper = identities_.stripe_upper();  // first: whoever has one below began its transaction before
+    // first: whoever has one below began its transaction before
+    uint64_t upper = identities_.stripe_upper();
     uint64_t last = target_.last_transno(), committed = target_.last_committed();
     if (!enter_store()) return;
     Record record;
@@ -204,7 +209,8 @@ Status Orphans::visit(Ost& ost, Osp& osp, bool* more)
     for (const OstListEntry& entry : found.entries) {
         uint64_t serial = serial_of(entry.object.fid);
         if (serial < op.from || serial >= op.to) continue;
-        if (TRY(judge(ost, entry, ost.rounds)) == Verdict::kOrphan) TRY(orphans.push_back(entry.object));
+        if (TRY(judge(ost, entry, ost.rounds)) == Verdict::kOrphan)
+            TRY(orphans.push_back(entry.object));
     }
     TRY(destroy(ost, osp, orphans));
     ost.bucket = found.bucket;
@@ -218,14 +224,16 @@ Result<Orphans::Verdict> Orphans::judge(const Ost& ost, const OstListEntry& entr
 {
     const Fid& file = entry.file.fid;
     if (entry.object.fid.seq != kFidSeqOstBase + ost.index) return Status(-kEPROTO);
-    if (!is_namespace_fid(file)) return round > 0 && entry.bytes == 0 ? Verdict::kOrphan : Verdict::kOwned;
+    if (!is_namespace_fid(file))
+        return round > 0 && entry.bytes == 0 ? Verdict::kOrphan : Verdict::kOwned;
     if (!enter_store()) return Status(-kEPark);
     Layout layout;
     Status status;
     {
         Result<Ref<Object>> object = target_.store().find(file);
         status = object.status();
-        if (status.ok() && object.value()->type() == KBFS_FILE) status = target_.store().get_layout(*object.value(), &layout);
+        if (status.ok() && object.value()->type() == KBFS_FILE)
+            status = target_.store().get_layout(*object.value(), &layout);
     }
     leave_store();
     if (status.is(kESTALE)) return Verdict::kOrphan;
@@ -243,8 +251,8 @@ Status Orphans::destroy(Ost& ost, Osp& osp, Vec<OstFid>& objects)
     ost.epoch = epoch;
     if (transno > ost.transno) ost.transno = transno;
     state_.lock()->removed += objects.size();
-    log_notice("%s: %zu objects on %s belonged to no file since a crash and were removed", target_.target_name().c_str(),
-               objects.size(), osp.target().c_str());
+    log_notice("%s: %zu objects on %s belonged to no file since a crash and were removed",
+               target_.target_name().c_str(), objects.size(), osp.target().c_str());
     return kOk;
 }
 

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Objects left behind on OSTs: a client wrote to the objects of a file it had created, and then the file was lost, because the MDT
- * crashed before it was committed and the client did not come back to replay it. MDT and OSTs agree after each recovery:
+ * Objects left behind on OSTs: a client wrote to the objects of a file it had created, and then the
+ * file was lost, because the MDT crashed before it was committed and the client did not come back
+ * to replay it. MDT and OSTs agree after each recovery:
  *
- *   - Serials of objects are handed out inside the transaction that makes the file. While the MDT runs, floor_ follows: all files with
- *     serials below it are committed. It is kept on disk.
- *   - After a crash the serials from the floor to the last one handed out are in doubt. When recovery is over nobody can replay a create
- *     any more: each OST is asked which objects of these serials it has and whose they are; those of a file that does not exist, or
- *     has other objects, are destroyed.
- *   - A client that was evicted may not have noticed yet, and write back what it has cached: all of it is done again after
- *     kSecondRoundMs. Then the doubt is over. Until then it survives further crashes.
+ *   - Serials of objects are handed out inside the transaction that makes the file. While the MDT
+ *     runs, floor_ follows: all files with serials below it are committed. It is kept on disk.
+ *   - After a crash the serials from the floor to the last one handed out are in doubt. When
+ *     recovery is over nobody can replay a create any more: each OST is asked which objects of
+ *     these serials it has and whose they are; those of a file that does not exist, or has other
+ *     objects, are destroyed.
+ *   - A client that was evicted may not have noticed yet, and write back what it has cached: all of
+ *     it is done again after kSecondRoundMs. Then the doubt is over. Until then it survives further
+ *     crashes.
  *
- * An object that does not say whose it is was not completed, or is being made just now: it is left alone in the first round, and if there is
- * data in it for good.
+ * An object that does not say whose it is was not completed, or is being made just now: it is left
+ * alone in the first round, and if there is data in it for good.
  *
  * One background task. While parked (drain) it starts nothing and changes nothing in the store.
  */
@@ -25,9 +28,12 @@ namespace lull {
 class Orphans {
 public:
     static constexpr uint64_t kSecondRoundMs = 180000;
-    static constexpr uint64_t kRetryMs = 2000;  // an OST could not be reached, or has not committed yet
+    // an OST could not be reached, or has not committed yet
+    static constexpr uint64_t kRetryMs = 2000;
 
-    Orphans(Target& target, Identities& identities, OstPool& osts) : target_(target), identities_(identities), osts_(osts) {}
+    Orphans(Target& target, Identities& identities, OstPool& osts)
+        : target_(target), identities_(identities), osts_(osts)
+    {}
     ~Orphans() { LULL_ASSERT(!task_.started()); }
     Status start();  // after Identities::load(): what was handed out before now may be in doubt
     void stop();     // joins; OstPool::close() must have been called
@@ -40,12 +46,17 @@ private:
     struct Record {
         uint64_t from = 0, to = 0;  // in doubt
         uint64_t floor = 1;         // in doubt after the next crash: from here on
-        template <class Io> void io(Io& x) { x.u64(from); x.u64(to); x.u64(floor); }
+        template <class Io> void io(Io& x)
+        {
+            x.u64(from);
+            x.u64(to);
+            x.u64(floor);
+        }
     };
     struct Ost {
         uint32_t index = 0;
-        unsigned rounds = 0;        // done
-        bool listed = false;        // all of this round; waits for the OST's commit
+        unsigned rounds = 0;  // done
+        bool listed = false;  // all of this round; waits for the OST's commit
         uint32_t bucket = 0;
         uint64_t cookie = 0;
         uint64_t transno = 0, epoch = 0;
@@ -54,14 +65,15 @@ private:
         Record record;
         bool ready = false, stop = false, parked = false, in_store = false;
         uint64_t second_round_ns = 0;
-        uint64_t mark_serial = 0, mark_transno = 0;  // the floor may rise to the one when the other is committed
+        // the floor may rise to the one when the other is committed
+        uint64_t mark_serial = 0, mark_transno = 0;
         uint64_t removed = 0;
     };
     enum class Verdict { kOwned, kOrphan };
 
     void task();
     void advance_floor();
-    uint64_t look_for_orphans();    // when to look again
+    uint64_t look_for_orphans();  // when to look again
     Status visit(Ost& ost, Osp& osp, bool* more);
     Result<Verdict> judge(const Ost& ost, const OstListEntry& entry, unsigned round);
     Status destroy(Ost& ost, Osp& osp, Vec<OstFid>& objects);
@@ -76,7 +88,7 @@ private:
     OstPool& osts_;
     mutable Guarded<State> state_{LockRank::kLeaf};
     CondVar changed_;
-    Vec<Ost> visited_;              // the task's own
+    Vec<Ost> visited_;  // the task's own
     Task task_;
 };
 

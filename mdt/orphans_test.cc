@@ -11,7 +11,10 @@ namespace {
 
 using Objects = std::set<std::pair<uint64_t, uint64_t>>;  // sequence, serial
 
-void add(Objects* to, const Fid& f) { to->insert({f.seq, static_cast<uint64_t>(f.ver) << 32 | f.oid}); }
+void add(Objects* to, const Fid& f)
+{
+    to->insert({f.seq, static_cast<uint64_t>(f.ver) << 32 | f.oid});
+}
 
 Objects on_osts(MdtCluster& cluster)
 {
@@ -21,7 +24,12 @@ Objects on_osts(MdtCluster& cluster)
             OstCursor cursor;
             Vec<OstObject> found;
             while (cursor.bucket < OstCursor::kBuckets)
-                ASSERT_TRUE(cluster.oss[i]->target().store().ost_list(kFidSeqOstBase + i, 0, UINT64_MAX, 1u << 20, &cursor, &found).ok());
+                ASSERT_TRUE(
+                    cluster.oss[i]
+                        ->target()
+                        .store()
+                        .ost_list(kFidSeqOstBase + i, 0, UINT64_MAX, 1u << 20, &cursor, &found)
+                        .ok());
             for (OstObject& o : found) add(&all, o.fid);
         });
     return all;
@@ -70,7 +78,8 @@ Status make_file(TestClient& c, const Fid& dir, const char* name, Ref<Call<MdsOp
 {
     TRY(c.open(dir, name, kOpenCreate | kOpenWrite | kOpenExcl, o));
     for (auto& s : (*o)->reply.object.layout.objects)
-        TRY(c.write(s.ost_index, s.fid, 0, std::string("data of ") + name, 0, (*o)->reply.object.fid));
+        TRY(c.write(s.ost_index, s.fid, 0, std::string("data of ") + name, 0,
+                    (*o)->reply.object.fid));
     return kOk;
 }
 
@@ -99,7 +108,8 @@ TEST(Orphans, OfACreateThatNobodyReplays)
     (void)lost.leak();
     crash_mds(cluster, sim::Disk::Cut::kNone);
     wait_settled(cluster);
-    EXPECT_NE(std::string::npos, orphans_param(cluster).find("removed: 2\n")) << orphans_param(cluster);
+    EXPECT_NE(std::string::npos, orphans_param(cluster).find("removed: 2\n"))
+        << orphans_param(cluster);
     c.on([&] {
         Objects named;
         collect_files(c, kRootFid, &named);
@@ -111,7 +121,8 @@ TEST(Orphans, OfACreateThatNobodyReplays)
     });
 }
 
-// While the window is open, a create may still be replayed: nothing is removed, whatever the others do.
+// While the window is open, a create may still be replayed: nothing is removed, whatever the others
+// do.
 TEST(Orphans, NothingGoesBeforeTheWindowCloses)
 {
     MdtCluster cluster(2, 1);
@@ -149,7 +160,9 @@ TEST(Orphans, LateWriteBackOfAnEvictedClient)
     crash_mds(cluster, sim::Disk::Cut::kNone);
     cluster.world.run_for(120 * kSec);  // without it, after the soft limit
     StripeObject stripe = o->reply.object.layout.objects[0];
-    late.on([&] { EXPECT_TRUE(late.write(0, stripe.fid, 0, "too late", 0, o->reply.object.fid).ok()); });
+    late.on([&] {
+        EXPECT_TRUE(late.write(0, stripe.fid, 0, "too late", 0, o->reply.object.fid).ok());
+    });
     EXPECT_EQ(1u, on_osts(cluster).size());
     cluster.world.network().heal(late.host, cluster.mds.host);
     wait_settled(cluster);
@@ -158,7 +171,8 @@ TEST(Orphans, LateWriteBackOfAnEvictedClient)
     c.on([&] { EXPECT_EQ(0u, c.list(kRootFid).size()); });
 }
 
-// What is unlinked and open is gone when its owner is: evicted in one life, or missing after a crash.
+// What is unlinked and open is gone when its owner is: evicted in one life, or missing after a
+// crash.
 TEST(Orphans, OpenUnlinkedFilesGoWithTheirOwner)
 {
     for (bool crash : {false, true}) {
@@ -192,8 +206,10 @@ TEST(Orphans, OpenUnlinkedFilesGoWithTheirOwner)
     }
 }
 
-// Creates, writes, closes, renames and unlinks at random, until the MDS crashes; errors are the business of other tests.
-void wander(TestClient& c, sim::Rng rng, const std::vector<Fid>& dirs, std::vector<Ref<Call<MdsOpenOp>>>* open)
+// Creates, writes, closes, renames and unlinks at random, until the MDS crashes; errors are the
+// business of other tests.
+void wander(TestClient& c, sim::Rng rng, const std::vector<Fid>& dirs,
+            std::vector<Ref<Call<MdsOpenOp>>>* open)
 {
     for (int i = 0; i < 60; i++) {
         const Fid& d = dirs[rng.below(dirs.size())];
@@ -235,7 +251,9 @@ TEST(Orphans, CrashCampaign)
             for (size_t i = 0; i < cs.size(); i++) {
                 sim::Rng own(seed * 1000 + round * 10 + i);
                 if (cs[i]->host.up())
-                    tasks.push_back(cs[i]->host.spawn("wander", [&, i, own] { wander(*cs[i], own, dirs, &open[i]); }));
+                    tasks.push_back(cs[i]->host.spawn("wander", [&, i, own] {
+                        wander(*cs[i], own, dirs, &open[i]);
+                    }));
             }
             cluster.mds.disk.crash_at_step(50 + rng.below(1500));
             uint64_t deadline = cluster.world.now_ns() + 100 * kSec;
@@ -270,7 +288,8 @@ TEST(Orphans, CrashCampaign)
         wait_settled(cluster);
         Objects named, there = on_osts(cluster);
         cs[0]->on([&] { collect_files(*cs[0], kRootFid, &named); });
-        for (auto& o : there) EXPECT_TRUE(named.count(o)) << "object without file: " << o.first << " " << o.second;
+        for (auto& o : there)
+            EXPECT_TRUE(named.count(o)) << "object without file: " << o.first << " " << o.second;
     }
 }
 

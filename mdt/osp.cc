@@ -19,7 +19,10 @@ Status show_timeouts(void* object, TextSink& out)
     static_cast<Osp*>(object)->import().describe_timeouts(out);
     return out.status();
 }
-Status store_recover(void* object, Str value) { return recover_as_told(static_cast<Osp*>(object)->import(), value); }
+Status store_recover(void* object, Str value)
+{
+    return recover_as_told(static_cast<Osp*>(object)->import(), value);
+}
 constexpr Param kParams[] = {
     {"import", show_import, nullptr},
     {"timeouts", show_timeouts, nullptr},
@@ -72,7 +75,8 @@ void Osp::close()
     }
 }
 
-// Until the first connection: a call of connect() ends after a while, the import itself never gives up.
+// Until the first connection: a call of connect() ends after a while, the import itself never gives
+// up.
 void Osp::connect_task()
 {
     while (!closing_) {
@@ -115,7 +119,10 @@ void Osp::describe(TextSink& out) const
 }
 
 void Osp::on_evicted() { active_->on_evicted(); }
-void Osp::on_full(const ConnectReply& reply, bool first) { active_->on_full(first, reply.flags & kConnectUpdateLock); }
+void Osp::on_full(const ConnectReply& reply, bool first)
+{
+    active_->on_full(first, reply.flags & kConnectUpdateLock);
+}
 void Osp::on_parked() { active_->on_parked(); }
 
 void Osp::on_callback(Opcode opcode, Decoder& body)

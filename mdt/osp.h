@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The MDT's face to one OST: an import that obeys the OST's active lock like any client's (T11), and destroys. It caches nothing
- * under locks, so there is nothing to write back when the OST wants the active lock.
+ * The MDT's face to one OST: an import that obeys the OST's active lock like any client's (T11),
+ * and destroys. It caches nothing under locks, so there is nothing to write back when the OST wants
+ * the active lock.
  *
  * Connects in the background and for ever. destroy() never waits at a gate.
  *
- * The client uuid is the MDT's name, which holds the fsname and fits (TargetName of at most 40 characters): the OST then knows the next
- * life of the MDT, on whatever node, as the one it has a record of, and does not wait for the former one (R2).
+ * The client uuid is the MDT's name, which holds the fsname and fits (TargetName of at most 40
+ * characters): the OST then knows the next life of the MDT, on whatever node, as the one it has a
+ * record of, and does not wait for the former one (R2).
  */
 #pragma once
 #include "include/lull/ops_mgs.h"
@@ -26,7 +28,8 @@ public:
     Import& import() { return *import_; }
     const TargetName& target() const { return import_->options().target; }
     bool is_connected() const { return import_->state() == ImportState::kFull; }
-    // -kEPark: the OST is shutting down or we are not connected; try again later. *transno: to be committed by the OST.
+    // -kEPark: the OST is shutting down or we are not connected; try again later. *transno: to be
+    // committed by the OST.
     Status destroy(std::span<const OstFid> objects, uint64_t* transno);
     // Objects that exist there, of serials in a range. -kEPark as above.
     Status list(const OstListOp& from, OstListReply* out);

@@ -13,7 +13,10 @@ Status OstPool::start()
     return task_.start<&OstPool::task>(this, "mdt_osts");
 }
 
-NameText OstPool::file_name() const { return text_format<kNameMax>("%s-osts", target_.target_name().c_str()); }
+NameText OstPool::file_name() const
+{
+    return text_format<kNameMax>("%s-osts", target_.target_name().c_str());
+}
 
 Status OstPool::load()
 {
@@ -76,12 +79,14 @@ void OstPool::task()
     for (;;) {
         Status status = fetch();
         if (!status.ok() && status.error() != last.error() && !state_.lock()->stop)
-            log_warn("%s: the MGS does not tell the OSTs of %s: error %d; asking again", target_.target_name().c_str(),
-                     target_.identity().fsname.c_str(), status.error());
+            log_warn("%s: the MGS does not tell the OSTs of %s: error %d; asking again",
+                     target_.target_name().c_str(), target_.identity().fsname.c_str(),
+                     status.error());
         last = status;
         auto s = state_.lock();
         uint64_t deadline = deadline_after_ms(s->osts.empty() ? kFirstRefreshMs : kRefreshMs);
-        (void)s.wait_until(changed_, [&] { return s->stop || s->kicked; }, deadline);
+        (void)s.wait_until(
+            changed_, [&] { return s->stop || s->kicked; }, deadline);
         if (s->stop) return;
         s->kicked = false;
     }
@@ -135,7 +140,8 @@ void OstPool::on_callback(Opcode opcode, Decoder& body)
     MgsTargetAt news;
     if (opcode != Opcode::kMgsTargetAt) return;
     news.io(body);
-    if (body.finish().ok() && news.fsname == target_.identity().fsname.str()) take_place(news.place);
+    if (body.finish().ok() && news.fsname == target_.identity().fsname.str())
+        take_place(news.place);
 }
 
 Result<Ref<Import>> OstPool::connect_mgc()
@@ -147,7 +153,8 @@ Result<Ref<Import>> OstPool::connect_mgc()
     options.client_uuid = target_.node().make_uuid();
     options.connect_flags = kConnectLight;
     options.gate_closed_for = 0;
-    TRY(options.nids.assign(target_.identity().mgs_nids.data(), target_.identity().mgs_nids.size()));
+    TRY(options.nids.assign(target_.identity().mgs_nids.data(),
+                            target_.identity().mgs_nids.size()));
     if (options.nids.empty()) {  // the MGS is on this device
         Nid own = target_.node().transport().own_nid();
         if (own.is_zero()) return -kENETUNREACH;
@@ -160,7 +167,8 @@ Result<Ref<Import>> OstPool::connect_mgc()
         stop = s->stop;
         s->mgc = mgc;
     }
-    Status status = stop ? Status(-kESHUTDOWN) : mgc->connect(deadline_after_ms(kFetchMs), WaitMode::kUninterruptible);
+    Status status = stop ? Status(-kESHUTDOWN)
+                         : mgc->connect(deadline_after_ms(kFetchMs), WaitMode::kUninterruptible);
     if (status.ok()) return mgc;
     drop_mgc();
     return status;
@@ -187,14 +195,17 @@ Status OstPool::add(const TargetConfig& ost, bool* fresh)
         auto s = state_.lock();
         status = s->osts.push_back(osp);
         if (status.ok()) {
-            for (size_t i = s->osts.size() - 1; i > 0 && s->osts[i]->index() < s->osts[i - 1]->index(); i--)
+            for (size_t i = s->osts.size() - 1;
+                 i > 0 && s->osts[i]->index() < s->osts[i - 1]->index(); i--)
                 std::swap(s->osts[i], s->osts[i - 1]);
             changed_.wake_all();
         }
     }
     *fresh = status.ok();
     if (!status.ok()) osp->close();
-    else log_info("%s: uses %s at %s", target_.target_name().c_str(), ost.name.c_str(), ost.nids.c_str());
+    else
+        log_info("%s: uses %s at %s", target_.target_name().c_str(), ost.name.c_str(),
+                 ost.nids.c_str());
     return status;
 }
 
@@ -210,8 +221,8 @@ Status OstPool::wait_known()
     if (!s->osts.empty()) return kOk;
     if (s->parked) return -kEPark;
     s.unlock();
-    log_err("%s: a file cannot be created: no OST of %s has registered at the MGS", target_.target_name().c_str(),
-            target_.identity().fsname.c_str());
+    log_err("%s: a file cannot be created: no OST of %s has registered at the MGS",
+            target_.target_name().c_str(), target_.identity().fsname.c_str());
     s.relock();
     return -kENODEV;
 }
@@ -236,7 +247,8 @@ void OstPool::show(TextSink& out)
     size_t n = state_.lock()->osts.size();
     for (size_t i = 0; i < n; i++) {
         Ref<Osp> osp = state_.lock()->osts[i];
-        out.printf("%u: %s %s\n", osp->index(), osp->target().c_str(), osp->is_connected() ? "connected" : "disconnected");
+        out.printf("%u: %s %s\n", osp->index(), osp->target().c_str(),
+                   osp->is_connected() ? "connected" : "disconnected");
     }
 }
 

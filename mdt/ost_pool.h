@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The OSTs of the file system as the MDT knows them: asked from the MGS at the start and every refresh_ms, so that a new OST is used
- * without a restart. One Osp for each, for good. What the MGS said is kept in CONFIGS/<target>-osts, so that an MDT that is restarted
- * while the MGS is down can create files at once.
+ * The OSTs of the file system as the MDT knows them: asked from the MGS at the start and every
+ * refresh_ms, so that a new OST is used without a restart. One Osp for each, for good. What the MGS
+ * said is kept in CONFIGS/<target>-osts, so that an MDT that is restarted while the MGS is down can
+ * create files at once.
  *
  * The MGS says, too, where an OST that has started runs (R5).
  *
@@ -16,16 +17,16 @@ namespace lull {
 
 class OstPool final : ImportClient {
 public:
-    static constexpr uint64_t kRefreshMs = 10000;     // when some are known
-    static constexpr uint64_t kFirstRefreshMs = 1000; // until then
-    static constexpr uint64_t kFetchMs = 10000;       // deadline of one attempt to reach the MGS
-    static constexpr uint64_t kWaitKnownMs = 5000;    // of a create that comes before the first OST
+    static constexpr uint64_t kRefreshMs = 10000;      // when some are known
+    static constexpr uint64_t kFirstRefreshMs = 1000;  // until then
+    static constexpr uint64_t kFetchMs = 10000;        // deadline of one attempt to reach the MGS
+    static constexpr uint64_t kWaitKnownMs = 5000;  // of a create that comes before the first OST
     static constexpr size_t kOstsMax = 1024;
 
     explicit OstPool(Target& target) : target_(target) {}
     virtual ~OstPool();
     Status start();  // -EPROTO: what was kept is not understood
-    void close();  // ends everything, calls of Osp::destroy() included
+    void close();    // ends everything, calls of Osp::destroy() included
     void park(bool on);
 
     // Until an OST is known: -kEPark while parked, -ENODEV with a log line after kWaitKnownMs.

@@ -7,17 +7,28 @@ namespace {
 
 MdtService& mdt_of(void* object) { return *static_cast<MdtService*>(object); }
 
-template <class T>
-Status show_number(TextSink& out, T n)
+template <class T> Status show_number(TextSink& out, T n)
 {
     out.printf("%llu", static_cast<unsigned long long>(n));
     return out.status();
 }
 
-Status show_open_files(void* o, TextSink& out) { return show_number(out, mdt_of(o).opens().counts().opens); }
-Status show_reserved(void* o, TextSink& out) { return show_number(out, mdt_of(o).opens().counts().reserved); }
-Status show_destroys(void* o, TextSink& out) { return show_number(out, mdt_of(o).destroyer().pending()); }
-Status show_stripesize(void* o, TextSink& out) { return show_number(out, mdt_of(o).stripe_bytes()); }
+Status show_open_files(void* o, TextSink& out)
+{
+    return show_number(out, mdt_of(o).opens().counts().opens);
+}
+Status show_reserved(void* o, TextSink& out)
+{
+    return show_number(out, mdt_of(o).opens().counts().reserved);
+}
+Status show_destroys(void* o, TextSink& out)
+{
+    return show_number(out, mdt_of(o).destroyer().pending());
+}
+Status show_stripesize(void* o, TextSink& out)
+{
+    return show_number(out, mdt_of(o).stripe_bytes());
+}
 Status show_stripecount(void* o, TextSink& out)
 {
     if (mdt_of(o).stripe_count() != kAllOsts) return show_number(out, mdt_of(o).stripe_count());

@@ -25,7 +25,8 @@ Status PersistentCounter::load()
 Status PersistentCounter::reserve_locked(State& s, uint64_t from)
 {
     le64 value = from + block_;
-    TRY(store_.put_record(Store::Area::kServer, "", record_, {reinterpret_cast<const uint8_t*>(&value), sizeof value}));
+    TRY(store_.put_record(Store::Area::kServer, "", record_,
+                          {reinterpret_cast<const uint8_t*>(&value), sizeof value}));
     s.next = from;
     s.end = from + block_;
     return kOk;

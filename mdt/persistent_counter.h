@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A number that is never handed out twice, whatever crashes: blocks are reserved in a record of the target and synced before their first
- * number is used; what is left of a block at a restart is skipped. Thread-safe. Errors: the store's.
+ * A number that is never handed out twice, whatever crashes: blocks are reserved in a record of the
+ * target and synced before their first number is used; what is left of a block at a restart is
+ * skipped. Thread-safe. Errors: the store's.
  */
 #pragma once
 #include "osd/store.h"
@@ -11,10 +12,12 @@ namespace lull {
 class PersistentCounter {
 public:
     PersistentCounter(Store& store, const char* record, uint64_t first, uint64_t block)
-        : store_(store), record_(record), first_(first), block_(block) {}
-    Status load();             // and reserves the first block, not yet synced: the caller does that for all its counters
+        : store_(store), record_(record), first_(first), block_(block)
+    {}
+    // and reserves the first block, not yet synced: the caller does that for all its counters
+    Status load();
     Result<uint64_t> next();
-    uint64_t upper() const;    // every number handed out so far, in any life, is below
+    uint64_t upper() const;  // every number handed out so far, in any life, is below
 
 private:
     struct State {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Replies made again from what a reply slot remembers, for a resend or replay of something executed by an earlier life. Attributes
- * are those of now: the client asks for the truth under a lock anyway. Opens and closes are done again in the table, which the
- * earlier life took with it.
+ * Replies made again from what a reply slot remembers, for a resend or replay of something executed
+ * by an earlier life. Attributes are those of now: the client asks for the truth under a lock
+ * anyway. Opens and closes are done again in the table, which the earlier life took with it.
  */
 #include "mdt/mdt.h"
 
@@ -11,7 +11,8 @@ namespace lull {
 void MdtService::reconstruct(Ref<ServerRequest> request, const SlotRecord& slot)
 {
     if (slot.status) return request->reply_error(Status(slot.status));
-    if (slot.opcode != static_cast<uint16_t>(request->opcode())) return request->reply_error(-kEPROTO);
+    if (slot.opcode != static_cast<uint16_t>(request->opcode()))
+        return request->reply_error(-kEPROTO);
     request->set_transno(slot.transno);
     Status s = rebuild(request, slot);
     if (!s.ok()) request->reply_error(s);
@@ -47,7 +48,8 @@ Status MdtService::rebuild_open(ServerRequest& request, const SlotRecord& slot)
     reply.created = slot.extra != 0;
     TRY(fill(*object, &reply.object));
     if (reply.created) fill_if_there(op->parent, &reply.parent);
-    TRY(opens_.add(ReservedOpen{request.exp->client_uuid(), slot.fid, slot.handle, op->flags}, false));
+    TRY(opens_.add(ReservedOpen{request.exp->client_uuid(), slot.fid, slot.handle, op->flags},
+                   false));
     request.reply(reply);
     return kOk;
 }
@@ -67,7 +69,8 @@ Status MdtService::rebuild_create(ServerRequest& request, const SlotRecord& slot
     TRY(request.decode(op.get()));
     MdsCreateReply reply;
     reply.object.fid = slot.fid;
-    if (Result<Ref<Object>> object = find(slot.fid); object.ok()) TRY(fill(*object.value(), &reply.object));
+    if (Result<Ref<Object>> object = find(slot.fid); object.ok())
+        TRY(fill(*object.value(), &reply.object));
     fill_if_there(op->parent, &reply.parent);
     request.reply(reply);
     return kOk;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Rename. Locks: both parents, ancestor first, then what is moved and replaced. Renames between directories, and those that replace a
- * directory, go one at a time (the token): only they take locks on unrelated parts of the tree, where no order by depth exists,
- * so that without them no circle of waiters can form; and the tree above the parents stands still while they look at it. The token
- * is a lock like any other, so that waiting for it ends when the server parks its waiters.
+ * Rename. Locks: both parents, ancestor first, then what is moved and replaced. Renames between
+ * directories, and those that replace a directory, go one at a time (the token): only they take
+ * locks on unrelated parts of the tree, where no order by depth exists, so that without them no
+ * circle of waiters can form; and the tree above the parents stands still while they look at it.
+ * The token is a lock like any other, so that waiting for it ends when the server parks its
+ * waiters.
  */
 #include "mdt/mdt.h"
 #include "mdt/names.h"
@@ -11,9 +13,9 @@
 namespace lull {
 
 struct MdtService::RenamePlan {
-    Ref<Object> from, to;          // directories; the same object perhaps
+    Ref<Object> from, to;  // directories; the same object perhaps
     Ref<Object> moved, replaced;
-    bool done = false;             // nothing (more) is to be done
+    bool done = false;  // nothing (more) is to be done
     DoingRecord note;
     uint64_t versions[kVersionsMax] = {};  // of moved and replaced, before
 };
@@ -44,14 +46,17 @@ Status MdtService::rename_find(ServerRequest& request, const MdsRenameOp& op, Re
     if (!from.ok() && !from.is(kENOENT)) return from.status();
     Result<Ref<Object>> to = store().lookup(*plan->to, op.to);
     if (!to.ok() && !to.is(kENOENT)) return to.status();
-    auto is_moved_from = [&](const Fid& fid) { return !from.ok() || !(from.value()->fid() == fid); };
+    auto is_moved_from = [&](const Fid& fid) {
+        return !from.ok() || !(from.value()->fid() == fid);
+    };
 
     plan->done = is_done(request, *plan->from) || is_done(request, *plan->to);
     if (!plan->done && request.is_replay()) {
         Fid at_target = to.ok() ? to.value()->fid() : Fid();
         plan->done = is_moved_from(op.fid) && at_target == op.fid;
         // The names are not what they were.
-        if (!plan->done && (is_moved_from(op.fid) || !(at_target == op.replaced))) return -kEOVERFLOW;
+        if (!plan->done && (is_moved_from(op.fid) || !(at_target == op.replaced)))
+            return -kEOVERFLOW;
     }
     if (plan->done) {
         plan->note.fid = op.fid;
@@ -81,33 +86,41 @@ Status MdtService::lock_objects(RenamePlan& plan, OpLocks& locks)
 Status MdtService::rename_check(const MdsRenameOp& op, const RenamePlan& plan)
 {
     if (op.no_replace && plan.replaced) return -kEEXIST;
-    if (plan.from != plan.to && is_dir(plan.moved) && store().is_ancestor(*plan.moved, *plan.to)) return -kEINVAL;
+    if (plan.from != plan.to && is_dir(plan.moved) && store().is_ancestor(*plan.moved, *plan.to))
+        return -kEINVAL;
     if (!plan.replaced || plan.replaced == plan.moved) return kOk;
-    if (plan.from != plan.to && is_dir(plan.replaced) && store().is_ancestor(*plan.replaced, *plan.from))
+    if (plan.from != plan.to && is_dir(plan.replaced) &&
+        store().is_ancestor(*plan.replaced, *plan.from))
         return -kENOTEMPTY;
     if (is_dir(plan.moved) && !is_dir(plan.replaced)) return -kENOTDIR;
     if (!is_dir(plan.moved) && is_dir(plan.replaced)) return -kEISDIR;
     return kOk;
 }
 
-Status MdtService::rename_steps(const MdsRenameOp& op, RenamePlan& plan, uint64_t transno, bool* pending)
+Status MdtService::rename_steps(const MdsRenameOp& op, RenamePlan& plan, uint64_t transno,
+                                bool* pending)
 {
-    TRY(store().rename(*plan.from, op.from, *plan.to, op.to, *plan.moved, plan.replaced.get(), pending));
+    TRY(store().rename(*plan.from, op.from, *plan.to, op.to, *plan.moved, plan.replaced.get(),
+                       pending));
     TRY(touch(*plan.from, kAttrMtime | kAttrCtime, op.time_ns, transno));
     if (plan.from != plan.to) TRY(touch(*plan.to, kAttrMtime | kAttrCtime, op.time_ns, transno));
     TRY(touch(*plan.moved, kAttrCtime, op.time_ns, transno));
-    if (plan.replaced && !is_dir(plan.replaced)) TRY(touch(*plan.replaced, kAttrCtime, op.time_ns, transno));
+    if (plan.replaced && !is_dir(plan.replaced))
+        TRY(touch(*plan.replaced, kAttrCtime, op.time_ns, transno));
     if (*pending) became_pending(plan.replaced->fid(), transno);
     return kOk;
 }
 
-Status MdtService::rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan, uint64_t transno)
+Status MdtService::rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan,
+                                uint64_t transno)
 {
     if (plan.moved && plan.moved == plan.replaced) return kOk;  // nothing has happened
     TRY(touch_again(request, *plan.from, kAttrMtime | kAttrCtime, op.time_ns, transno));
-    if (plan.from != plan.to) TRY(touch_again(request, *plan.to, kAttrMtime | kAttrCtime, op.time_ns, transno));
+    if (plan.from != plan.to)
+        TRY(touch_again(request, *plan.to, kAttrMtime | kAttrCtime, op.time_ns, transno));
     if (plan.moved) TRY(touch_again(request, *plan.moved, kAttrCtime, op.time_ns, transno));
-    if (plan.replaced && !is_dir(plan.replaced)) TRY(touch_again(request, *plan.replaced, kAttrCtime, op.time_ns, transno));
+    if (plan.replaced && !is_dir(plan.replaced))
+        TRY(touch_again(request, *plan.replaced, kAttrCtime, op.time_ns, transno));
     return kOk;
 }
 
@@ -118,7 +131,8 @@ Status MdtService::rename_fill(RenamePlan& plan, MdsRenameReply* reply)
     reply->fid = plan.moved ? plan.moved->fid() : plan.note.fid;
     if (plan.moved) TRY(fill_attr(*plan.moved, &reply->object));
     reply->replaced = plan.replaced ? plan.replaced->fid() : plan.note.fid2;
-    if (plan.replaced && !is_dir(plan.replaced)) TRY(fill_attr(*plan.replaced, &reply->replaced_attr));
+    if (plan.replaced && !is_dir(plan.replaced))
+        TRY(fill_attr(*plan.replaced, &reply->replaced_attr));
     return kOk;
 }
 
@@ -162,7 +176,8 @@ Status MdtService::do_rename(Ref<ServerRequest>& request)
     Status s;
     bool pending = false;
     if (!nothing)
-        s = note_doing(store(), *request, tx.transno(), plan->moved->fid(), plan->replaced ? plan->replaced->fid() : Fid());
+        s = note_doing(store(), *request, tx.transno(), plan->moved->fid(),
+                       plan->replaced ? plan->replaced->fid() : Fid());
     if (!nothing && s.ok()) s = rename_steps(*op, *plan, tx.transno(), &pending);
     if (plan->done) s = rename_again(*request, *op, *plan, tx.transno());
     if (s.ok()) s = rename_fill(*plan, reply.get());

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Unlink and rmdir. The last name of a file moves it to PENDING; it is destroyed when nobody has it open. */
+/*
+ * Unlink and rmdir. The last name of a file moves it to PENDING; it is destroyed when nobody has it
+ * open.
+ */
 #include "mdt/mdt.h"
 #include "mdt/names.h"
 
 namespace lull {
 
-Status MdtService::unlink_steps(const MdsUnlinkOp& op, Object& parent, Object& object, uint64_t transno,
-                                MdsUnlinkReply* reply)
+Status MdtService::unlink_steps(const MdsUnlinkOp& op, Object& parent, Object& object,
+                                uint64_t transno, MdsUnlinkReply* reply)
 {
     bool pending = false;
     TRY(store().unlink(parent, op.name, object, &pending));
@@ -17,11 +20,13 @@ Status MdtService::unlink_steps(const MdsUnlinkOp& op, Object& parent, Object& o
     return fill_attr(object, &reply->object);
 }
 
-Status MdtService::unlink_again(ServerRequest& request, const MdsUnlinkOp& op, Object& parent, const Fid& fid, uint64_t transno)
+Status MdtService::unlink_again(ServerRequest& request, const MdsUnlinkOp& op, Object& parent,
+                                const Fid& fid, uint64_t transno)
 {
     TRY(touch_again(request, parent, kAttrMtime | kAttrCtime, op.time_ns, transno));
     Result<Ref<Object>> object = find(fid);
-    return object.ok() ? touch_again(request, *object.value(), kAttrCtime, op.time_ns, transno) : kOk;
+    return object.ok() ? touch_again(request, *object.value(), kAttrCtime, op.time_ns, transno)
+                       : kOk;
 }
 
 Status MdtService::do_unlink(Ref<ServerRequest>& request)
@@ -41,9 +46,11 @@ Status MdtService::do_unlink(Ref<ServerRequest>& request)
     reply.fid = request->is_replay() ? op->fid : Fid();
     bool done = is_done(*request, *parent);
     DoingRecord note;
-    if (request->is_replay() && !done && found.ok() && !(found.value()->fid() == op->fid)) return -kEOVERFLOW;
+    if (request->is_replay() && !done && found.ok() && !(found.value()->fid() == op->fid))
+        return -kEOVERFLOW;
     if (request->is_replay() && !found.ok()) done = true;
-    if (!done && find_doing(store(), *request, &note) && (!found.ok() || !(found.value()->fid() == note.fid))) {
+    if (!done && find_doing(store(), *request, &note) &&
+        (!found.ok() || !(found.value()->fid() == note.fid))) {
         done = true;
         reply.fid = note.fid;
     }

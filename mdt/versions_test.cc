@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Version-based recovery: when a client is missing after a crash, replays that do not build on what it did go on.
+// Version-based recovery: when a client is missing after a crash, replays that do not build on what
+// it did go on.
 #include "mdt/mdt_cluster_test.h"
 
 using namespace lull;
@@ -9,13 +10,15 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-// A gets lost with the MDS; what was not committed is gone, unless it survived on the disk by chance.
+// A gets lost with the MDS; what was not committed is gone, unless it survived on the disk by
+// chance.
 struct Lab {
     MdtCluster cluster;
     TestClient &a, &b;
 
     explicit Lab(uint64_t seed = 1, uint32_t protocol = 2)
-        : cluster(seed, 1, protocol), a(cluster.client(protocol)), b(cluster.client(protocol)) {}
+        : cluster(seed, 1, protocol), a(cluster.client(protocol)), b(cluster.client(protocol))
+    {}
     void commit()
     {
         b.on([&] { ASSERT_TRUE(b.sync().ok()); });
@@ -76,7 +79,8 @@ TEST(Versions, WhatBuildsOnAMissingClientIsLostAlone)
             ASSERT_TRUE(lab.b.touch(e, "after").ok());
         });
         lab.crash();
-        EXPECT_NE(std::string::npos, lab.recovery_status().find("evicted_clients: 2")) << lab.recovery_status();
+        EXPECT_NE(std::string::npos, lab.recovery_status().find("evicted_clients: 2"))
+            << lab.recovery_status();
         lab.expect_evicted(lab.b);
         lab.b.on([&] {
             EXPECT_EQ((Names{"e", "moved", "new life"}), lab.b.list(kRootFid));
@@ -172,24 +176,44 @@ TEST(Versions, NamesThatAreNotWhatTheyWere)
         bool evicted;
     };
     const Case cases[] = {
-        {"create where something was removed", [](TestClient& c) { (void)c.unlink(kRootFid, "f"); },
-         [](TestClient& c) { ASSERT_TRUE(c.mkdir(kRootFid, "f").ok()); }, {"f", "g"}, true},
-        {"rename onto what was removed", [](TestClient& c) { (void)c.unlink(kRootFid, "f"); },
-         [](TestClient& c) { ASSERT_TRUE(c.rename(kRootFid, "g", kRootFid, "f").ok()); }, {"f", "g"}, true},
-        {"rename of what was moved", [](TestClient& c) { (void)c.rename(kRootFid, "f", kRootFid, "h"); },
-         [](TestClient& c) { ASSERT_TRUE(c.rename(kRootFid, "h", kRootFid, "i").ok()); }, {"f", "g"}, true},
-        {"rename of what was made", [](TestClient& c) { (void)c.touch(kRootFid, "h"); },
-         [](TestClient& c) { ASSERT_TRUE(c.rename(kRootFid, "h", kRootFid, "i").ok()); }, {"f", "g"}, true},
-        {"unlink of what took another's place", [](TestClient& c) { (void)c.rename(kRootFid, "f", kRootFid, "g"); },
-         [](TestClient& c) { ASSERT_TRUE(c.unlink(kRootFid, "g").ok()); }, {"f", "g"}, true},
-        {"unlink of what was made", [](TestClient& c) { (void)c.touch(kRootFid, "h"); },
-         [](TestClient& c) { ASSERT_TRUE(c.unlink(kRootFid, "h").ok()); }, {"f", "g"}, false},
-        {"open of what was made", [](TestClient& c) { (void)c.touch(kRootFid, "h"); },
+        {"create where something was removed",
+         [](TestClient& c) { (void)c.unlink(kRootFid, "f"); },
+         [](TestClient& c) { ASSERT_TRUE(c.mkdir(kRootFid, "f").ok()); },
+         {"f", "g"},
+         true},
+        {"rename onto what was removed",
+         [](TestClient& c) { (void)c.unlink(kRootFid, "f"); },
+         [](TestClient& c) { ASSERT_TRUE(c.rename(kRootFid, "g", kRootFid, "f").ok()); },
+         {"f", "g"},
+         true},
+        {"rename of what was moved",
+         [](TestClient& c) { (void)c.rename(kRootFid, "f", kRootFid, "h"); },
+         [](TestClient& c) { ASSERT_TRUE(c.rename(kRootFid, "h", kRootFid, "i").ok()); },
+         {"f", "g"},
+         true},
+        {"rename of what was made",
+         [](TestClient& c) { (void)c.touch(kRootFid, "h"); },
+         [](TestClient& c) { ASSERT_TRUE(c.rename(kRootFid, "h", kRootFid, "i").ok()); },
+         {"f", "g"},
+         true},
+        {"unlink of what took another's place",
+         [](TestClient& c) { (void)c.rename(kRootFid, "f", kRootFid, "g"); },
+         [](TestClient& c) { ASSERT_TRUE(c.unlink(kRootFid, "g").ok()); },
+         {"f", "g"},
+         true},
+        {"unlink of what was made",
+         [](TestClient& c) { (void)c.touch(kRootFid, "h"); },
+         [](TestClient& c) { ASSERT_TRUE(c.unlink(kRootFid, "h").ok()); },
+         {"f", "g"},
+         false},
+        {"open of what was made",
+         [](TestClient& c) { (void)c.touch(kRootFid, "h"); },
          [](TestClient& c) {
              Ref<Call<MdsOpenOp>> o;
              ASSERT_TRUE(c.open(kRootFid, "h", kOpenRead, &o).ok());
          },
-         {"f", "g"}, true},
+         {"f", "g"},
+         true},
     };
     for (const Case& k : cases) {
         SCOPED_TRACE(k.name);
@@ -228,7 +252,9 @@ TEST(Versions, SurviveAResend)
         lab.commit();
         lab.a.on([&] { ASSERT_TRUE(lab.a.setattr(f, mode_of(0222)).ok()); });
         lab.cluster.mds.disk.set_cut(sim::Disk::Cut::kAll);
-        bool crashed = lab.cluster.run_with_crash(lab.b, steps, [&] { ASSERT_TRUE(lab.b.setattr(f, mode_of(0333)).ok()); });
+        bool crashed = lab.cluster.run_with_crash(lab.b, steps, [&] {
+            ASSERT_TRUE(lab.b.setattr(f, mode_of(0333)).ok());
+        });
         lab.crash(sim::Disk::Cut::kAll);
         lab.b.on([&] {
             EXPECT_EQ(0333u, mode_at(lab.b, f));

@@ -39,7 +39,8 @@ Result<uint64_t> FsLocks::grant(State& s, Fs& fs, const Ref<Export>& client)
 
 void FsLocks::told_if_frozen(const Fs& fs)
 {
-    if (fs.wanted && fs.holders.empty()) log_notice("MGS: %s is frozen: no client sends anything to its targets", fs.name.c_str());
+    if (fs.wanted && fs.holders.empty())
+        log_notice("MGS: %s is frozen: no client sends anything to its targets", fs.name.c_str());
 }
 
 void FsLocks::enqueue(Ref<ServerRequest> request, Str fsname)
@@ -102,7 +103,8 @@ Status FsLocks::freeze(Str fsname)
         fs->wanted = true;
         told_if_frozen(*fs);
     }
-    log_notice("MGS: freezing %.*s: %zu clients are asked", static_cast<int>(fsname.size()), fsname.data(), told.size());
+    log_notice("MGS: freezing %.*s: %zu clients are asked", static_cast<int>(fsname.size()),
+               fsname.data(), told.size());
     call->op.fsname = fsname;
     for (Holder& h : told) {
         call->op.handle = h.handle;
@@ -137,10 +139,12 @@ void FsLocks::show(TextSink& out) const
     auto state = state_.lock();
     for (const Owned<Fs>& fs : state->all) {
         const char* name = !fs->wanted ? "open" : fs->holders.empty() ? "frozen" : "freezing";
-        out.printf("%s: %s\n  holders: %zu\n  waiting: %zu\n", fs->name.c_str(), name, fs->holders.size(), fs->waiting.size());
+        out.printf("%s: %s\n  holders: %zu\n  waiting: %zu\n", fs->name.c_str(), name,
+                   fs->holders.size(), fs->waiting.size());
         if (!fs->wanted || fs->holders.empty()) continue;
         out.printf("  waiting_for:");
-        for (size_t i = 0; i < fs->holders.size() && i < kNamesShown; i++) out.printf(" %s", fs->holders[i].client->nodename().c_str());
+        for (size_t i = 0; i < fs->holders.size() && i < kNamesShown; i++)
+            out.printf(" %s", fs->holders[i].client->nodename().c_str());
         out.printf("\n");
     }
 }

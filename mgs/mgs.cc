@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The configuration server: targets register, clients and MDTs ask where the targets of a file system are. Its clients are light:
- * no locks, no recovery. Nothing here has a transaction number: a registration is durable before it is answered, and idempotent.
+ * The configuration server: targets register, clients and MDTs ask where the targets of a file
+ * system are. Its clients are light: no locks, no recovery. Nothing here has a transaction number:
+ * a registration is durable before it is answered, and idempotent.
  *
- * A target that has started registers, and everybody who is connected is told where it runs (R5), by a task of its own: a client whose
- * connection is stuck delays nobody's registration. Nothing waits for it to arrive; imperative_recovery=0 switches it off.
+ * A target that has started registers, and everybody who is connected is told where it runs (R5),
+ * by a task of its own: a client whose connection is stuck delays nobody's registration. Nothing
+ * waits for it to arrive; imperative_recovery=0 switches it off.
  */
 #include "kapi/log.h"
 #include "mgs/fs_locks.h"
@@ -159,8 +161,7 @@ Status show_fs_state(void* object, TextSink& out)
     return out.status();
 }
 
-template <Status (FsLocks::*Act)(Str fsname)>
-Status store_fs(void* object, Str value)
+template <Status (FsLocks::*Act)(Str fsname)> Status store_fs(void* object, Str value)
 {
     MgsService& mgs = *static_cast<MgsService*>(object);
     Str fsname = trimmed(value);

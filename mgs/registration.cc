@@ -7,7 +7,8 @@ namespace lull {
 
 TargetName target_name_of(Str fsname, TargetKind kind, uint32_t index)
 {
-    return text_format<64>("%.*s-%s%04x", STR_ARG(fsname), kind == TargetKind::kMdt ? "MDT" : "OST", index);
+    return text_format<64>("%.*s-%s%04x", STR_ARG(fsname), kind == TargetKind::kMdt ? "MDT" : "OST",
+                           index);
 }
 
 namespace {
@@ -17,7 +18,8 @@ bool is_fsname(Str s)
     if (s.empty() || s.size() > 32) return false;
     for (size_t i = 0; i < s.size(); i++) {
         char c = s[i];
-        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '_' || c == '-';
         if (!fine) return false;
     }
     return true;
@@ -50,7 +52,8 @@ Status check_target(Str fsname, const TargetConfig& target, Str uuid)
     if (!is_fsname(fsname) || !is_plain(uuid) || uuid.empty()) return -kEINVAL;
     auto kind = static_cast<TargetKind>(target.kind);
     if (kind != TargetKind::kMdt && kind != TargetKind::kOst) return -kEINVAL;
-    if (target.index > 0xffff || !(target.name == target_name_of(fsname, kind, target.index).str())) return -kEINVAL;
+    if (target.index > 0xffff || !(target.name == target_name_of(fsname, kind, target.index).str()))
+        return -kEINVAL;
     Vec<Nid> nids;
     TRY(parse_nids(target.nids, &nids));
     return nids.empty() ? Status(-kEINVAL) : kOk;
@@ -58,12 +61,15 @@ Status check_target(Str fsname, const TargetConfig& target, Str uuid)
 
 }  // namespace
 
-Status check_registration(const MgsRegisterOp& op) { return check_target(op.fsname, op.target, op.target_uuid); }
+Status check_registration(const MgsRegisterOp& op)
+{
+    return check_target(op.fsname, op.target, op.target_uuid);
+}
 
 Status registration_to_text(const Registration& r, TextSink& out)
 {
-    out.printf("registration=1\nfsname=%s\nname=%s\nkind=%u\nindex=%u\n", r.fsname.c_str(), r.target.name.c_str(),
-               r.target.kind, r.target.index);
+    out.printf("registration=1\nfsname=%s\nname=%s\nkind=%u\nindex=%u\n", r.fsname.c_str(),
+               r.target.name.c_str(), r.target.kind, r.target.index);
     out.printf("uuid=%s\nnids=%s\n", r.uuid.c_str(), r.target.nids.c_str());
     return out.status();
 }

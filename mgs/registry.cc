@@ -18,7 +18,8 @@ Status Registry::load()
         if (!text.starts_with("registration=1\n")) continue;
         Result<Owned<Registration>> r = registration_from_text(text);
         if (!r.ok()) {
-            log_err("MGS: CONFIGS/%s is not a target's registration: error %d", file.c_str(), r.error());
+            log_err("MGS: CONFIGS/%s is not a target's registration: error %d", file.c_str(),
+                    r.error());
             return r.status();
         }
         if (table->size() >= kTargetsMax) return -kENOSPC;
@@ -32,7 +33,8 @@ Status Registry::save(const Registration& r)
     TextSink text(2048);
     TRY(registration_to_text(r, text));
     Str s = text.text();
-    return store_.write_config(r.target.name, {reinterpret_cast<const uint8_t*>(s.data()), s.size()});
+    return store_.write_config(r.target.name,
+                               {reinterpret_cast<const uint8_t*>(s.data()), s.size()});
 }
 
 // A former instance that is still alive somewhere (failover) is not news.
@@ -58,8 +60,8 @@ Status Registry::register_target(const MgsRegisterOp& op, bool* moved)
     for (Owned<Registration>& known : *table) {
         if (!(known->target.name == op.target.name.str())) continue;
         if (!(known->uuid == op.target_uuid.str())) {
-            log_err("MGS: %s is taken by another target (uuid %s), refused to the one with uuid %s", op.target.name.c_str(),
-                    known->uuid.c_str(), op.target_uuid.c_str());
+            log_err("MGS: %s is taken by another target (uuid %s), refused to the one with uuid %s",
+                    op.target.name.c_str(), known->uuid.c_str(), op.target_uuid.c_str());
             return -kEADDRINUSE;
         }
         if (!(known->target.nids == op.target.nids.str())) {
@@ -103,8 +105,10 @@ void Registry::show(TextSink& out)
 {
     auto table = table_.lock();
     for (const Owned<Registration>& r : *table)
-        out.printf("%s uuid=%s nids=%s at=%s instance=%llu\n", r->target.name.c_str(), r->uuid.c_str(), r->target.nids.c_str(),
-                   r->nid ? to_text(Nid{r->nid}).c_str() : "?", static_cast<unsigned long long>(r->instance));
+        out.printf("%s uuid=%s nids=%s at=%s instance=%llu\n", r->target.name.c_str(),
+                   r->uuid.c_str(), r->target.nids.c_str(),
+                   r->nid ? to_text(Nid{r->nid}).c_str() : "?",
+                   static_cast<unsigned long long>(r->instance));
 }
 
 void Registry::show_filesystems(TextSink& out)
@@ -112,7 +116,8 @@ void Registry::show_filesystems(TextSink& out)
     auto table = table_.lock();
     for (size_t i = 0; i < table->size(); i++) {
         bool seen = false;
-        for (size_t k = 0; k < i && !seen; k++) seen = (*table)[k]->fsname == (*table)[i]->fsname.str();
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = (*table)[k]->fsname == (*table)[i]->fsname.str();
         if (!seen) out.printf("%s\n", (*table)[i]->fsname.c_str());
     }
 }

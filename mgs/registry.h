@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the configuration server knows: one registration for each target of each file system, in memory and as a small text file
- * CONFIGS/<target> ("key=value" lines). The text form and the checks stand alone.
+ * What the configuration server knows: one registration for each target of each file system, in
+ * memory and as a small text file CONFIGS/<target> ("key=value" lines). The text form and the
+ * checks stand alone.
  *
- * Errors of register_target: -EINVAL (names that do not fit), -EADDRINUSE (another target has this name), the store's.
+ * Errors of register_target: -EINVAL (names that do not fit), -EADDRINUSE (another target has this
+ * name), the store's.
  */
 #pragma once
 #include "include/lull/ops_mgs.h"
@@ -16,7 +18,7 @@ struct Registration {
     Text<32> fsname;
     TargetConfig target;
     UuidText uuid;
-    uint32_t nid = 0;        // where it runs; not on disk
+    uint32_t nid = 0;  // where it runs; not on disk
     uint64_t instance = 0;
 };
 
@@ -35,7 +37,7 @@ public:
     Status register_target(const MgsRegisterOp& op, bool* moved);
     Status config(Str fsname, MgsConfigReply* out);  // -ENOENT
     bool knows(Str fsname);
-    void show(TextSink& out);                        // one line for each target
+    void show(TextSink& out);  // one line for each target
     void show_filesystems(TextSink& out);
 
 private:

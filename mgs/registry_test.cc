@@ -50,7 +50,8 @@ TEST(MgsRegistration, TextRoundTrip)
     EXPECT_EQ(Str("lull-MDT0000"), back.value()->target.name.str());
     EXPECT_EQ(Str("uuid-1"), back.value()->uuid.str());
     EXPECT_EQ(r.target.nids.str(), back.value()->target.nids.str());
-    for (size_t n = 0; n < text.text().size(); n++) EXPECT_FALSE(registration_from_text(text.text().substr(0, n)).ok()) << n;
+    for (size_t n = 0; n < text.text().size(); n++)
+        EXPECT_FALSE(registration_from_text(text.text().substr(0, n)).ok()) << n;
     EXPECT_FALSE(registration_from_text("registration=1\nwhat=ever\n").ok());
 }
 

@@ -15,12 +15,14 @@ uint64_t Grants::available(const State& s, uint64_t free_bytes, uint64_t total_b
     return free_bytes > taken ? free_bytes - taken : 0;
 }
 
-uint64_t Grants::give(State& s, ClientGrant& account, uint64_t want, uint64_t free_bytes, uint64_t total_bytes)
+uint64_t Grants::give(State& s, ClientGrant& account, uint64_t want, uint64_t free_bytes,
+                      uint64_t total_bytes)
 {
     if (!account.open || account.promised >= kClientMaxBytes) return 0;
     uint64_t n = kClientMaxBytes - account.promised;
     if (n > want) n = want;
-    // An eighth of what is left, so that the last space is shared by all and reached in small steps.
+    // An eighth of what is left, so that the last space is shared by all and reached in small
+    // steps.
     uint64_t share = available(s, free_bytes, total_bytes) / 8;
     if (n > share) n = share;
     n -= n % kGranuleBytes;
@@ -37,7 +39,8 @@ uint64_t Grants::initial(ClientGrant& account, uint64_t free_bytes, uint64_t tot
     return account.promised;
 }
 
-Status Grants::admit(ClientGrant* account, uint64_t used, uint64_t bytes, uint64_t free_bytes, uint64_t total_bytes)
+Status Grants::admit(ClientGrant* account, uint64_t used, uint64_t bytes, uint64_t free_bytes,
+                     uint64_t total_bytes)
 {
     auto s = state_.lock();
     if (account && used) {
@@ -49,7 +52,8 @@ Status Grants::admit(ClientGrant* account, uint64_t used, uint64_t bytes, uint64
     return available(*s, free_bytes, total_bytes) >= bytes ? kOk : Status(-kENOSPC);
 }
 
-uint64_t Grants::further(ClientGrant& account, uint64_t want, uint64_t free_bytes, uint64_t total_bytes)
+uint64_t Grants::further(ClientGrant& account, uint64_t want, uint64_t free_bytes,
+                         uint64_t total_bytes)
 {
     auto s = state_.lock();
     return want ? give(*s, account, want, free_bytes, total_bytes) : 0;

@@ -6,7 +6,8 @@
 namespace lull {
 
 namespace {
-constexpr uint32_t kSettable = kAttrMode | kAttrUid | kAttrGid | kAttrAtime | kAttrMtime | kAttrCtime;
+constexpr uint32_t kSettable =
+    kAttrMode | kAttrUid | kAttrGid | kAttrAtime | kAttrMtime | kAttrCtime;
 
 // In order and each once, so that no request waits for itself, nor two for each other.
 void sort_once(Vec<OstFid>& objects)
@@ -50,7 +51,8 @@ Status OfdService::do_read(ServerRequest& request)
     return kOk;
 }
 
-Status OfdService::write_steps(const OstWriteOp& op, std::span<const uint8_t> data, uint64_t transno, OstWriteReply* reply)
+Status OfdService::write_steps(const OstWriteOp& op, std::span<const uint8_t> data,
+                               uint64_t transno, OstWriteReply* reply)
 {
     Store& store = target_.store();
     Ref<Object> object = TRY(store.ost_find(op.object.fid, true, op.uid, op.gid, op.file.fid));
@@ -144,8 +146,8 @@ Status OfdService::do_getattr(ServerRequest& request)
     return kOk;
 }
 
-// The locks make clients drop what they have cached of the objects before they go. All are taken before anything changes: the
-// wait for one may end in "park".
+// The locks make clients drop what they have cached of the objects before they go. All are taken
+// before anything changes: the wait for one may end in "park".
 Status OfdService::do_destroy(Ref<ServerRequest>& request)
 {
     OstDestroyOp op;
@@ -155,8 +157,9 @@ Status OfdService::do_destroy(Ref<ServerRequest>& request)
     TRY(locks.resize(op.objects.size()));
     for (size_t i = 0; i < op.objects.size(); i++) {
         TRY(check(op.objects[i]));
-        TRY(target_.ldlm().lock_local(&locks[i], ResourceId::of(op.objects[i].fid), LockType::kExtent, LockMode::kEX,
-                                      LockPolicy(), request->exp.get()));
+        TRY(target_.ldlm().lock_local(&locks[i], ResourceId::of(op.objects[i].fid),
+                                      LockType::kExtent, LockMode::kEX, LockPolicy(),
+                                      request->exp.get()));
     }
     Transaction tx(target_, request);
     if (!begin_or_fail(tx)) return kOk;
@@ -181,7 +184,8 @@ Status OfdService::do_list(ServerRequest& request)
     uint64_t seq = kFidSeqOstBase + target_.identity().index;
     TRY(target_.store().ost_list(seq, op.from, op.to, OstListReply::kMax, &cursor, &found));
     OstListReply reply;
-    for (const OstObject& o : found) TRY(reply.entries.push_back(OstListEntry{{o.fid}, {o.file}, o.bytes}));
+    for (const OstObject& o : found)
+        TRY(reply.entries.push_back(OstListEntry{{o.fid}, {o.file}, o.bytes}));
     reply.bucket = cursor.bucket;
     reply.cookie = cursor.cookie;
     reply.end = cursor.bucket == OstCursor::kBuckets;

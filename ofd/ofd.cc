@@ -19,7 +19,8 @@ ClientGrant* account_of(Export& exp)
 
 Status show_tot_granted(void* object, TextSink& out)
 {
-    out.printf("%llu", static_cast<unsigned long long>(static_cast<OfdService*>(object)->grants().promised()));
+    out.printf("%llu", static_cast<unsigned long long>(
+                           static_cast<OfdService*>(object)->grants().promised()));
     return out.status();
 }
 
@@ -43,7 +44,8 @@ void OfdService::execute(Ref<ServerRequest> request)
     if (!s.ok()) request->reply_error(s);
 }
 
-// Operations answer themselves once they began to change something; an error returned from here changed nothing.
+// Operations answer themselves once they began to change something; an error returned from here
+// changed nothing.
 Status OfdService::run(Ref<ServerRequest>& request)
 {
     switch (request->opcode()) {
@@ -68,8 +70,9 @@ Status OfdService::check(const OstFid& object) const
 void OfdService::on_export_created(Export& exp)
 {
     Owned<OfdExportData> data = make<OfdExportData>();
-    if (!data) log_warn("%s: no memory for the grants of client %s: it writes through", target_.target_name().c_str(),
-                        exp.client_uuid().c_str());
+    if (!data)
+        log_warn("%s: no memory for the grants of client %s: it writes through",
+                 target_.target_name().c_str(), exp.client_uuid().c_str());
     exp.data[Export::kServiceData] = std::move(data);
 }
 
@@ -82,13 +85,15 @@ uint64_t OfdService::initial_grant(Export& exp)
 {
     ClientGrant* account = account_of(exp);
     struct kbfs_statfs space;
-    if (!account || (exp.connect_flags() & kConnectMds) || !target_.store().statfs(&space).ok()) return 0;
+    if (!account || (exp.connect_flags() & kConnectMds) || !target_.store().statfs(&space).ok())
+        return 0;
     return grants_.initial(*account, space.avail_bytes, space.total_bytes);
 }
 
 Status OfdService::fill_lvb(const ResourceId& resource, Lvb* lvb)
 {
-    Fid fid{resource.name[0], static_cast<uint32_t>(resource.name[1]), static_cast<uint32_t>(resource.name[1] >> 32)};
+    Fid fid{resource.name[0], static_cast<uint32_t>(resource.name[1]),
+            static_cast<uint32_t>(resource.name[1] >> 32)};
     *lvb = Lvb();
     TRY(check(OstFid{fid}));
     Result<Ref<Object>> object = target_.store().ost_find(fid, false, 0, 0);
@@ -105,7 +110,8 @@ Status OfdService::admit(ServerRequest& request, const OstWriteOp& op, struct kb
     TRY(target_.store().statfs(space));
     // A replay's grant was the old instance's, and it was answered "done".
     if (request.is_replay()) return kOk;
-    return grants_.admit(account_of(*request.exp), op.grant_used, op.bytes, space->avail_bytes, space->total_bytes);
+    return grants_.admit(account_of(*request.exp), op.grant_used, op.bytes, space->avail_bytes,
+                         space->total_bytes);
 }
 
 Status OfdService::do_write(Ref<ServerRequest>& request)
@@ -113,7 +119,8 @@ Status OfdService::do_write(Ref<ServerRequest>& request)
     OstWriteOp op;
     TRY(request->decode(&op));
     TRY(check(op.object));
-    if (op.bytes == 0 || op.bytes > kBulkMaxBytes || request->bulk().size() != op.bytes) return -kEPROTO;
+    if (op.bytes == 0 || op.bytes > kBulkMaxBytes || request->bulk().size() != op.bytes)
+        return -kEPROTO;
     if (op.offset > kObjectMaxBytes - op.bytes) return -kEFBIG;
     target_.ldlm().note_progress(*request->exp);
     struct kbfs_statfs space;
@@ -125,14 +132,15 @@ Status OfdService::do_write(Ref<ServerRequest>& request)
     Status s = write_steps(op, request->bulk(), tx.transno(), &reply);
     if (!s.ok()) {
         if (op.grant_used)
-            log_err("%s: write of client %s failed with error %d in spite of its grant", target_.target_name().c_str(),
-                    request->exp->client_uuid().c_str(), s.error());
+            log_err("%s: write of client %s failed with error %d in spite of its grant",
+                    target_.target_name().c_str(), request->exp->client_uuid().c_str(), s.error());
         tx.fail(s);
         return kOk;
     }
     ClientGrant* account = account_of(*request->exp);
     if (account && !request->is_replay())
-        reply.grant_bytes = grants_.further(*account, op.grant_want, space.avail_bytes, space.total_bytes);
+        reply.grant_bytes =
+            grants_.further(*account, op.grant_want, space.avail_bytes, space.total_bytes);
     tx.reply(reply);
     return kOk;
 }
@@ -143,7 +151,8 @@ Status OfdService::do_statfs(ServerRequest& request)
     TRY(request.decode(&op));
     struct kbfs_statfs space;
     TRY(target_.store().statfs(&space));
-    StatfsReply reply{space.total_bytes, space.free_bytes, space.avail_bytes, space.files, space.free_files};
+    StatfsReply reply{space.total_bytes, space.free_bytes, space.avail_bytes, space.files,
+                      space.free_files};
     request.reply(reply);
     return kOk;
 }

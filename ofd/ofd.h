@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The object service: what an OST does with OstRead, OstWrite and so on. One file for each group of operations. An object exists from
- * its first write, truncate to more than nothing, or setattr; before that it reads as empty.
+ * The object service: what an OST does with OstRead, OstWrite and so on. One file for each group of
+ * operations. An object exists from its first write, truncate to more than nothing, or setattr;
+ * before that it reads as empty.
  *
- * Writes, punches and destroys are replayed without a reply slot: executing them again in the order of their transaction numbers
- * gives the same object. Clients' extent locks order them before; the only lock taken here is the destroy's.
+ * Writes, punches and destroys are replayed without a reply slot: executing them again in the order
+ * of their transaction numbers gives the same object. Clients' extent locks order them before; the
+ * only lock taken here is the destroy's.
  */
 #pragma once
 #include "include/lull/ops_ost.h"
@@ -23,7 +25,8 @@ inline bool begin_or_fail(Transaction& tx)
 
 class OfdService final : public TargetService {
 public:
-    static constexpr uint64_t kObjectMaxBytes = 1ull << 44;  // 16 TiB, what ext4 with 4 KiB blocks holds
+    // 16 TiB, what ext4 with 4 KiB blocks holds
+    static constexpr uint64_t kObjectMaxBytes = 1ull << 44;
 
     explicit OfdService(Target& target) : target_(target) {}
     Status start() override { return kOk; }
@@ -54,7 +57,8 @@ private:
 
     Status check(const OstFid& object) const;  // -EINVAL: not an object of this OST
     Status admit(ServerRequest& request, const OstWriteOp& op, struct kbfs_statfs* space);
-    Status write_steps(const OstWriteOp& op, std::span<const uint8_t> data, uint64_t transno, OstWriteReply* reply);
+    Status write_steps(const OstWriteOp& op, std::span<const uint8_t> data, uint64_t transno,
+                       OstWriteReply* reply);
     Status punch_steps(const OstPunchOp& op, uint64_t transno);
     Status setattr_steps(const OstSetattrOp& op, uint64_t transno);
 

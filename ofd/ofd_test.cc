@@ -9,8 +9,7 @@ namespace {
 
 constexpr Fid kObject{kFidSeqOstBase, 4711, 0};
 
-template <class Op>
-Ref<Call<Op>> object_call(const Fid& fid)
+template <class Op> Ref<Call<Op>> object_call(const Fid& fid)
 {
     auto c = make_ref<Call<Op>>();
     c->op.object.fid = fid;
@@ -61,14 +60,16 @@ TEST(Ofd, ObjectsFromFirstWriteToDestroy)
 
         auto destroy = make_ref<Call<OstDestroyOp>>();
         ASSERT_TRUE(destroy->op.objects.push_back(OstFid{kObject}).ok());
-        ASSERT_TRUE(destroy->op.objects.push_back(OstFid{{kFidSeqOstBase, 1, 0}}).ok());  // never was
+        // never was
+        ASSERT_TRUE(destroy->op.objects.push_back(OstFid{{kFidSeqOstBase, 1, 0}}).ok());
         ASSERT_TRUE(c.osts[0]->import->call(*destroy).ok());
         ASSERT_TRUE(c.read(0, kObject, 0, 100, &data, &size).ok());
         EXPECT_EQ(0u, size);
     });
 }
 
-// An object named twice is locked once; two requests for the same objects in another order do not wait for each other.
+// An object named twice is locked once; two requests for the same objects in another order do not
+// wait for each other.
 TEST(Ofd, DestroyNamesObjectsTwiceAndInAnyOrder)
 {
     MdtCluster cluster(2);
@@ -94,7 +95,8 @@ TEST(Ofd, DestroyNamesObjectsTwiceAndInAnyOrder)
             EXPECT_TRUE(destroy(i % 2).ok());
             done++;
         });
-    EXPECT_TRUE(cluster.world.run_until([&] { return done == 6; }, before + 10 * kSec)) << cluster.world.report();
+    EXPECT_TRUE(cluster.world.run_until([&] { return done == 6; }, before + 10 * kSec))
+        << cluster.world.report();
     c.on([&] {
         std::string data;
         for (uint32_t i = 0; i < kObjects; i++) {
@@ -110,7 +112,8 @@ TEST(Ofd, BadInput)
     TestClient& c = cluster.client();
     c.on([&] {
         std::string data;
-        EXPECT_TRUE(c.read(0, {kFidSeqOstBase + 1, 1, 0}, 0, 10, &data).is(kEINVAL));  // of another OST
+        // of another OST
+        EXPECT_TRUE(c.read(0, {kFidSeqOstBase + 1, 1, 0}, 0, 10, &data).is(kEINVAL));
         EXPECT_TRUE(c.read(0, kRootFid, 0, 10, &data).is(kEINVAL));
         EXPECT_TRUE(c.read(0, kObject, 0, kBulkMaxBytes + 1, &data).is(kEPROTO));
         EXPECT_TRUE(c.write(0, kObject, 0, "").is(kEPROTO));

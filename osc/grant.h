@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Grant accounting of one OST: space the server has promised, so that a write accepted into the cache never fails later for lack of it.
+ * Grant accounting of one OST: space the server has promised, so that a write accepted into the
+ * cache never fails later for lack of it.
  *
  *   granted_   promised by the server, not yet used by a write that was answered
  *   reserved_  of that, spoken for by dirty pages and writes under way
  *
- * A new instance of the server grants anew and knows nothing of what is reserved here: reserved_ may exceed granted_ then, and nothing
- * further is reserved until the dirty pages are written. Not locked: inside Osc's Guarded state.
+ * A new instance of the server grants anew and knows nothing of what is reserved here: reserved_
+ * may exceed granted_ then, and nothing further is reserved until the dirty pages are written. Not
+ * locked: inside Osc's Guarded state.
  */
 #pragma once
 #include <cstdint>

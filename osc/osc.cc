@@ -7,9 +7,10 @@
 namespace lull {
 namespace {
 
-constexpr uint64_t kGrantTargetBytes = 32u << 20;        // spare grant a client likes to have
-constexpr uint64_t kReplayLimitDefaultBytes = 64u << 20; // written data kept until the OST has committed it
-constexpr size_t kSmallWriteBytes = 64u << 10;           // without memory for more
+constexpr uint64_t kGrantTargetBytes = 32u << 20;  // spare grant a client likes to have
+// written data kept until the OST has committed it
+constexpr uint64_t kReplayLimitDefaultBytes = 64u << 20;
+constexpr size_t kSmallWriteBytes = 64u << 10;  // without memory for more
 
 Status show_grant(void* object, TextSink& out);
 Status show_dirty(void* object, TextSink& out);
@@ -28,11 +29,13 @@ constexpr TargetClient::Kind kOscKind{"osc", LockType::kExtent, kOscParams};
 
 class OscImpl final : public Osc, public TargetClientOwner {
 public:
-    OscImpl(uint32_t index, OscOwner& owner) : index_(index), owner_(owner), state_(LockRank::kOsc) {}
+    OscImpl(uint32_t index, OscOwner& owner) : index_(index), owner_(owner), state_(LockRank::kOsc)
+    {}
     ~OscImpl() override { close(); }
     Status init(Node& node, ImportOptions options, Str instance_name)
     {
-        client_ = TRY(TargetClient::create(node, std::move(options), kOscKind, instance_name, *this, this));
+        client_ = TRY(
+            TargetClient::create(node, std::move(options), kOscKind, instance_name, *this, this));
         return kOk;
     }
 
@@ -40,7 +43,10 @@ public:
     Import& import() override { return client_->import(); }
     LdlmClient& locks() override { return client_->locks(); }
     ActiveLock& active_lock() override { return client_->active_lock(); }
-    Status connect(uint64_t deadline_ns, WaitMode mode) override { return import().connect(deadline_ns, mode); }
+    Status connect(uint64_t deadline_ns, WaitMode mode) override
+    {
+        return import().connect(deadline_ns, mode);
+    }
     void close() override
     {
         if (client_) client_->close();
@@ -48,10 +54,13 @@ public:
 
     bool reserve_grant(uint64_t bytes) override { return state_.lock()->grant.reserve(bytes); }
     void return_grant(uint64_t bytes) override { state_.lock()->grant.release(bytes); }
-    Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used,
-                 uint64_t mtime_ns, uint64_t* blocks_512) override;
-    Result<uint32_t> read(const Fid& object, GatesHeld gates, uint64_t offset, void* into, size_t bytes) override;
-    Ref<Request> new_punch(const Fid& file, const Fid& object, uint64_t size, uint64_t time_ns) override;
+    Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data,
+                 size_t bytes, uint64_t grant_used, uint64_t mtime_ns,
+                 uint64_t* blocks_512) override;
+    Result<uint32_t> read(const Fid& object, GatesHeld gates, uint64_t offset, void* into,
+                          size_t bytes) override;
+    Ref<Request> new_punch(const Fid& file, const Fid& object, uint64_t size,
+                           uint64_t time_ns) override;
     Ref<Request> new_setattr(const Fid& file, const Fid& object, const Attr& attr) override;
     Status getattr(const Fid& object, GatesHeld gates, Attr* attr) override;
     Status statfs(StatfsReply* out) override;
@@ -66,13 +75,15 @@ private:
         GrantAccount grant;
         bool syncing = false;
     };
-    Status write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data, size_t bytes, uint64_t grant_used,
-                     uint64_t mtime_ns, uint64_t* blocks_512);
-    Result<uint32_t> read_one(const Fid& object, GatesHeld gates, uint64_t offset, uint8_t* into, size_t bytes);
+    Status write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data,
+                     size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512);
+    Result<uint32_t> read_one(const Fid& object, GatesHeld gates, uint64_t offset, uint8_t* into,
+                              size_t bytes);
     Status make_room();
     void on_lock_lost(ClientLock& lock, bool discard) override
     {
-        owner_.on_extent_lock_lost(index_, lock.resource, lock.policy.start, lock.policy.end, discard);
+        owner_.on_extent_lock_lost(index_, lock.resource, lock.policy.start, lock.policy.end,
+                                   discard);
     }
     void on_evicted() override { owner_.on_ost_evicted(index_); }
     void on_warm() override { owner_.on_ost_warm(index_); }
@@ -90,9 +101,9 @@ private:
     std::atomic<uint64_t> replay_limit_bytes_{kReplayLimitDefaultBytes};
 };
 
-// Everything here runs inside an operation that was admitted by the gate, or is write-back that a drain waits for.
-template <class Op>
-Ref<Call<Op>> new_call(const Fid& object, WaitMode reply_wait)
+// Everything here runs inside an operation that was admitted by the gate, or is write-back that a
+// drain waits for.
+template <class Op> Ref<Call<Op>> new_call(const Fid& object, WaitMode reply_wait)
 {
     auto call = make_ref<Call<Op>>();
     if (!call) return call;
@@ -102,8 +113,8 @@ Ref<Call<Op>> new_call(const Fid& object, WaitMode reply_wait)
     return call;
 }
 
-Status OscImpl::write(const Fid& file, const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used,
-                      uint64_t mtime_ns, uint64_t* blocks_512)
+Status OscImpl::write(const Fid& file, const Fid& object, uint64_t offset, const void* data,
+                      size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512)
 {
     const uint8_t* from = static_cast<const uint8_t*>(data);
     size_t piece = kBulkMaxBytes;
@@ -113,7 +124,8 @@ Status OscImpl::write(const Fid& file, const Fid& object, uint64_t offset, const
         uint64_t grant = grant_used < n ? grant_used : n;
         if (s.ok()) s = write_one(file, object, offset, from, n, grant, mtime_ns, blocks_512);
         if (s.is(kENOMEM) && piece > kSmallWriteBytes) {
-            piece = kSmallWriteBytes;  // what is kept for replay goes by a commit; the rest is asked for in small pieces
+            // what is kept for replay goes by a commit; the rest is asked for in small pieces
+            piece = kSmallWriteBytes;
             (void)sync();
             continue;
         }
@@ -130,8 +142,9 @@ Status OscImpl::write(const Fid& file, const Fid& object, uint64_t offset, const
     return kOk;
 }
 
-Status OscImpl::write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data, size_t bytes, uint64_t grant_used,
-                          uint64_t mtime_ns, uint64_t* blocks_512)
+Status OscImpl::write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data,
+                          size_t bytes, uint64_t grant_used, uint64_t mtime_ns,
+                          uint64_t* blocks_512)
 {
     auto call = new_call<OstWriteOp>(object, WaitMode::kUninterruptible);
     if (!call) return -kENOMEM;
@@ -170,7 +183,8 @@ Status OscImpl::make_room()
     return kOk;
 }
 
-Result<uint32_t> OscImpl::read(const Fid& object, GatesHeld gates, uint64_t offset, void* into, size_t bytes)
+Result<uint32_t> OscImpl::read(const Fid& object, GatesHeld gates, uint64_t offset, void* into,
+                               size_t bytes)
 {
     uint8_t* to = static_cast<uint8_t*>(into);
     uint32_t done = 0;
@@ -183,7 +197,8 @@ Result<uint32_t> OscImpl::read(const Fid& object, GatesHeld gates, uint64_t offs
     return done;
 }
 
-Result<uint32_t> OscImpl::read_one(const Fid& object, GatesHeld gates, uint64_t offset, uint8_t* into, size_t bytes)
+Result<uint32_t> OscImpl::read_one(const Fid& object, GatesHeld gates, uint64_t offset,
+                                   uint8_t* into, size_t bytes)
 {
     auto call = new_call<OstReadOp>(object, WaitMode::kKillable);
     if (!call) return -kENOMEM;
@@ -242,7 +257,10 @@ Status OscImpl::sync()
     return import().call(*call);
 }
 
-OscImpl& self(void* object) { return *static_cast<OscImpl*>(static_cast<TargetClient*>(object)->upper()); }
+OscImpl& self(void* object)
+{
+    return *static_cast<OscImpl*>(static_cast<TargetClient*>(object)->upper());
+}
 
 Status show_grant(void* object, TextSink& out)
 {
@@ -274,8 +292,8 @@ Status store_replay_limit(void* object, Str value)
 
 }  // namespace
 
-Result<Owned<Osc>> Osc::create(Node& node, ImportOptions options, uint32_t ost_index, OscOwner& owner,
-                               Str instance_name)
+Result<Owned<Osc>> Osc::create(Node& node, ImportOptions options, uint32_t ost_index,
+                               OscOwner& owner, Str instance_name)
 {
     auto osc = make<OscImpl>(ost_index, owner);
     if (!osc) return -kENOMEM;

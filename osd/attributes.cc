@@ -13,6 +13,7 @@ constexpr size_t kLayoutBytesMax = 1024;
 uint32_t to_backing(const Attr& in, kbfs_attr* out)
 {
     uint32_t valid = 0;
+    // clang-format off
     if (in.valid & kAttrMode) { out->mode = in.mode & 07777; valid |= KBFS_MODE; }
     if (in.valid & kAttrUid) { out->uid = in.uid; valid |= KBFS_UID; }
     if (in.valid & kAttrGid) { out->gid = in.gid; valid |= KBFS_GID; }
@@ -22,6 +23,7 @@ uint32_t to_backing(const Attr& in, kbfs_attr* out)
     if (in.valid & kAttrCtime) { out->ctime_ns = in.ctime_ns; valid |= KBFS_CTIME; }
     if (in.valid & kAttrAtimeNow) { out->atime_ns = kapi_realtime_ns(); valid |= KBFS_ATIME; }
     if (in.valid & kAttrMtimeNow) { out->mtime_ns = kapi_realtime_ns(); valid |= KBFS_MTIME; }
+    // clang-format on
     return valid;
 }
 
@@ -68,8 +70,8 @@ Status StoreImpl::getattr(Object& object, Attr* out)
         auto c = cache.lock();
         is_pending = object.pending_;
     }
-    out->valid = kAttrMode | kAttrUid | kAttrGid | kAttrSize | kAttrAtime | kAttrMtime | kAttrCtime | kAttrNlink | kAttrRdev |
-                 kAttrBlocks;
+    out->valid = kAttrMode | kAttrUid | kAttrGid | kAttrSize | kAttrAtime | kAttrMtime |
+                 kAttrCtime | kAttrNlink | kAttrRdev | kAttrBlocks;
     out->mode = a.mode;
     out->uid = a.uid;
     out->gid = a.gid;
@@ -116,7 +118,8 @@ Status StoreImpl::set_layout(Object& object, const Layout& layout)
     copy.io(out);
     TRY(out.status());
     if (out.output().size() > kLayoutBytesMax) return -kERANGE;
-    return Status(kbfs_setxattr(object.node(), kLayoutName, out.output().data(), out.output().size()));
+    return Status(
+        kbfs_setxattr(object.node(), kLayoutName, out.output().data(), out.output().size()));
 }
 
 Status StoreImpl::set_version(Object& object, uint64_t transno)

@@ -55,11 +55,13 @@ Status StoreImpl::write_config(Str name, std::span<const uint8_t> data)
     Status s(kbfs_unlink(configs.get(), beside.c_str(), beside.size()));
     if (!s.ok() && !s.is(kENOENT)) return s;
     NodeRef node;
-    TRY(Status(kbfs_create(configs.get(), beside.c_str(), beside.size(), KBFS_FILE | 0644, 0, node.out())));
+    TRY(Status(kbfs_create(configs.get(), beside.c_str(), beside.size(), KBFS_FILE | 0644, 0,
+                           node.out())));
     s = data.empty() ? kOk : Status(kbfs_write(node.get(), 0, data.data(), data.size()));
     if (s.ok()) s = sync();
     if (s.ok())
-        s = Status(kbfs_rename(configs.get(), beside.c_str(), beside.size(), configs.get(), name.data(), name.size()));
+        s = Status(kbfs_rename(configs.get(), beside.c_str(), beside.size(), configs.get(),
+                               name.data(), name.size()));
     if (!s.ok()) {
         (void)kbfs_unlink(configs.get(), beside.c_str(), beside.size());
         return s;

@@ -5,7 +5,8 @@ namespace lull {
 
 FidName fid_name(const Fid& fid)
 {
-    return text_format<40>("0x%llx:0x%x:0x%x", static_cast<unsigned long long>(fid.seq), fid.oid, fid.ver);
+    return text_format<40>("0x%llx:0x%x:0x%x", static_cast<unsigned long long>(fid.seq), fid.oid,
+                           fid.ver);
 }
 
 static Result<uint64_t> parse_hex(Str text)
@@ -37,7 +38,8 @@ Result<Fid> parse_fid_name(Str text)
 
 Text<2> fid_bucket(const Fid& fid)
 {
-    uint64_t h = (fid.seq ^ (static_cast<uint64_t>(fid.oid) << 17) ^ fid.ver) * 0x9e3779b97f4a7c15ull;
+    uint64_t h =
+        (fid.seq ^ (static_cast<uint64_t>(fid.oid) << 17) ^ fid.ver) * 0x9e3779b97f4a7c15ull;
     return text_format<2>("%02x", static_cast<unsigned>(h >> 56));
 }
 

@@ -8,7 +8,7 @@ namespace lull {
 
 using FidName = Text<40>;
 FidName fid_name(const Fid& fid);
-Result<Fid> parse_fid_name(Str text);   // -EINVAL
-Text<2> fid_bucket(const Fid& fid);     // two hex digits, one of the 256 directories of an index
+Result<Fid> parse_fid_name(Str text);  // -EINVAL
+Text<2> fid_bucket(const Fid& fid);    // two hex digits, one of the 256 directories of an index
 
 }  // namespace lull

@@ -35,7 +35,8 @@ Status StoreImpl::index_put(const Fid& fid, kbfs_node* node)
 {
     kbfs_attr attr;
     TRY(Status(kbfs_getattr(node, &attr)));
-    IndexText entry = text_format<40>("%llu:%u", static_cast<unsigned long long>(attr.ino), attr.generation);
+    IndexText entry =
+        text_format<40>("%llu:%u", static_cast<unsigned long long>(attr.ino), attr.generation);
     NodeRef bucket, link;
     TRY(make_directory(oi.get(), fid_bucket(fid), &bucket));
     FidName name = fid_name(fid);

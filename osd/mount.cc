@@ -15,7 +15,8 @@ StoreImpl::~StoreImpl()
         if (dropped) dropped->recent_ = 0;
     }
     LULL_ASSERT(cache.unsafe().objects.empty());
-    for (NodeRef* n : {&top, &configs, &oi, &tmp, &pending, &clients, &ost, &server_file}) n->reset();
+    for (NodeRef* n : {&top, &configs, &oi, &tmp, &pending, &clients, &ost, &server_file})
+        n->reset();
     if (fs) kbfs_unmount(fs);
 }
 
@@ -34,7 +35,8 @@ Status StoreImpl::open_directories(Text<200>* why)
     Status s = bfs_lookup(top.get(), "CONFIGS", &configs);
     if (s.ok()) s = bfs_lookup(configs.get(), "mountdata", &data);
     if (s.is(kENOENT)) {
-        (void)why->assign("the device was not formatted by mkfs.lull (it has no CONFIGS/mountdata)");
+        (void)why->assign(
+            "the device was not formatted by mkfs.lull (it has no CONFIGS/mountdata)");
         return -kEINVAL;
     }
     TRY(s);
@@ -78,13 +80,15 @@ Status StoreImpl::empty_tmp()
             auto fid = parse_fid_name(name);
             if (fid.ok()) TRY(index_remove(fid.value()));
             Status s(kbfs_unlink(tmp.get(), name.c_str(), name.size()));
-            if (s.is(kEISDIR) || s.is(kEPERM)) s = Status(kbfs_rmdir(tmp.get(), name.c_str(), name.size()));
+            if (s.is(kEISDIR) || s.is(kEPERM))
+                s = Status(kbfs_rmdir(tmp.get(), name.c_str(), name.size()));
             TRY(s);
         }
     }
 }
 
-// A crash inside a replacing rename leaves a second name here of an object that is still in the namespace.
+// A crash inside a replacing rename leaves a second name here of an object that is still in the
+// namespace.
 Status StoreImpl::settle_pending()
 {
     Vec<Fid> fids;
@@ -109,16 +113,22 @@ Result<Owned<Store>> Store::mount(kapi_net* net, const char* device, Text<200>* 
     Status s(kbfs_mount(net, device, false, &store->fs));
     if (!s.ok()) {
         store->fs = nullptr;
-        *why = s.is(kEBUSY)   ? text_format<200>("%s is in use, on this node or on its failover partner", device)
-               : s.is(kEINVAL) ? text_format<200>("%s holds no ext4 of ours: was it formatted with mkfs.lull?", device)
-                               : text_format<200>("the backing file system of %s cannot be mounted (error %d)", device, s.error());
+        *why =
+            s.is(kEBUSY)
+                ? text_format<200>("%s is in use, on this node or on its failover partner", device)
+            : s.is(kEINVAL)
+                ? text_format<200>("%s holds no ext4 of ours: was it formatted with mkfs.lull?",
+                                   device)
+                : text_format<200>("the backing file system of %s cannot be mounted (error %d)",
+                                   device, s.error());
         return s;
     }
     s = store->open_directories(why);
     if (s.ok()) s = store->empty_tmp();
     if (s.ok()) s = store->settle_pending();
     if (!s.ok()) {
-        if (why->empty()) *why = text_format<200>("the start-up scan of %s failed (error %d)", device, s.error());
+        if (why->empty())
+            *why = text_format<200>("the start-up scan of %s failed (error %d)", device, s.error());
         return s;
     }
     return Owned<Store>(std::move(store));

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Steps that change the namespace. Their order is what makes a crash between any two of them harmless: see store.h. */
+/*
+ * Steps that change the namespace. Their order is what makes a crash between any two of them
+ * harmless: see store.h.
+ */
 #include "osd/store_impl.h"
 
 namespace lull {
@@ -9,12 +12,13 @@ namespace {
 Status is_empty(kbfs_node* dir)
 {
     bool found = false;
-    TRY(Status(kbfs_iterate(dir, 0,
-                            [](void* arg, const char*, size_t, uint64_t, uint32_t, uint64_t) {
-                                *static_cast<bool*>(arg) = true;
-                                return false;
-                            },
-                            &found)));
+    TRY(Status(kbfs_iterate(
+        dir, 0,
+        [](void* arg, const char*, size_t, uint64_t, uint32_t, uint64_t) {
+            *static_cast<bool*>(arg) = true;
+            return false;
+        },
+        &found)));
     return found ? Status(-kENOTEMPTY) : kOk;
 }
 
@@ -29,7 +33,8 @@ Status check_name(Object& dir, Str name)
 
 bool valid_name(Str name)
 {
-    if (name.empty() || name.size() > KBFS_NAME_MAX || name == Str(".") || name == Str("..")) return false;
+    if (name.empty() || name.size() > KBFS_NAME_MAX || name == Str(".") || name == Str(".."))
+        return false;
     for (size_t i = 0; i < name.size(); i++)
         if (name[i] == '/' || name[i] == 0) return false;
     return true;
@@ -39,7 +44,8 @@ Status StoreImpl::create_node(const CreateSpec& spec, const FidName& name, NodeR
 {
     uint32_t type = spec.mode & kTypeMask;
     if (type != KBFS_SYMLINK)
-        return Status(kbfs_create(tmp.get(), name.c_str(), name.size(), spec.mode, spec.rdev, out->out()));
+        return Status(
+            kbfs_create(tmp.get(), name.c_str(), name.size(), spec.mode, spec.rdev, out->out()));
     if (spec.symlink_target.empty() || spec.symlink_target.size() > kSymlinkMax) return -kEINVAL;
     Vec<char> target;
     TRY(target.assign(spec.symlink_target.data(), spec.symlink_target.size()));
@@ -47,7 +53,8 @@ Status StoreImpl::create_node(const CreateSpec& spec, const FidName& name, NodeR
     return Status(kbfs_symlink(tmp.get(), name.c_str(), name.size(), target.data(), out->out()));
 }
 
-Status StoreImpl::make_in_tmp(const CreateSpec& spec, const FidName& name, const Fid& parent, NodeRef* out)
+Status StoreImpl::make_in_tmp(const CreateSpec& spec, const FidName& name, const Fid& parent,
+                              NodeRef* out)
 {
     Status s = create_node(spec, name, out);
     if (s.is(kEEXIST)) {  // an earlier attempt that failed
@@ -103,14 +110,16 @@ Result<Ref<Object>> StoreImpl::create(Object& dir, Str name, const CreateSpec& s
     s = make_in_tmp(spec, at_tmp, parent, &node);
     if (s.ok()) s = index_put(spec.fid, node.get());
     if (s.ok()) {
-        auto made = adopt(std::move(node), ObjectMark{ObjectMark::kFormat, spec.fid, spec.transno, parent},
-                          spec.mode & kTypeMask, false);
+        auto made =
+            adopt(std::move(node), ObjectMark{ObjectMark::kFormat, spec.fid, spec.transno, parent},
+                  spec.mode & kTypeMask, false);
         s = made.status();
         if (s.ok()) object = made.release_value();
     }
     if (s.ok() && spec.layout && spec.layout->is_set()) s = set_layout(*object, *spec.layout);
     if (s.ok())
-        s = Status(kbfs_rename(tmp.get(), at_tmp.c_str(), at_tmp.size(), dir.node(), name.data(), name.size()));
+        s = Status(kbfs_rename(tmp.get(), at_tmp.c_str(), at_tmp.size(), dir.node(), name.data(),
+                               name.size()));
     if (!s.ok()) {
         forget(spec.fid);
         undo_create(spec.fid, at_tmp);
@@ -135,12 +144,14 @@ Status StoreImpl::remove_directory(Object& dir, Str name, Object& object)
 {
     TRY(is_empty(object.node()));
     FidName at_tmp = fid_name(object.fid());
-    TRY(Status(kbfs_rename(dir.node(), name.data(), name.size(), tmp.get(), at_tmp.c_str(), at_tmp.size())));
+    TRY(Status(kbfs_rename(dir.node(), name.data(), name.size(), tmp.get(), at_tmp.c_str(),
+                           at_tmp.size())));
     Status s = index_remove(object.fid());
     if (s.ok()) s = Status(kbfs_rmdir(tmp.get(), at_tmp.c_str(), at_tmp.size()));
     if (s.is(kENOTEMPTY)) {
         TRY(index_put(object.fid(), object.node()));
-        TRY(Status(kbfs_rename(tmp.get(), at_tmp.c_str(), at_tmp.size(), dir.node(), name.data(), name.size())));
+        TRY(Status(kbfs_rename(tmp.get(), at_tmp.c_str(), at_tmp.size(), dir.node(), name.data(),
+                               name.size())));
         return s;
     }
     forget(object.fid());
@@ -156,20 +167,22 @@ Status StoreImpl::unlink(Object& dir, Str name, Object& object, bool* is_pending
     TRY(Status(kbfs_getattr(object.node(), &attr)));
     if (attr.nlink > 1) return Status(kbfs_unlink(dir.node(), name.data(), name.size()));
     FidName at_pending = fid_name(object.fid());
-    TRY(Status(kbfs_rename(dir.node(), name.data(), name.size(), pending.get(), at_pending.c_str(), at_pending.size())));
+    TRY(Status(kbfs_rename(dir.node(), name.data(), name.size(), pending.get(), at_pending.c_str(),
+                           at_pending.size())));
     auto c = cache.lock();
     object.pending_ = true;
     *is_pending = true;
     return kOk;
 }
 
-Status StoreImpl::rename(Object& from_dir, Str from, Object& to_dir, Str to, Object& moved, Object* replaced,
-                         bool* is_pending)
+Status StoreImpl::rename(Object& from_dir, Str from, Object& to_dir, Str to, Object& moved,
+                         Object* replaced, bool* is_pending)
 {
     *is_pending = false;
     TRY(check_name(from_dir, from));
     TRY(check_name(to_dir, to));
-    if (replaced && replaced->fid() == moved.fid()) return kOk;  // two names of one object: nothing happens
+    // two names of one object: nothing happens
+    if (replaced && replaced->fid() == moved.fid()) return kOk;
     bool last_name = false;
     FidName at_pending;
     if (replaced && replaced->type() == KBFS_DIR) {
@@ -180,12 +193,14 @@ Status StoreImpl::rename(Object& from_dir, Str from, Object& to_dir, Str to, Obj
         last_name = attr.nlink <= 1;
     }
     if (last_name) {
-        // A second name first: at no moment is it without one. A crash here leaves both; mounting removes this one.
+        // A second name first: at no moment is it without one. A crash here leaves both; mounting
+        // removes this one.
         at_pending = fid_name(replaced->fid());
         Status s(kbfs_link(replaced->node(), pending.get(), at_pending.c_str(), at_pending.size()));
         if (!s.ok() && !s.is(kEEXIST)) return s;
     }
-    Status s(kbfs_rename(from_dir.node(), from.data(), from.size(), to_dir.node(), to.data(), to.size()));
+    Status s(kbfs_rename(from_dir.node(), from.data(), from.size(), to_dir.node(), to.data(),
+                         to.size()));
     if (!s.ok()) {
         if (last_name) (void)kbfs_unlink(pending.get(), at_pending.c_str(), at_pending.size());
         return s;

@@ -11,7 +11,11 @@ public:
     NodeRef() = default;
     explicit NodeRef(kbfs_node* n) : n_(n) {}  // takes over
     NodeRef(NodeRef&& o) : n_(std::exchange(o.n_, nullptr)) {}
-    NodeRef& operator=(NodeRef&& o) { std::swap(n_, o.n_); return *this; }
+    NodeRef& operator=(NodeRef&& o)
+    {
+        std::swap(n_, o.n_);
+        return *this;
+    }
     NodeRef(const NodeRef&) = delete;
     ~NodeRef() { reset(); }
 
@@ -19,7 +23,11 @@ public:
     {
         if (kbfs_node* n = std::exchange(n_, nullptr)) kbfs_put(n);
     }
-    kbfs_node** out() { reset(); return &n_; }
+    kbfs_node** out()
+    {
+        reset();
+        return &n_;
+    }
     kbfs_node* get() const { return n_; }
     kbfs_node* release() { return std::exchange(n_, nullptr); }
     explicit operator bool() const { return n_ != nullptr; }

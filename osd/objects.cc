@@ -9,7 +9,8 @@ Object::~Object()
     if (node_) kbfs_put(node_);
 }
 
-void StoreImpl::set(Object& o, const ObjectMark& mark, uint32_t type, NodeRef node, StoreImpl* store, bool pending)
+void StoreImpl::set(Object& o, const ObjectMark& mark, uint32_t type, NodeRef node,
+                    StoreImpl* store, bool pending)
 {
     o.fid_ = mark.fid;
     o.version_ = mark.transno;
@@ -34,7 +35,8 @@ Ref<Object> StoreImpl::cached(const Fid& fid)
     return Ref<Object>::adopt(&*it);
 }
 
-Result<Ref<Object>> StoreImpl::adopt(NodeRef node, const ObjectMark& mark, uint32_t type, bool is_pending)
+Result<Ref<Object>> StoreImpl::adopt(NodeRef node, const ObjectMark& mark, uint32_t type,
+                                     bool is_pending)
 {
     Ref<Object> fresh = make_ref<Object>();
     if (!fresh) return -kENOMEM;
@@ -44,10 +46,8 @@ Result<Ref<Object>> StoreImpl::adopt(NodeRef node, const ObjectMark& mark, uint3
         auto c = cache.lock();
         auto it = c->objects.find(mark.fid, ByFid());
         if (it != c->objects.end()) {
-            if (it->try_ref())
-                result = Ref<Object>::adopt(&*it);
-            else
-                c->objects.erase(it);  // on its way out: its destructor finds itself unlinked
+            if (it->try_ref()) result = Ref<Object>::adopt(&*it);
+            else c->objects.erase(it);  // on its way out: its destructor finds itself unlinked
         }
         if (!result) {
             c->objects.insert(*fresh);
@@ -136,7 +136,8 @@ Result<Ref<Object>> StoreImpl::lookup(Object& dir, Str name)
     kbfs_attr attr;
     TRY(Status(kbfs_getattr(node.get(), &attr)));
     uint32_t type = attr.mode & kTypeMask;
-    if (type == KBFS_DIR && mark.parent != dir.fid()) {  // a crash came between its rename and its mark
+    // a crash came between its rename and its mark
+    if (type == KBFS_DIR && mark.parent != dir.fid()) {
         mark.parent = dir.fid();
         TRY(write_mark(node.get(), mark));
     }

@@ -9,7 +9,8 @@ using SerialName = Text<20>;
 
 SerialName serial_name(const Fid& fid)
 {
-    return text_format<20>("%llx", static_cast<unsigned long long>(static_cast<uint64_t>(fid.ver) << 32 | fid.oid));
+    return text_format<20>("%llx", static_cast<unsigned long long>(
+                                       static_cast<uint64_t>(fid.ver) << 32 | fid.oid));
 }
 
 }  // namespace
@@ -27,16 +28,19 @@ Status StoreImpl::ost_directory(const Fid& fid, bool create, NodeRef* out)
     return bfs_lookup(sequence.get(), bucket, out);
 }
 
-Result<Ref<Object>> StoreImpl::ost_find(const Fid& fid, bool create, uint32_t uid, uint32_t gid, const Fid& file)
+Result<Ref<Object>> StoreImpl::ost_find(const Fid& fid, bool create, uint32_t uid, uint32_t gid,
+                                        const Fid& file)
 {
     Ref<Object> o = TRY(ost_open(fid, create, uid, gid, file));
     if (!create || file.is_zero()) return o;
     auto c = cache.lock();
-    if (o->parent_.is_zero()) o->parent_ = file;  // stored with the version of what is about to be done
+    // stored with the version of what is about to be done
+    if (o->parent_.is_zero()) o->parent_ = file;
     return o;
 }
 
-Result<Ref<Object>> StoreImpl::ost_open(const Fid& fid, bool create, uint32_t uid, uint32_t gid, const Fid& file)
+Result<Ref<Object>> StoreImpl::ost_open(const Fid& fid, bool create, uint32_t uid, uint32_t gid,
+                                        const Fid& file)
 {
     if (Ref<Object> o = cached(fid)) return o;
     NodeRef dir, node;
@@ -133,11 +137,13 @@ bool parse_serial(Str name, uint64_t* out)
     return true;
 }
 
-bool collect_serial(void* arg, const char* name, size_t len, uint64_t, uint32_t, uint64_t next_cookie)
+bool collect_serial(void* arg, const char* name, size_t len, uint64_t, uint32_t,
+                    uint64_t next_cookie)
 {
     auto* c = static_cast<CollectSerials*>(arg);
     uint64_t serial;
-    bool wanted = parse_serial(Str(name, len), &serial) && serial >= c->range.from && serial < c->range.to;
+    bool wanted =
+        parse_serial(Str(name, len), &serial) && serial >= c->range.from && serial < c->range.to;
     c->full = (wanted && c->serials.size() >= c->range.max) || *c->examined >= kExaminedMax;
     if (c->full) return false;
     ++*c->examined;
@@ -148,7 +154,8 @@ bool collect_serial(void* arg, const char* name, size_t len, uint64_t, uint32_t,
 
 }  // namespace
 
-Status StoreImpl::ost_list(uint64_t seq, uint64_t from, uint64_t to, size_t max, OstCursor* cursor, Vec<OstObject>* out)
+Status StoreImpl::ost_list(uint64_t seq, uint64_t from, uint64_t to, size_t max, OstCursor* cursor,
+                           Vec<OstObject>* out)
 {
     size_t examined = 0;
     for (; cursor->bucket < OstCursor::kBuckets; *cursor = OstCursor{cursor->bucket + 1, 0}) {

@@ -14,7 +14,8 @@ struct Collect {
     Status status;
 };
 
-bool collect_entry(void* arg, const char* name, size_t len, uint64_t, uint32_t type, uint64_t next_cookie)
+bool collect_entry(void* arg, const char* name, size_t len, uint64_t, uint32_t type,
+                   uint64_t next_cookie)
 {
     auto* c = static_cast<Collect*>(arg);
     if (c->out->size() >= c->max) {

@@ -13,8 +13,8 @@ bool valid_client(Str name)
     if (name.empty() || name.size() > UuidText::capacity() || name[0] == '.') return false;
     for (size_t i = 0; i < name.size(); i++) {
         char c = name[i];
-        bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
-                    c == '.';
+        bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                    c == '-' || c == '_' || c == '.';
         if (!fine) return false;
     }
     return true;
@@ -43,7 +43,8 @@ Status StoreImpl::record_node(Area area, Str file, bool create, NodeRef* out)
     if (!valid_client(file)) return -kEINVAL;
     Status s = bfs_lookup(clients.get(), file, out);
     if (!s.is(kENOENT) || !create) return s;
-    s = Status(kbfs_create(clients.get(), file.data(), file.size(), KBFS_FILE | 0600, 0, out->out()));
+    s = Status(
+        kbfs_create(clients.get(), file.data(), file.size(), KBFS_FILE | 0600, 0, out->out()));
     return s.is(kEEXIST) ? bfs_lookup(clients.get(), file, out) : s;
 }
 
@@ -59,7 +60,8 @@ Result<Bytes> StoreImpl::get_record(Area area, Str file, const char* record)
     return value;
 }
 
-Status StoreImpl::put_record(Area area, Str file, const char* record, std::span<const uint8_t> value)
+Status StoreImpl::put_record(Area area, Str file, const char* record,
+                             std::span<const uint8_t> value)
 {
     if (value.size() > kRecordBytesMax) return -kERANGE;
     NodeRef node;

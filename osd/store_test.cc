@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The store on a simulated disk: every operation, and a crash after each single step of those that change the namespace.
+// The store on a simulated disk: every operation, and a crash after each single step of those that
+// change the namespace.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -23,7 +24,8 @@ struct Lab {
     sim::Disk& disk;
     Owned<Store> store;
 
-    explicit Lab(uint64_t seed) : world(seed), host(world.host("mds")), disk(sim::make_disk(world, "d"))
+    explicit Lab(uint64_t seed)
+        : world(seed), host(world.host("mds")), disk(sim::make_disk(world, "d"))
     {
         disk.attach(host, "/dev/d");
         disk.set_cut(sim::Disk::Cut::kAll);
@@ -41,14 +43,19 @@ struct Lab {
             kbfs_unmount(fs);
         });
     }
-    ~Lab() { on([&] { store.reset(); }); }
+    ~Lab()
+    {
+        on([&] { store.reset(); });
+    }
 
     // False: the host crashed meanwhile.
     bool on(std::function<void()> fn)
     {
         uint64_t boots = host.boots();
         auto* task = host.spawn("test", fn);
-        EXPECT_TRUE(world.run_until([&] { return sim::World::finished(task); }, world.now_ns() + 100 * kSec)) << world.report();
+        EXPECT_TRUE(world.run_until([&] { return sim::World::finished(task); },
+                                    world.now_ns() + 100 * kSec))
+            << world.report();
         if (host.up() && host.boots() == boots) return true;
         (void)store.release();
         return false;
@@ -93,7 +100,8 @@ struct Lab {
         EXPECT_TRUE(store->getattr(o, &a).ok());
         return a.nlink;
     }
-    // Every named object can be found by its FID, everything pending, too, and nothing else is indexed.
+    // Every named object can be found by its FID, everything pending, too, and nothing else is
+    // indexed.
     void check();
 };
 
@@ -131,8 +139,10 @@ void Lab::check()
 
 TEST(FidName, RoundTrip)
 {
-    for (Fid f : {kRootFid, fid(1), Fid{~0ull, ~0u, ~0u}, Fid{}}) EXPECT_EQ(parse_fid_name(fid_name(f)).value(), f);
-    for (const char* bad : {"", "0x1", "0x1:0x2", "1:2:3", "0x1:0x2:0x3:0x4", "0x1:0x100000000:0x0", "0x:0x1:0x1"})
+    for (Fid f : {kRootFid, fid(1), Fid{~0ull, ~0u, ~0u}, Fid{}})
+        EXPECT_EQ(parse_fid_name(fid_name(f)).value(), f);
+    for (const char* bad :
+         {"", "0x1", "0x1:0x2", "1:2:3", "0x1:0x2:0x3:0x4", "0x1:0x100000000:0x0", "0x:0x1:0x1"})
         EXPECT_FALSE(parse_fid_name(bad).ok()) << bad;
 }
 
@@ -307,8 +317,10 @@ TEST(Store, OstObjects)
 
 namespace {
 
-// Runs op with a crash after each of its steps; then recovers, repeats it as a replay would (op must see what is done) and compares.
-void crash_everywhere(std::function<void(Lab&)> prepare, std::function<void(Lab&)> op, std::function<void(Lab&)> expect)
+// Runs op with a crash after each of its steps; then recovers, repeats it as a replay would (op
+// must see what is done) and compares.
+void crash_everywhere(std::function<void(Lab&)> prepare, std::function<void(Lab&)> op,
+                      std::function<void(Lab&)> expect)
 {
     bool crashed = true;
     uint64_t n = 1;
@@ -355,10 +367,13 @@ TEST(StoreCrash, Create)
 
 TEST(StoreCrash, Unlink)
 {
-    crash_everywhere([](Lab& l) { EXPECT_TRUE(l.create(*l.root(), "x", 1, KBFS_FILE | 0600).ok()); },
+    crash_everywhere([](Lab&
+                            l) { EXPECT_TRUE(l.create(*l.root(), "x", 1, KBFS_FILE | 0600).ok()); },
                      [](Lab& l) {
                          bool pending;
-                         if (auto x = l.at("x")) { EXPECT_TRUE(l.store->unlink(*l.root(), "x", *x, &pending).ok()); }
+                         if (auto x = l.at("x")) {
+                             EXPECT_TRUE(l.store->unlink(*l.root(), "x", *x, &pending).ok());
+                         }
                          EXPECT_TRUE(l.store->destroy_pending(fid(1)).ok());
                      },
                      [](Lab& l) {
@@ -372,14 +387,17 @@ TEST(StoreCrash, Rmdir)
     crash_everywhere([](Lab& l) { EXPECT_TRUE(l.create(*l.root(), "x", 1, KBFS_DIR | 0700).ok()); },
                      [](Lab& l) {
                          bool pending;
-                         if (auto x = l.at("x")) { EXPECT_TRUE(l.store->unlink(*l.root(), "x", *x, &pending).ok()); }
+                         if (auto x = l.at("x")) {
+                             EXPECT_TRUE(l.store->unlink(*l.root(), "x", *x, &pending).ok());
+                         }
                      },
                      [](Lab& l) { EXPECT_TRUE(l.store->find(fid(1)).is(kESTALE)); });
 }
 
 TEST(StoreCrash, Link)
 {
-    crash_everywhere([](Lab& l) { EXPECT_TRUE(l.create(*l.root(), "x", 1, KBFS_FILE | 0600).ok()); },
+    crash_everywhere([](Lab&
+                            l) { EXPECT_TRUE(l.create(*l.root(), "x", 1, KBFS_FILE | 0600).ok()); },
                      [](Lab& l) {
                          Status s = l.store->link(*l.at("x"), *l.root(), "y");
                          EXPECT_TRUE(s.ok() || s.is(kEEXIST));
@@ -401,7 +419,11 @@ TEST(StoreCrash, RenameReplaces)
                 auto x = l.at("x"), d = l.at("d");
                 auto y = l.store->lookup(*d, "y");
                 ASSERT_TRUE(y.ok()) << "never without a name";
-                if (x) { EXPECT_TRUE(l.store->rename(*l.root(), "x", *d, "y", *x, y.value().get(), &pending).ok()); }
+                if (x) {
+                    EXPECT_TRUE(
+                        l.store->rename(*l.root(), "x", *d, "y", *x, y.value().get(), &pending)
+                            .ok());
+                }
             },
             [=](Lab& l) {
                 EXPECT_FALSE(l.at("x"));
@@ -410,12 +432,15 @@ TEST(StoreCrash, RenameReplaces)
                 EXPECT_TRUE(l.store->list_pending(&pending).ok());
                 EXPECT_EQ(pending.size(), (type & 0170000) == KBFS_FILE ? 1u : 0u);
                 bool is_dir = (type & 0170000) == KBFS_DIR;
-                if (is_dir) { EXPECT_TRUE(l.store->is_ancestor(*l.at("d"), *l.store->find(fid(1)).value())); }
+                if (is_dir) {
+                    EXPECT_TRUE(l.store->is_ancestor(*l.at("d"), *l.store->find(fid(1)).value()));
+                }
             });
     }
 }
 
-// A prefix of everything since the last sync survives: many operations, any prefix, always consistent.
+// A prefix of everything since the last sync survives: many operations, any prefix, always
+// consistent.
 TEST(StoreCrash, AnyPrefixIsConsistent)
 {
     for (uint64_t seed = 1; seed <= 30; seed++) {
@@ -429,10 +454,15 @@ TEST(StoreCrash, AnyPrefixIsConsistent)
             EXPECT_TRUE(l.store->sync().ok());
             for (uint32_t i = 1; i <= 6; i++) {
                 std::string name = "f" + std::to_string(i);
-                EXPECT_TRUE(l.create(*root, name.c_str(), i, (i % 2 ? KBFS_FILE : KBFS_DIR) | 0700).ok());
+                EXPECT_TRUE(
+                    l.create(*root, name.c_str(), i, (i % 2 ? KBFS_FILE : KBFS_DIR) | 0700).ok());
             }
-            EXPECT_TRUE(l.store->rename(*root, "f1", *root, "f3", *l.at("f1"), l.at("f3").get(), &pending).ok());
-            EXPECT_TRUE(l.store->rename(*root, "f2", *l.at("f4"), "in", *l.at("f2"), nullptr, &pending).ok());
+            EXPECT_TRUE(
+                l.store->rename(*root, "f1", *root, "f3", *l.at("f1"), l.at("f3").get(), &pending)
+                    .ok());
+            EXPECT_TRUE(
+                l.store->rename(*root, "f2", *l.at("f4"), "in", *l.at("f2"), nullptr, &pending)
+                    .ok());
             EXPECT_TRUE(l.store->unlink(*root, "f5", *l.at("f5"), &pending).ok());
             EXPECT_TRUE(l.store->unlink(*root, "f6", *l.at("f6"), &pending).ok());
         });

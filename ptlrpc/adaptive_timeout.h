@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How long to wait before somebody is taken for dead. Two questions that Lustre answers with one number are kept apart here:
+ * How long to wait before somebody is taken for dead. Two questions that Lustre answers with one
+ * number are kept apart here:
  *
- *   is the peer alive?      One ping on a connection vouches for every request that waits there, as an early reply for each would: it
- *                           runs in service tasks of its own, which touch no disk and wait for no lock. So a request never times
- *                           out by itself, however slow the disk is, and a reply needs no estimate of how long it will take; what
- *                           has to be learned is the time of a ping alone, and that is short enough to notice a dead peer soon.
- *   is the client at work?  A lock that has to be given back waits for data to be written. How long that takes is learned from the
- *                           locks that were given back before, and while the server itself owes that client an answer
- *                           (Export::idle_since_ns) or the client makes progress its time does not run.
+ *   is the peer alive?      One ping on a connection vouches for every request that waits there, as
+ *                           an early reply for each would: it runs in service tasks of its own,
+ *                           which touch no disk and wait for no lock. So a request never times out
+ *                           by itself, however slow the disk is, and a reply needs no estimate of
+ *                           how long it will take; what has to be learned is the time of a ping
+ *                           alone, and that is short enough to notice a dead peer soon.
+ *   is the client at work?  A lock that has to be given back waits for data to be written. How long
+ *                           that takes is learned from the locks that were given back before, and
+ *                           while the server itself owes that client an answer
+ *                           (Export::idle_since_ns) or the client makes progress its time does not
+ *                           run.
  *
- * Patience is twice the worst of the last at_history seconds, not below the minimum (at_min, at first timeout_ms; ldlm_enqueue_min for locks), not above
- * at_max. Whoever was given up too early and came back raises the estimate (a late answer is never seen, so the patience that was
- * not enough is what is learned). at_max = 0: not adaptive, always the fixed timeout_ms (and ldlm_enqueue_min).
+ * Patience is twice the worst of the last at_history seconds, not below the minimum (at_min, at
+ * first timeout_ms; ldlm_enqueue_min for locks), not above at_max. Whoever was given up too early
+ * and came back raises the estimate (a late answer is never seen, so the patience that was not
+ * enough is what is learned). at_max = 0: not adaptive, always the fixed timeout_ms (and
+ * ldlm_enqueue_min).
  *
- * A Connect has no export to ping for: its patience begins with timeout_ms and doubles at each attempt that was not answered.
+ * A Connect has no export to ping for: its patience begins with timeout_ms and doubles at each
+ * attempt that was not answered.
  *
  * The tunables belong to a node: "lctl set_param at_min=10". AtEstimate has no lock of its own.
  */
@@ -24,7 +32,8 @@
 namespace lull {
 
 struct AtTunables {
-    static constexpr uint32_t kMaxMsDefault = 600000, kHistoryMsDefault = 600000, kLdlmMinMsDefault = 30000;
+    static constexpr uint32_t kMaxMsDefault = 600000, kHistoryMsDefault = 600000,
+                              kLdlmMinMsDefault = 30000;
     std::atomic<uint32_t> min_ms{5000}, max_ms{kMaxMsDefault}, history_ms{kHistoryMsDefault};
     std::atomic<uint32_t> ldlm_min_ms{kLdlmMinMsDefault};
 
@@ -52,7 +61,8 @@ public:
     // minimum_ms: what is given even to who was always quick.
     uint64_t patience_ns(uint64_t now, const AtTunables& at, uint64_t minimum_ms)
     {
-        uint64_t least = minimum_ms * kMsec, most = at.max_ms.load() * kMsec, twice = 2 * worst_ns(now, at);
+        uint64_t least = minimum_ms * kMsec, most = at.max_ms.load() * kMsec,
+                 twice = 2 * worst_ns(now, at);
         if (twice > most) twice = most;
         return twice > least ? twice : least;
     }

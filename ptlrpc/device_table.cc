@@ -110,14 +110,14 @@ Status DeviceTable::set(Str assignment, TextSink& out)
     size_t at = assignment.find('=');
     if (at == SIZE_MAX || at == 0) return -kEINVAL;
     Str value = without_trailing_newlines(assignment.substr(at + 1));
-    return for_each_match(
-        assignment.substr(0, at), [&](Device& device, const Param& param, Str name) {
-            Status s = param.store ? param.store(device.object(), value) : Status(-kEACCES);
-            if (!s.ok()) return s;
-            out.append(name);
-            out.append("\n");
-            return out.status();
-        });
+    return for_each_match(assignment.substr(0, at), [&](Device& device, const Param& param,
+                                                        Str name) {
+        Status s = param.store ? param.store(device.object(), value) : Status(-kEACCES);
+        if (!s.ok()) return s;
+        out.append(name);
+        out.append("\n");
+        return out.status();
+    });
 }
 
 Status DeviceTable::describe(TextSink& out)

@@ -202,10 +202,8 @@ inline void FakeTarget::handle(Ref<ServerRequest> request)
         parked++;
         return request->reply_error(-kEPark);
     }
-    if (withhold)
-        withheld.push_back(request);
-    else
-        execute(request);
+    if (withhold) withheld.push_back(request);
+    else execute(request);
 }
 
 inline bool FakeTarget::answer_from_slot(ServerRequest& request)

@@ -84,7 +84,10 @@ Status Gate::try_enter()
 
 void Gate::leave() { kapi_drainref_put(&impl_->inside); }
 
-Status Gate::wait_open(WaitMode mode, bool and_reachable) { return impl_->wait(false, mode, and_reachable); }
+Status Gate::wait_open(WaitMode mode, bool and_reachable)
+{
+    return impl_->wait(false, mode, and_reachable);
+}
 
 void Gate::set_reachable(bool yes)
 {
@@ -99,8 +102,7 @@ Status Gate::Impl::wait(bool hold, WaitMode mode, bool and_reachable)
 {
     auto c = control.lock();
     auto is_open = [&] { return c->state == State::kOpen && (reachable.load() || !and_reachable); };
-    if (is_open())
-        return !hold || kapi_drainref_tryget(&inside) ? kOk : Status(-kEPark);
+    if (is_open()) return !hold || kapi_drainref_tryget(&inside) ? kOk : Status(-kEPark);
     uint64_t since = now_ns();
     c->waiting++;
     Status s = c.wait_until(

@@ -160,13 +160,16 @@ Status ImportImpl::recover_now(Nid nid, uint64_t deadline_ns)
     return nid.is_zero() || current_nid_ == nid ? kOk : Status(-kENODEV);
 }
 
-// The next connection is tried at once and there. other: one that is being asked to connect at another node, to be closed.
+// The next connection is tried at once and there. other: one that is being asked to connect at
+// another node, to be closed.
 void ImportImpl::go_to_locked(Nid nid, Ref<Connection>* other)
 {
     preferred_nid_ = nid;
     reconnect_wanted_ = true;
     backoff_ms_ = kReconnectMinMs;
-    if (state_ == ImportState::kConnecting && connection_ && !nid.is_zero() && !(current_nid_ == nid)) *other = connection_;
+    if (state_ == ImportState::kConnecting && connection_ && !nid.is_zero() &&
+        !(current_nid_ == nid))
+        *other = connection_;
     task_wake_.wake_all();
 }
 
@@ -176,13 +179,14 @@ void ImportImpl::target_is_at(Nid nid, uint64_t instance)
     {
         MutexLock lock(lock_);
         bool there = connection_ && !lost_ && state_ != ImportState::kConnecting;
-        if (closing_ || nid.is_zero() || instance < instance_ || (instance == instance_ && there)) return;
+        if (closing_ || nid.is_zero() || instance < instance_ || (instance == instance_ && there))
+            return;
         bool asking_there = state_ == ImportState::kConnecting && current_nid_ == nid;
         spread_.target_runs(kapi_random_u64());  // everybody hears it now
         go_to_locked(nid, &other);
         if (connection_ && !asking_there) other = connection_;  // to a former instance
-        log_info("%s: instance %llu has started at %s, says the MGS", name(), static_cast<unsigned long long>(instance),
-                 to_text(nid).c_str());
+        log_info("%s: instance %llu has started at %s, says the MGS", name(),
+                 static_cast<unsigned long long>(instance), to_text(nid).c_str());
     }
     if (other) other->close();
 }
@@ -214,10 +218,8 @@ void ImportImpl::run()
         }
         await_place();
         Status s = connect_once();
-        if (s.ok())
-            stay_full();
-        else
-            back_off(s);
+        if (s.ok()) stay_full();
+        else back_off(s);
     }
     leave_connection();
 }
@@ -318,17 +320,22 @@ uint64_t ImportImpl::ping_patience_locked() const
 uint64_t ImportImpl::connect_patience_locked() const
 {
     uint64_t ns = timeout_ns(), most = node_.adaptive().max_ms.load() * kMsec;
-    for (unsigned i = 0; i < connects_unanswered_ && ns < most; i++) ns = 2 * ns < most ? 2 * ns : most;
+    for (unsigned i = 0; i < connects_unanswered_ && ns < most; i++)
+        ns = 2 * ns < most ? 2 * ns : most;
     return ns;
 }
 
 uint64_t ImportImpl::next_keepalive_locked() const
 {
     if (ping_xid_)
-        return (last_heard_ns_ > ping_sent_ns_ ? last_heard_ns_ : ping_sent_ns_) + ping_patience_locked();
-    uint64_t quiet = (last_heard_ns_ < last_sent_ns_ ? last_heard_ns_ : last_sent_ns_) + timeout_ns() / 4;
+        return (last_heard_ns_ > ping_sent_ns_ ? last_heard_ns_ : ping_sent_ns_) +
+               ping_patience_locked();
+    uint64_t quiet =
+        (last_heard_ns_ < last_sent_ns_ ? last_heard_ns_ : last_sent_ns_) + timeout_ns() / 4;
     if (sent_.empty() || !node_.adaptive().adaptive()) return quiet;
-    uint64_t waiting = (last_heard_ns_ > outstanding_since_ns_ ? last_heard_ns_ : outstanding_since_ns_) + busy_ping_ns();
+    uint64_t waiting =
+        (last_heard_ns_ > outstanding_since_ns_ ? last_heard_ns_ : outstanding_since_ns_) +
+        busy_ping_ns();
     return waiting < quiet ? waiting : quiet;
 }
 

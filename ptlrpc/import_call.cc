@@ -12,7 +12,8 @@ Status without_own_codes(Status s)
     return s.is(kERetryLater) || s.is(kEEvicted) ? Status(-kEIO) : s;
 }
 
-// The active lock says that everything is re-established: the server then gives up what was reserved for us.
+// The active lock says that everything is re-established: the server then gives up what was
+// reserved for us.
 bool may_send_in_recovery(ImportState s, Opcode opcode)
 {
     using enum ImportState;
@@ -95,10 +96,9 @@ Status ImportImpl::wait_turn(MutexLock& lock, Request& r, bool own)
         // caller must not wait for it.
         bool being_evicted = state_ == ImportState::kEvicted && !own && !r.in_recovery;
         if (epoch != eviction_epoch_ || being_evicted) return -kEIO;
-        bool ready =
-            own ? connection_ && !lost_
-                : r.in_recovery ? may_send_in_recovery(state_, r.opcode())
-                                : state_ == ImportState::kFull && !quiesced_;
+        bool ready = own             ? connection_ && !lost_
+                     : r.in_recovery ? may_send_in_recovery(state_, r.opcode())
+                                     : state_ == ImportState::kFull && !quiesced_;
         if (ready && (!needs_slot || take_slot_locked(r))) return kOk;
         if (own) return ready ? Status(-kEBUSY) : Status(-kENOTCONN);
         if (r.gives_way && state_ != ImportState::kFull) return -kEGiveWay;
@@ -144,10 +144,12 @@ void ImportImpl::send_bytes(MutexLock& lock, Encoder& message, Request& r)
     lock.relock();
 }
 
-// Its caller holds up a drain: of another target while this one cannot be reached, or of this one (B3).
+// Its caller holds up a drain: of another target while this one cannot be reached, or of this one
+// (B3).
 bool ImportImpl::must_come_out_locked(const Request& r) const
 {
-    return (r.gives_way && state_ != ImportState::kFull) || (r.yields && gate_->state() != Gate::State::kOpen);
+    return (r.gives_way && state_ != ImportState::kFull) ||
+           (r.yields && gate_->state() != Gate::State::kOpen);
 }
 
 void ImportImpl::on_gate_closing()
@@ -308,7 +310,8 @@ Status ImportImpl::take_reply_locked(Request& r, const RpcHeader& header,
 // The request leaves sent_, with the list's reference.
 void ImportImpl::complete_locked(Request& r, Status status)
 {
-    kapi_trace_request(name(), opcode_info(r.opcode()).name, r.track.xid, r.transno, status.error(), now_ns() - r.track.began_ns);
+    kapi_trace_request(name(), opcode_info(r.opcode()).name, r.track.xid, r.transno, status.error(),
+                       now_ns() - r.track.began_ns);
     sent_.erase(sent_.iterator_to(r));
     free_slot_locked(r);
     if (r.track.xid == ping_xid_) {
@@ -323,10 +326,8 @@ void ImportImpl::complete_locked(Request& r, Status status)
     if (Ref<Request> open = std::move(r.ends); open && !status.is(kENOMEM))
         forget_locked(*open, status.ok() ? r.transno : 0);
     bool modifies = opcode_info(r.opcode()).modifies && r.transno > last_committed_;
-    if (status.ok() && !r.no_replay && !closing_ && (r.keep_committed || modifies))
-        keep_locked(r);
-    else
-        drop_list_reference(r);
+    if (status.ok() && !r.no_replay && !closing_ && (r.keep_committed || modifies)) keep_locked(r);
+    else drop_list_reference(r);
     if (quiesced_) changed_.wake_all();
 }
 
@@ -341,7 +342,8 @@ Status ImportImpl::quiesce(uint64_t deadline_ns)
 {
     MutexLock lock(lock_);
     quiesced_ = true;
-    return changed_.wait_until(lock, [&] { return !outstanding_locked() || closing_; }, deadline_ns);
+    return changed_.wait_until(
+        lock, [&] { return !outstanding_locked() || closing_; }, deadline_ns);
 }
 
 void ImportImpl::resume()

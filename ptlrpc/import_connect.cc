@@ -48,7 +48,8 @@ Status ImportImpl::open_connection(Nid nid)
         MutexLock lock(lock_);
         open_connections_++;
         bool expected = now_ns() < expect_restart_until_ns_;
-        attempt_ms = expected ? spread_.attempt_ms(kConnectExpectedMs, kConnectAttemptMs) : kConnectAttemptMs;
+        attempt_ms = expected ? spread_.attempt_ms(kConnectExpectedMs, kConnectAttemptMs)
+                              : kConnectAttemptMs;
     }
     auto connected = node_.transport().connect(nid, this, deadline_after_ms(attempt_ms));
     MutexLock lock(lock_);
@@ -121,7 +122,8 @@ Status ImportImpl::adopt_locked(const ConnectReply& reply)
     if (reply.instance != instance_) spread_.over();
     // It was only slow: the time in which it was silent is what it may need again.
     bool lives = reply.result == static_cast<uint8_t>(ConnectResult::kReconnect);
-    if (uint64_t silent = std::exchange(given_up_after_ns_, 0); silent && lives) ping_time_.add(silent, now_ns(), node_.adaptive());
+    if (uint64_t silent = std::exchange(given_up_after_ns_, 0); silent && lives)
+        ping_time_.add(silent, now_ns(), node_.adaptive());
     instance_ = reply.instance;
     // T7: what the clean instance before committed needs no replay, although nobody could tell us
     // then.

@@ -14,9 +14,10 @@ void ImportImpl::describe(TextSink& out) const
         "protocol: %u\n",
         name(), options_.client_uuid.c_str(), to_string(state_), static_cast<ull>(instance_),
         protocol_);
-    out.printf(
-        "    connect_flags: [%s%s%s ]\n", granted_flags_ & kConnectUpdateLock ? " update_lock" : "",
-        granted_flags_ & kConnectMds ? " mds" : "", granted_flags_ & kConnectLight ? " light" : "");
+    out.printf("    connect_flags: [%s%s%s ]\n",
+               granted_flags_ & kConnectUpdateLock ? " update_lock" : "",
+               granted_flags_ & kConnectMds ? " mds" : "",
+               granted_flags_ & kConnectLight ? " light" : "");
     out.append("    connection:\n        failover_nids: [");
     for (size_t i = 0; i < options_.nids.size(); i++)
         out.printf("%s %s", i ? "," : "", to_text(options_.nids[i]).c_str());
@@ -42,10 +43,12 @@ void ImportImpl::describe_timeouts(TextSink& out) const
 {
     MutexLock lock(lock_);
     uint64_t now = now_ns();
-    out.printf("last_reply_ms: %llu\n", connection_ ? static_cast<ull>((now - last_heard_ns_) / kMsec) : 0ull);
+    out.printf("last_reply_ms: %llu\n",
+               connection_ ? static_cast<ull>((now - last_heard_ns_) / kMsec) : 0ull);
     out.printf("ping_ms: last %llu worst %llu\n", static_cast<ull>(ping_time_.last_ns() / kMsec),
                static_cast<ull>(ping_time_.worst_ns(now, node_.adaptive()) / kMsec));
-    out.printf("ping_patience_ms: %llu\nconnect_patience_ms: %llu\n", static_cast<ull>(ping_patience_locked() / kMsec),
+    out.printf("ping_patience_ms: %llu\nconnect_patience_ms: %llu\n",
+               static_cast<ull>(ping_patience_locked() / kMsec),
                static_cast<ull>(connect_patience_locked() / kMsec));
 }
 

@@ -215,10 +215,11 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     unsigned callbacks_ = 0;         // queued or running
     uint64_t last_heard_ns_ = 0, last_sent_ns_ = 0;
     uint64_t outstanding_since_ns_ = 0;  // when sent_ was empty last
-    uint64_t ping_xid_ = 0;  // in flight; 0: none
+    uint64_t ping_xid_ = 0;              // in flight; 0: none
     uint64_t ping_sent_ns_ = 0;
     mutable AtEstimate ping_time_;
-    uint64_t given_up_after_ns_ = 0;    // the patience with which the last connection was given up; 0: it was not
+    // the patience with which the last connection was given up; 0: it was not
+    uint64_t given_up_after_ns_ = 0;
     unsigned connects_unanswered_ = 0;  // in a row
     uint64_t own_deadline_ns_ = kForever;
 

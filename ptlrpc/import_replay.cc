@@ -62,7 +62,8 @@ void ImportImpl::forget(Request& open)
     forget_locked(open, max_transno_);
 }
 
-// Ended by transaction ended_at: until that is committed, a replay of it needs its open; afterwards nobody would close it again.
+// Ended by transaction ended_at: until that is committed, a replay of it needs its open; afterwards
+// nobody would close it again.
 void ImportImpl::forget_locked(Request& open, uint64_t ended_at)
 {
     open.keep_committed = false;
@@ -77,7 +78,8 @@ void ImportImpl::forget_locked(Request& open, uint64_t ended_at)
     add_committed_locked(open);
 }
 
-// To opens_, or to closed_opens_, whose order is by forgotten_at: closes are not answered in the order of their opens.
+// To opens_, or to closed_opens_, whose order is by forgotten_at: closes are not answered in the
+// order of their opens.
 void ImportImpl::add_committed_locked(Request& r)
 {
     RequestList& list = list_of_locked(r);

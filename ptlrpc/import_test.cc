@@ -165,7 +165,8 @@ TEST(Import, SlowServerIsNotTakenForDead)
                 Status s = i % 2 ? c.import->call(*read) : c.import->call(*write);
                 EXPECT_TRUE(s.ok()) << s.error();
             }));
-        for (auto t : tasks) ASSERT_TRUE(c.world.run_to_end(t, c.world.now_ns() + 600 * kSec)) << c.world.report();
+        for (auto t : tasks)
+            ASSERT_TRUE(c.world.run_to_end(t, c.world.now_ns() + 600 * kSec)) << c.world.report();
         c.target->before = nullptr;
         EXPECT_EQ(c.import->stats().reconnects, 0u);
         EXPECT_EQ(c.import->stats().resends, 0u);
@@ -368,7 +369,8 @@ TEST(RestartSpread, HintAndPlaces)
     });
 }
 
-// It waits for its place, tries no oftener than the spread is long, and does not hurry when the MGS says that the target runs.
+// It waits for its place, tries no oftener than the spread is long, and does not hurry when the MGS
+// says that the target runs.
 TEST(Import, ReturnsInItsPlace)
 {
     constexpr uint32_t kSpreadMs = 10000;
@@ -379,7 +381,8 @@ TEST(Import, ReturnsInItsPlace)
         uint64_t began = c.world.now_ns();
         c.on(c.client_host, [&] { c.import->expect_restart(kSpreadMs); });
         c.restart_clean();
-        c.on(c.client_host, [&] { c.import->target_is_at(Nid{c.server.address()}, c.disk.instance); });
+        c.on(c.client_host,
+             [&] { c.import->target_is_at(Nid{c.server.address()}, c.disk.instance); });
         uint64_t told = c.world.now_ns();
         EXPECT_TRUE(c.until([&] { return c.import->instance() == c.disk.instance && c.full(); }));
         uint64_t took = c.world.now_ns() - told;
@@ -405,7 +408,9 @@ TEST(Import, SpreadDoesNotHoldUpAnybodyElse)
     c.on(c.client_host, [&] { c.import->expect_restart(kSpreadMs); });
     c.restart_clean();
     uint64_t began = c.world.now_ns();
-    c.on(c.client_host, [&] { EXPECT_TRUE(c.import->recover_now(Nid{}, deadline_after_ms(5000)).ok()); });  // the administrator
+    // the administrator
+    c.on(c.client_host,
+         [&] { EXPECT_TRUE(c.import->recover_now(Nid{}, deadline_after_ms(5000)).ok()); });
     EXPECT_LT(c.world.now_ns() - began, 5000 * kMsec);
     c.on(c.client_host, [&] { c.import->expect_restart(kSpreadMs); });
     began = c.world.now_ns();
@@ -435,8 +440,8 @@ TEST(Import, ReplayOfACloseFindsItsOpen)
     });
 }
 
-// What is closed by a committed transaction is not opened again: nobody would close it. Others may have been answered before the task
-// that closed it runs on.
+// What is closed by a committed transaction is not opened again: nobody would close it. Others may
+// have been answered before the task that closed it runs on.
 TEST(Import, AnOpenGoesWithTheTransactionOfItsClose)
 {
     for_seeds([](uint64_t seed) {
@@ -698,8 +703,11 @@ TEST(Import, RecoverAsTold)
 {
     Cluster c(5);
     c.mount();
-    std::string here = to_text(Nid{c.server.address()}).c_str(), there = to_text(Nid{c.server2.address()}).c_str();
-    auto tell = [&](const std::string& text) { return recover_as_told(*c.import, Str(text.data(), text.size())).error(); };
+    std::string here = to_text(Nid{c.server.address()}).c_str(),
+                there = to_text(Nid{c.server2.address()}).c_str();
+    auto tell = [&](const std::string& text) {
+        return recover_as_told(*c.import, Str(text.data(), text.size())).error();
+    };
     c.on(c.client_host, [&] {
         EXPECT_EQ(tell("1"), 0);
         EXPECT_EQ(tell(here + " 5"), 0);
@@ -743,7 +751,8 @@ TEST(Import, GoesWhereTheTargetHasStarted)
         EXPECT_TRUE(c.until_full_again(1));
         EXPECT_LT(c.world.now_ns() - began, 100 * kMsec);
         c.world.network().heal_all();
-        c.on(c.client_host, [&] { c.import->target_is_at(Nid{c.server.address()}, before + 9); });  // wrong
+        // wrong
+        c.on(c.client_host, [&] { c.import->target_is_at(Nid{c.server.address()}, before + 9); });
         EXPECT_TRUE(c.until_full_again(2));
         c.on(c.client_host, [&] { EXPECT_TRUE(c.create("b").ok()); });
         EXPECT_EQ(c.client.evicted, 0);

@@ -25,7 +25,8 @@ template <std::atomic<uint32_t> AtTunables::*Field> Status show_seconds(void* ob
     out.printf(ms % 1000 ? "%u.%03u\n" : "%u\n", ms / 1000, ms % 1000);
     return out.status();
 }
-template <std::atomic<uint32_t> AtTunables::*Field, uint32_t kLeast> Status store_seconds(void* object, Str value)
+template <std::atomic<uint32_t> AtTunables::*Field, uint32_t kLeast>
+Status store_seconds(void* object, Str value)
 {
     uint64_t seconds = TRY(parse_u64(value));
     if (seconds < kLeast || seconds > 86400) return -kERANGE;
@@ -37,15 +38,18 @@ std::span<const Param> at_params()
     static constexpr Param kParams[] = {
         {"at_min", show_seconds<&AtTunables::min_ms>, store_seconds<&AtTunables::min_ms, 1>},
         {"at_max", show_seconds<&AtTunables::max_ms>, store_seconds<&AtTunables::max_ms, 0>},
-        {"at_history", show_seconds<&AtTunables::history_ms>, store_seconds<&AtTunables::history_ms, 1>},
-        {"ldlm_enqueue_min", show_seconds<&AtTunables::ldlm_min_ms>, store_seconds<&AtTunables::ldlm_min_ms, 1>},
+        {"at_history", show_seconds<&AtTunables::history_ms>,
+         store_seconds<&AtTunables::history_ms, 1>},
+        {"ldlm_enqueue_min", show_seconds<&AtTunables::ldlm_min_ms>,
+         store_seconds<&AtTunables::ldlm_min_ms, 1>},
     };
     return kParams;
 }
 }  // namespace
 
 NodeImpl::NodeImpl(kapi_net* net, const lull_node_options& options)
-    : net_(net), options_(with_defaults(options)), own_device_("", TargetName(), at_params(), &at_), service_(targets_, options_.service_threads_max),
+    : net_(net), options_(with_defaults(options)), own_device_("", TargetName(), at_params(), &at_),
+      service_(targets_, options_.service_threads_max),
       work_("lull_cb", options_.service_threads_max, run_work, nullptr)
 {
     at_.min_ms.store(options_.timeout_ms);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A node owns everything Lull has on one host (network namespace, simulated host): the transport, the service tasks, the tables of
- * targets, exports, imports and devices. There are no globals beside it.
+ * A node owns everything Lull has on one host (network namespace, simulated host): the transport,
+ * the service tasks, the tables of targets, exports, imports and devices. There are no globals
+ * beside it.
  */
 #pragma once
 #include "lnet/transport.h"
@@ -13,12 +14,13 @@
 
 namespace lull {
 
-// Something lctl dl and the parameters show: "mdt lull-MDT0000", "osc lull-OST0001-osc-<mount>". Without a type: the node's own
-// parameters, which have no prefix.
+// Something lctl dl and the parameters show: "mdt lull-MDT0000", "osc lull-OST0001-osc-<mount>".
+// Without a type: the node's own parameters, which have no prefix.
 class Device {
 public:
     Device(const char* type, TargetName name, std::span<const Param> params, void* object)
-        : type_(type), name_(name), params_(params), object_(object) {}
+        : type_(type), name_(name), params_(params), object_(object)
+    {}
     const char* type() const { return type_; }
     const TargetName& name() const { return name_; }
     std::span<const Param> params() const { return params_; }
@@ -29,7 +31,7 @@ public:
 
 private:
     friend class DeviceTable;
-    unsigned users_ = 0;     // inside show or store; owned by the node's table
+    unsigned users_ = 0;  // inside show or store; owned by the node's table
     bool leaving_ = false;
     const char* type_;
     TargetName name_;
@@ -50,7 +52,8 @@ public:
     virtual AtTunables& adaptive() = 0;  // parameters at_min, at_max, at_history, ldlm_enqueue_min
     virtual Status listen() = 0;
 
-    // Targets: requests find them by name (connect) and by export cookie. unregister waits until none of its handlers runs.
+    // Targets: requests find them by name (connect) and by export cookie. unregister waits until
+    // none of its handlers runs.
     virtual Status register_target(RequestHandler& handler) = 0;  // -EALREADY
     virtual void unregister_target(RequestHandler& handler) = 0;
     // Exports of the registered targets; lookup by cookie for each request.
@@ -72,7 +75,8 @@ public:
     // A fresh client uuid.
     virtual UuidText make_uuid() = 0;
 
-    // Who watches what the targets here execute (target/observer.h): the simulation; nobody in the kernel. Set before they start.
+    // Who watches what the targets here execute (target/observer.h): the simulation; nobody in the
+    // kernel. Set before they start.
     TargetObserver* observer() const { return observer_; }
     void set_observer(TargetObserver* observer) { observer_ = observer; }
 

@@ -25,7 +25,8 @@ void TextSink::append(Str s)
 
 Str trimmed(Str value)
 {
-    while (!value.empty() && (value[value.size() - 1] == '\n' || value[value.size() - 1] == ' ')) value = value.substr(0, value.size() - 1);
+    while (!value.empty() && (value[value.size() - 1] == '\n' || value[value.size() - 1] == ' '))
+        value = value.substr(0, value.size() - 1);
     return value;
 }
 

@@ -26,7 +26,8 @@ struct Step {
 constexpr Step kSteps[] = {
     {"replay", ImportState::kReplay, kAfterCrash | kAfterHalt, &ImportImpl::step_replay},
     {"locks", ImportState::kReplayLocks, kAfterCrash, &ImportImpl::step_replay_locks},
-    {"flocks", ImportState::kReplayLocks, kAfterCrash | kAfterHalt, &ImportImpl::step_replay_flocks},
+    {"flocks", ImportState::kReplayLocks, kAfterCrash | kAfterHalt,
+     &ImportImpl::step_replay_flocks},
     {"wait", ImportState::kReplayWait, kAfterCrash, &ImportImpl::step_replay_done},
     {"evict", ImportState::kEvicted, kEvicted, &ImportImpl::step_evict},
     {"resend", ImportState::kRecover, kAfterCrash | kAfterHalt | kSameInstance,
@@ -76,8 +77,7 @@ Status ImportImpl::run_step(size_t index, uint64_t* took_ns)
     *took_ns = now_ns() - began;
     bool lasts = step.state != ImportState::kRecover &&
                  step.state != ImportState::kFull;  // a resend is as good as its connection
-    if (s.ok() && lasts)
-        recovery_.done |= 1u << index;
+    if (s.ok() && lasts) recovery_.done |= 1u << index;
     else if (!s.ok())
         log_notice("%s: recovery stopped in step %s: error %d", name(), step.name, s.error());
     return s;

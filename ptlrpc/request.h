@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A request is an operation, not bytes: it keeps the logical operation and is encoded for the negotiated protocol version each
- * time it is sent, resent or replayed (design: Requests are operations). Heap objects, counted: after the call
- * returned, the import keeps a modifying request until its transaction is committed, and an open until its close.
+ * A request is an operation, not bytes: it keeps the logical operation and is encoded for the
+ * negotiated protocol version each time it is sent, resent or replayed (design: Requests are
+ * operations). Heap objects, counted: after the call returned, the import keeps a modifying request
+ * until its transaction is committed, and an open until its close.
  */
 #pragma once
 #include "include/lull/ops_common.h"
@@ -13,7 +14,8 @@ namespace lull {
 
 class Import;
 
-// What the caller of an operation holds: nothing, the gate of its import, or that and gates of others.
+// What the caller of an operation holds: nothing, the gate of its import, or that and gates of
+// others.
 enum class GatesHeld : uint8_t { kNone, kThis, kSeveral };
 
 class Request : public RefCounted {
@@ -21,28 +23,37 @@ public:
     explicit Request(Opcode opcode) : opcode_(opcode) {}
     Opcode opcode() const { return opcode_; }
     virtual void encode(Encoder& out) = 0;
-    virtual Status decode_reply(Decoder& in) = 0;  // also lets the operation absorb what a replay needs
-    // Data that travels with the request; must stay valid and unchanged as long as the request lives.
+    // also lets the operation absorb what a replay needs
+    virtual Status decode_reply(Decoder& in) = 0;
+    // Data that travels with the request; must stay valid and unchanged as long as the request
+    // lives.
     virtual std::span<const uint8_t> bulk_out() const { return {}; }
 
     // Result, valid once Import::call() returned 0.
     Bytes reply_bulk;
     uint64_t transno = 0;
     uint64_t versions[kVersionsMax] = {};  // of what it changed, before: for the replay
-    uint32_t reply_flags = 0;    // RpcFlags
+    uint32_t reply_flags = 0;              // RpcFlags
 
     // How the call behaves; set before it.
-    bool admitted = false;       // the caller holds the gate (GateScope): do not enter it again
-    bool gives_way = false;      // it holds other gates, too: -kEGiveWay rather than wait for a server that cannot be reached (B3)
-    bool yields = false;         // its answer may take for ever: -kEGiveWay when the gate begins to close, and the caller cancels it
-    bool try_gate = false;       // -kEPark instead of waiting at the gate
-    bool in_recovery = false;    // may be sent before the import is full (lock replay, active lock)
-    bool no_replay = false;      // an exception from the opcode table (tests)
+    bool admitted = false;  // the caller holds the gate (GateScope): do not enter it again
+    // it holds other gates, too: -kEGiveWay rather than wait for a server that cannot be reached
+    // (B3)
+    bool gives_way = false;
+    // its answer may take for ever: -kEGiveWay when the gate begins to close, and the caller
+    // cancels it
+    bool yields = false;
+    bool try_gate = false;     // -kEPark instead of waiting at the gate
+    bool in_recovery = false;  // may be sent before the import is full (lock replay, active lock)
+    bool no_replay = false;    // an exception from the opcode table (tests)
     WaitMode gate_wait = WaitMode::kInterruptible;
-    WaitMode reply_wait = WaitMode::kKillable;  // a killed caller lets go; the import still completes the request
-    // Keep after commit, until Import::forget() (an open until its close): replayed with kRpcReplayOpen.
+    // a killed caller lets go; the import still completes the request
+    WaitMode reply_wait = WaitMode::kKillable;
+    // Keep after commit, until Import::forget() (an open until its close): replayed with
+    // kRpcReplayOpen.
     bool keep_committed = false;
-    // A close: the open to forget with the very transaction that ends it. -ENOMEM: it was not ended.
+    // A close: the open to forget with the very transaction that ends it. -ENOMEM: it was not
+    // ended.
     Ref<Request> ends;
 
 private:
@@ -53,15 +64,22 @@ private:
 public:
     struct Track {
         ListHook hook;
-        enum class State : uint8_t { kNew, kWaitingSlot, kSent, kDone, kReplayable } state = State::kNew;
+        enum class State : uint8_t {
+            kNew,
+            kWaitingSlot,
+            kSent,
+            kDone,
+            kReplayable
+        } state = State::kNew;
         uint64_t xid = 0;
         uint16_t slot = 0xffff;
         bool resend = false, replayed = false, committed = false;
-        bool own = false;              // of the import's own task or itself: never resent
-        uint64_t sent_over = 0;        // number of the connection
-        uint64_t began_ns = 0;         // when it got its number
-        uint64_t replayed_in = 0;      // instance that answered the replay
-        uint64_t forgotten_at = 0;     // a closed open: kept until this transno (its close) is committed
+        bool own = false;          // of the import's own task or itself: never resent
+        uint64_t sent_over = 0;    // number of the connection
+        uint64_t began_ns = 0;     // when it got its number
+        uint64_t replayed_in = 0;  // instance that answered the replay
+        // a closed open: kept until this transno (its close) is committed
+        uint64_t forgotten_at = 0;
         int32_t status = 0;
         bool answered = false;
         CondVar* waiter = nullptr;
@@ -69,8 +87,7 @@ public:
 };
 
 // The request for an operation of include/lull/ops_*.h.
-template <class Op>
-class Call final : public Request {
+template <class Op> class Call final : public Request {
 public:
     Call() : Request(Op::kOpcode) {}
     Op op;
@@ -80,12 +97,14 @@ public:
     void encode(Encoder& out) override { op.io(out); }
     Status decode_reply(Decoder& in) override
     {
-        Owned<typename Op::Reply> fresh = make<typename Op::Reply>();  // too large for a kernel stack
+        // too large for a kernel stack
+        Owned<typename Op::Reply> fresh = make<typename Op::Reply>();
         if (!fresh) return -kENOMEM;
         fresh->io(in);
         TRY(in.finish());
         if constexpr (requires { op.absorb(*fresh); }) op.absorb(*fresh);
-        if (!track.answered) reply = std::move(*fresh);  // else the answer to a replay, and our caller reads the first one
+        // else the answer to a replay, and our caller reads the first one
+        if (!track.answered) reply = std::move(*fresh);
         return kOk;
     }
     std::span<const uint8_t> bulk_out() const override { return bulk; }

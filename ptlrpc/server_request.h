@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A request as the server sees it, from its arrival to its one reply. reply() may be called later and from another task than the
- * handler's (the withheld cancel reply, E1): keep a reference.
+ * A request as the server sees it, from its arrival to its one reply. reply() may be called later
+ * and from another task than the handler's (the withheld cancel reply, E1): keep a reference.
  */
 #pragma once
 #include "ptlrpc/export.h"
@@ -15,8 +15,8 @@ public:
     ServerRequest(Node& node, Ref<Connection> connection, Message&& message);
     ~ServerRequest() override;
 
-    // Header checks. -EBADMSG: not a request at all, cannot be answered; else an error to answer: -EPROTO, -EPROTONOSUPPORT,
-    // -EOPNOTSUPP (unknown opcode).
+    // Header checks. -EBADMSG: not a request at all, cannot be answered; else an error to answer:
+    // -EPROTO, -EPROTONOSUPPORT, -EOPNOTSUPP (unknown opcode).
     Status parse();
     // Marks it as in progress for exp, until the reply; errors as Export::begin_request().
     Status begin();
@@ -36,8 +36,7 @@ public:
     Node& node() { return node_; }
 
     // Decodes the body in the version of the message; -EPROTO also for bytes left over.
-    template <class Op>
-    Status decode(Op* op)
+    template <class Op> Status decode(Op* op)
     {
         Decoder in(protocol(), body());
         op->io(in);
@@ -45,16 +44,20 @@ public:
     }
     std::span<const uint8_t> body() const;
 
-    // Answers. transno 0: nothing changed. last_committed is put in by the target layer through set_last_committed().
-    template <class Reply>
-    void reply(Reply& body, Bytes&& bulk = {})
+    // Answers. transno 0: nothing changed. last_committed is put in by the target layer through
+    // set_last_committed().
+    template <class Reply> void reply(Reply& body, Bytes&& bulk = {})
     {
         Encoder out(protocol());
         body.io(out);
         if (!out.status().ok()) return reply_error(out.status());
         finish(kOk, out.output(), static_cast<Bytes&&>(bulk));
     }
-    void reply_error(Status status) { Bytes none; finish(status, none, Bytes()); }
+    void reply_error(Status status)
+    {
+        Bytes none;
+        finish(status, none, Bytes());
+    }
     bool replied() const { return replied_; }
     Status replied_status() const { return replied_status_; }
     void set_transno(uint64_t t) { transno_ = t; }
@@ -91,13 +94,14 @@ public:
     virtual const TargetName& target_name() const = 0;
     // Connect, for this target. Replies itself.
     virtual void handle_connect(Ref<ServerRequest> request) = 0;
-    // Anything else, with request->exp set and alive. Runs in a service task: the pool for exempt requests is never blocked by
-    // gated ones. The handler replies, or keeps the reference and replies later.
+    // Anything else, with request->exp set and alive. Runs in a service task: the pool for exempt
+    // requests is never blocked by gated ones. The handler replies, or keeps the reference and
+    // replies later.
     virtual void handle(Ref<ServerRequest> request) = 0;
-    virtual void on_export_disconnected(Export& exp) { (void)exp; }
-    // False: what this handler did must not be told (it lost its store); the connection is closed instead, and the client looks
-    // for the next instance.
-    virtual bool may_answer(Status status) { (void)status; return true; }
+    virtual void on_export_disconnected(Export& /*exp*/) {}
+    // False: what this handler did must not be told (it lost its store); the connection is closed
+    // instead, and the client looks for the next instance.
+    virtual bool may_answer(Status /*status*/) { return true; }
 
 protected:
     ~RequestHandler() = default;

@@ -2,8 +2,8 @@
 /*
  * The server's tasks. Requests that the gate holds back may block in their handler (for a lock,
  * say) and have a pool of their own; everything else, which is what a drain and a recovery need,
- * runs in the exempt pool and never waits for them. Both may have all their tasks in the hands of a slow disk: pings, which tell
- * clients that we are alive (adaptive_timeout.h), have a third.
+ * runs in the exempt pool and never waits for them. Both may have all their tasks in the hands of a
+ * slow disk: pings, which tell clients that we are alive (adaptive_timeout.h), have a third.
  */
 #pragma once
 #include "lnet/log_limit.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What an administrator asks a target before, during and after a controlled shutdown, and clients that know nothing of such a thing.
+// What an administrator asks a target before, during and after a controlled shutdown, and clients
+// that know nothing of such a thing.
 #include "target/tiny_target_test.h"
 
 #include <cstdlib>
@@ -38,7 +39,8 @@ TEST(TargetAccount, EstimateWithoutStarting)
     l.finish();
 }
 
-// T2: everything answered is on the disk when the command returns, and the client is told with its next answer.
+// T2: everything answered is on the disk when the command returns, and the client is told with its
+// next answer.
 TEST(TargetAccount, CommitOnDemand)
 {
     TinyLab l(1);
@@ -55,63 +57,73 @@ TEST(TargetAccount, CommitOnDemand)
     l.finish();
 }
 
-// B4: the halted instance and the next one tell the same times of the same shutdown; T6: nothing was configured in between.
+// B4: the halted instance and the next one tell the same times of the same shutdown; T6: nothing
+// was configured in between.
 TEST(TargetAccount, PhasesOnBothSidesOfTheRestart)
 {
-    for_seeds([](uint64_t seed) {
-        TinyLab l(seed);
-        ASSERT_TRUE(l.start(l.a).ok());
-        TinyClient& c = l.mount();
-        l.on(l.host_of(c), [&] {
-            EXPECT_TRUE(c.create("x", 1).ok());
-            EXPECT_TRUE(c.import->gate().enter().ok());  // an operation that takes two seconds
-        });
-        EXPECT_EQ(l.set_param("controlled_shutdown", "1"), 0);
-        l.world.run_for(2 * kSec);
-        l.on(l.host_of(c), [&] { c.import->gate().leave(); });
-        l.until([&] { return l.server->target->halted(); });
-        l.until([&] { return l.server->target->shutdown().state() == ShutdownState::kHalted; });
-        std::string before = l.param("controlled_shutdown_status");
-        EXPECT_GE(number_after(before, "drain"), 1000) << before;
-        l.stop_server();
-        l.world.run_for(3 * kSec);
-        ASSERT_TRUE(l.start(l.b).ok());
-        l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("y", 2).ok()); });
-        std::string after = l.param("controlled_shutdown_status");
-        ASSERT_NE(after.find("previous: "), std::string::npos) << after;
-        after = after.substr(after.find("previous: "));
-        for (const char* phase : {"warm", "notify", "drain"}) EXPECT_EQ(number_after(before, phase), number_after(after, phase)) << phase;
-        EXPECT_GE(number_after(after, "down"), 3000) << after;
-        EXPECT_GE(number_after(after, "start"), 0) << after;
-        EXPECT_GE(number_after(after, "reconnect"), 0) << after;
-        l.finish();
-    }, 10);
+    for_seeds(
+        [](uint64_t seed) {
+            TinyLab l(seed);
+            ASSERT_TRUE(l.start(l.a).ok());
+            TinyClient& c = l.mount();
+            l.on(l.host_of(c), [&] {
+                EXPECT_TRUE(c.create("x", 1).ok());
+                EXPECT_TRUE(c.import->gate().enter().ok());  // an operation that takes two seconds
+            });
+            EXPECT_EQ(l.set_param("controlled_shutdown", "1"), 0);
+            l.world.run_for(2 * kSec);
+            l.on(l.host_of(c), [&] { c.import->gate().leave(); });
+            l.until([&] { return l.server->target->halted(); });
+            l.until([&] { return l.server->target->shutdown().state() == ShutdownState::kHalted; });
+            std::string before = l.param("controlled_shutdown_status");
+            EXPECT_GE(number_after(before, "drain"), 1000) << before;
+            l.stop_server();
+            l.world.run_for(3 * kSec);
+            ASSERT_TRUE(l.start(l.b).ok());
+            l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("y", 2).ok()); });
+            std::string after = l.param("controlled_shutdown_status");
+            ASSERT_NE(after.find("previous: "), std::string::npos) << after;
+            after = after.substr(after.find("previous: "));
+            for (const char* phase : {"warm", "notify", "drain"})
+                EXPECT_EQ(number_after(before, phase), number_after(after, phase)) << phase;
+            EXPECT_GE(number_after(after, "down"), 3000) << after;
+            EXPECT_GE(number_after(after, "start"), 0) << after;
+            EXPECT_GE(number_after(after, "reconnect"), 0) << after;
+            l.finish();
+        },
+        10);
 }
 
-// S1: a client without the connect flag holds nothing up, is named, loses nothing and is not evicted: it sees a restart.
+// S1: a client without the connect flag holds nothing up, is named, loses nothing and is not
+// evicted: it sees a restart.
 TEST(TargetAccount, ClientWithoutTheFeature)
 {
-    for_seeds([](uint64_t seed) {
-        TinyLab l(seed);
-        ASSERT_TRUE(l.start(l.a).ok());
-        TinyClient &old = l.mount(2, 0), &c = l.mount();
-        Load load(l, old, 1000);
-        l.world.run_for(500 * kMsec);
-        ASSERT_TRUE(l.halt(60000));
-        std::string status = l.param("controlled_shutdown_status");
-        EXPECT_NE(status.find("clients_told: 1\n"), std::string::npos) << status;
-        EXPECT_NE(status.find("clients_without_update_lock: 1\nnot_told: c0"), std::string::npos) << status;
-        l.stop_server();
-        ASSERT_TRUE(l.start(l.b).ok());
-        unsigned before = load.done;
-        l.until([&] { return load.done > before + 10; });
-        load.end();
-        EXPECT_EQ(old.evicted + c.evicted, 0u);
-        l.finish();
-    }, 20);
+    for_seeds(
+        [](uint64_t seed) {
+            TinyLab l(seed);
+            ASSERT_TRUE(l.start(l.a).ok());
+            TinyClient &old = l.mount(2, 0), &c = l.mount();
+            Load load(l, old, 1000);
+            l.world.run_for(500 * kMsec);
+            ASSERT_TRUE(l.halt(60000));
+            std::string status = l.param("controlled_shutdown_status");
+            EXPECT_NE(status.find("clients_told: 1\n"), std::string::npos) << status;
+            EXPECT_NE(status.find("clients_without_update_lock: 1\nnot_told: c0"),
+                      std::string::npos)
+                << status;
+            l.stop_server();
+            ASSERT_TRUE(l.start(l.b).ok());
+            unsigned before = load.done;
+            l.until([&] { return load.done > before + 10; });
+            load.end();
+            EXPECT_EQ(old.evicted + c.evicted, 0u);
+            l.finish();
+        },
+        20);
 }
 
-// T4 S14: once the shutdown commits, nothing is executed any more, whoever sends it; here a client that cannot be told goes on sending.
+// T4 S14: once the shutdown commits, nothing is executed any more, whoever sends it; here a client
+// that cannot be told goes on sending.
 TEST(TargetAccount, NothingIsExecutedOnceQuiesced)
 {
     for_seeds([](uint64_t seed) {

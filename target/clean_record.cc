@@ -9,8 +9,14 @@ namespace {
 
 constexpr uint32_t kCrcSeed = 0x4c554c4c;
 
-Text<40> file_name(TargetKind kind) { return text_format<40>("clean_record_%s", device_type(kind)); }
-Text<40> record_name(TargetKind kind, const char* what) { return text_format<40>("%s.%s", device_type(kind), what); }
+Text<40> file_name(TargetKind kind)
+{
+    return text_format<40>("clean_record_%s", device_type(kind));
+}
+Text<40> record_name(TargetKind kind, const char* what)
+{
+    return text_format<40>("%s.%s", device_type(kind), what);
+}
 
 }  // namespace
 
@@ -55,11 +61,15 @@ Result<CleanRecord> read_clean_record(Store& store, TargetKind kind)
     return decode_clean_record(raw);
 }
 
-Status erase_clean_record(Store& store, TargetKind kind) { return store.remove_config(file_name(kind)); }
+Status erase_clean_record(Store& store, TargetKind kind)
+{
+    return store.remove_config(file_name(kind));
+}
 
 Result<InstanceRecord> read_instance(Store& store, TargetKind kind)
 {
-    Bytes raw = TRY(store.get_record(Store::Area::kServer, "", record_name(kind, "instance").c_str()));
+    Bytes raw =
+        TRY(store.get_record(Store::Area::kServer, "", record_name(kind, "instance").c_str()));
     InstanceRecord record;
     Decoder in(kProtocol2, raw);
     record.io(in);
@@ -73,12 +83,14 @@ Status write_instance(Store& store, TargetKind kind, const InstanceRecord& recor
     Encoder out(kProtocol2);
     copy.io(out);
     TRY(out.status());
-    return store.put_record(Store::Area::kServer, "", record_name(kind, "instance").c_str(), out.output());
+    return store.put_record(Store::Area::kServer, "", record_name(kind, "instance").c_str(),
+                            out.output());
 }
 
 Result<uint64_t> read_last_committed(Store& store, TargetKind kind)
 {
-    auto raw = store.get_record(Store::Area::kServer, "", record_name(kind, "last_committed").c_str());
+    auto raw =
+        store.get_record(Store::Area::kServer, "", record_name(kind, "last_committed").c_str());
     if (raw.is(kENODATA)) return uint64_t{0};
     TRY(raw.status());
     uint64_t transno = 0;
@@ -93,7 +105,8 @@ Status write_last_committed(Store& store, TargetKind kind, uint64_t transno)
     Encoder out(kProtocol2);
     out.u64(transno);
     TRY(out.status());
-    return store.put_record(Store::Area::kServer, "", record_name(kind, "last_committed").c_str(), out.output());
+    return store.put_record(Store::Area::kServer, "", record_name(kind, "last_committed").c_str(),
+                            out.output());
 }
 
 }  // namespace lull

@@ -69,8 +69,8 @@ Status Commit::sync_locked(Guarded<State>::Access& s)
     uint64_t began = now_ns();
     Status synced = env_.sync();
     Status status = synced;
-    // Nobody is told before the number itself is durable: else, after a crash, one client would replay what is committed, while
-    // another knows better and does not replay what came after it.
+    // Nobody is told before the number itself is durable: else, after a crash, one client would
+    // replay what is committed, while another knows better and does not replay what came after it.
     if (status.ok() && advances) status = env_.persist(floor);
     if (status.ok() && advances) status = synced = env_.sync();
     if (status.ok() && advances) {
@@ -83,8 +83,8 @@ Status Commit::sync_locked(Guarded<State>::Access& s)
     s->finished = number;
     if (!status.ok()) {
         if (s->error.ok() || s->error.error() != status.error())
-            log_err("%s: commit failed (error %d): nothing since transaction %llu is durable", name_, status.error(),
-                    static_cast<unsigned long long>(last_committed_.load()));
+            log_err("%s: commit failed (error %d): nothing since transaction %llu is durable",
+                    name_, status.error(), static_cast<unsigned long long>(last_committed_.load()));
         s->failed = number;
         s->error = status;
     }
@@ -116,7 +116,8 @@ void Commit::run()
             uint64_t sooner = deadline_after_ms(interval_ms_.load());
             if (sooner < deadline) deadline = sooner;
         }
-        if (s->stop || s->started != s->finished || floor_locked(*s) <= last_committed_.load()) continue;
+        if (s->stop || s->started != s->finished || floor_locked(*s) <= last_committed_.load())
+            continue;
         (void)sync_locked(s);
     }
 }

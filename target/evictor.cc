@@ -20,7 +20,8 @@ void Evictor::run()
 {
     auto stop = stop_.lock();
     while (!*stop) {
-        (void)stop.wait_until(changed_, [&] { return *stop; }, deadline_after_ms(period_ms_));
+        (void)stop.wait_until(
+            changed_, [&] { return *stop; }, deadline_after_ms(period_ms_));
         if (*stop) break;
         stop.unlock();
         env_.evict_silent();

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The clients of a target: what the target layer keeps for each export, and the table of them by client uuid. */
+/*
+ * The clients of a target: what the target layer keeps for each export, and the table of them by
+ * client uuid.
+ */
 #pragma once
 #include "target/slots.h"
 
@@ -14,10 +17,11 @@ struct TargetExport final : ExportData {
     ConnectResult first_result = ConnectResult::kNew;
     bool version_changed = false;
     uint64_t grant_bytes = 0;
-    std::atomic<bool> durable{false};          // its record is on disk, its connect may be answered
-    std::atomic<bool> settled{true};           // kResume: has re-opened what it needs
-    std::atomic<bool> let_go{false};           // it was away when a shutdown drained: it resumes at the next instance (T7)
-    std::atomic<uint64_t> progress_ns{0};      // last cancel, write or close: S12
+    std::atomic<bool> durable{false};  // its record is on disk, its connect may be answered
+    std::atomic<bool> settled{true};   // kResume: has re-opened what it needs
+    // it was away when a shutdown drained: it resumes at the next instance (T7)
+    std::atomic<bool> let_go{false};
+    std::atomic<uint64_t> progress_ns{0};  // last cancel, write or close: S12
     SetHook hook;
 
     static TargetExport* of(const Export& e)
@@ -31,8 +35,8 @@ public:
     Exports() : table_(LockRank::kTarget) {}
     ~Exports() { clear(); }
 
-    void add(Ref<Export> exp);          // its TargetExport is set; the uuid is not in the table
-    bool remove(Export& exp);           // false: it was not there
+    void add(Ref<Export> exp);  // its TargetExport is set; the uuid is not in the table
+    bool remove(Export& exp);   // false: it was not there
     Ref<Export> find(Str uuid) const;
     Status list(Vec<Ref<Export>>* out) const;  // by uuid
     size_t size() const { return table_.lock()->size(); }
@@ -44,7 +48,8 @@ private:
         Str operator()(const TargetExport& t) const { return t.exp.client_uuid(); }
     };
     using Hook = bi::member_hook<TargetExport, SetHook, &TargetExport::hook>;
-    using Table = bi::set<TargetExport, Hook, bi::key_of_value<Uuid>>;  // one reference to each export
+    // one reference to each export
+    using Table = bi::set<TargetExport, Hook, bi::key_of_value<Uuid>>;
     mutable Guarded<Table> table_;
 };
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Requests that must wait, without an answer, for a state of the target to pass: a recovery window, the end of a commit. */
+/*
+ * Requests that must wait, without an answer, for a state of the target to pass: a recovery window,
+ * the end of a commit.
+ */
 #pragma once
 #include "ptlrpc/server_request.h"
 
@@ -9,10 +12,7 @@ class HoldingPen {
 public:
     static constexpr size_t kRequestsMax = 65536;
 
-    void close()
-    {
-        pen_.lock()->closed = true;
-    }
+    void close() { pen_.lock()->closed = true; }
     // False: the pen is open, go on. Without memory the request is refused with -ENOMEM and gone.
     bool hold(const Ref<ServerRequest>& request)
     {

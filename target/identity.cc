@@ -44,7 +44,9 @@ bool valid_fsname(Str name)
     if (name.empty()) return false;
     for (size_t i = 0; i < name.size(); i++) {
         char c = name[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-')) return false;
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              c == '_' || c == '-'))
+            return false;
     }
     return true;
 }
@@ -52,7 +54,8 @@ bool valid_fsname(Str name)
 Status parse_line(Str key, Str value, MountData* d)
 {
     if (key == Str("format")) return parse_number(value, 1000, &d->format);
-    if (key == Str("fsname")) return valid_fsname(value) ? d->fsname.assign(value) : Status(-kEINVAL);
+    if (key == Str("fsname"))
+        return valid_fsname(value) ? d->fsname.assign(value) : Status(-kEINVAL);
     if (key == Str("kinds")) return parse_kinds(value, d);
     if (key == Str("index")) return parse_number(value, 0xffff, &d->index);
     if (key == Str("uuid")) return d->uuid.assign(value);
@@ -73,10 +76,13 @@ Status parse_lines(Str text, MountData* d, Text<200>* why)
         number++;
         if (line.empty() || line[0] == '#') continue;
         size_t equals = line.find('=');
-        Status s = equals == SIZE_MAX ? Status(-kEINVAL) : parse_line(line.substr(0, equals), line.substr(equals + 1), d);
+        Status s = equals == SIZE_MAX
+                       ? Status(-kEINVAL)
+                       : parse_line(line.substr(0, equals), line.substr(equals + 1), d);
         if (s.ok()) continue;
         Str shown = line.substr(0, 80);
-        *why = text_format<200>("CONFIGS/mountdata, line %u is not understood: \"%.*s\"", number, STR_ARG(shown));
+        *why = text_format<200>("CONFIGS/mountdata, line %u is not understood: \"%.*s\"", number,
+                                STR_ARG(shown));
         return -kEINVAL;
     }
     return kOk;
@@ -91,14 +97,12 @@ Status check(const MountData& d, Text<200>* why)
         *why = "CONFIGS/mountdata does not say which targets the device holds (kinds=)";
     else if ((d.mdt || d.ost) && d.fsname.empty())
         *why = "CONFIGS/mountdata does not name the file system (fsname=)";
-    else if (d.uuid.empty())
-        *why = "CONFIGS/mountdata has no uuid=";
+    else if (d.uuid.empty()) *why = "CONFIGS/mountdata has no uuid=";
     else if (!d.mgs && d.mgs_nids.empty())
         *why = "CONFIGS/mountdata does not say where the MGS is (mgsnode=)";
     else if (d.stripe_bytes == 0 || d.stripe_bytes % 65536)
         *why = "CONFIGS/mountdata: stripesize is not a multiple of 64 KiB";
-    else
-        return kOk;
+    else return kOk;
     return -kEINVAL;
 }
 
@@ -109,10 +113,10 @@ Status add(TargetKind kind, const MountData& d, Vec<TargetIdentity>* out)
     id.fsname = d.fsname;
     id.uuid = d.uuid;
     id.index = kind == TargetKind::kMgs ? 0 : static_cast<uint32_t>(d.index);
-    if (kind == TargetKind::kMgs)
-        id.name = "MGS";
+    if (kind == TargetKind::kMgs) id.name = "MGS";
     else
-        id.name = text_format<64>("%s-%s%04x", d.fsname.c_str(), kind == TargetKind::kMdt ? "MDT" : "OST", id.index);
+        id.name = text_format<64>("%s-%s%04x", d.fsname.c_str(),
+                                  kind == TargetKind::kMdt ? "MDT" : "OST", id.index);
     if (!d.mgs) TRY(id.mgs_nids.assign(d.mgs_nids.data(), d.mgs_nids.size()));
     TRY(id.service_nids.assign(d.service_nids.data(), d.service_nids.size()));
     id.stripe_bytes = static_cast<uint32_t>(d.stripe_bytes);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who watches what the targets of a node execute (Node::set_observer): the simulation, to check invariants 1, 3 and 5 where they are
- * decided. Nobody does in the kernel. Called by service tasks, with no lock held; must not wait.
+ * Who watches what the targets of a node execute (Node::set_observer): the simulation, to check
+ * invariants 1, 3 and 5 where they are decided. Nobody does in the kernel. Called by service tasks,
+ * with no lock held; must not wait.
  */
 #pragma once
 #include <cstdint>
@@ -22,7 +23,8 @@ public:
     virtual void on_gated(Target& target, ServerRequest& request, const Gated& how) = 0;
     // The client gave the active lock back.
     virtual void on_active_cancelled(Target& target, ServerRequest& request) = 0;
-    // A modifying request got its transaction number; its steps are done, and last_committed may not have passed it so far.
+    // A modifying request got its transaction number; its steps are done, and last_committed may
+    // not have passed it so far.
     virtual void on_transaction(Target& target, ServerRequest& request, uint64_t transno) = 0;
     virtual void on_executed(Target& target, ServerRequest& request, uint64_t transno) = 0;
     // All up to this is durable: clients are going to be told.

@@ -28,7 +28,10 @@ struct TargetParams {
     class Alive {
     public:
         explicit Alive(TargetImpl& t) : t_(t), ok_(t.alive_.enter()) {}
-        ~Alive() { if (ok_) t_.alive_.leave(); }
+        ~Alive()
+        {
+            if (ok_) t_.alive_.leave();
+        }
         Status status() const { return ok_ ? kOk : Status(-kESHUTDOWN); }
 
     private:
@@ -36,8 +39,7 @@ struct TargetParams {
         bool ok_;
     };
 
-    template <class Get>
-    static Status number(TextSink& out, Get get)
+    template <class Get> static Status number(TextSink& out, Get get)
     {
         out.printf("%llu\n", static_cast<ull>(get));
         return out.status();
@@ -49,16 +51,25 @@ struct TargetParams {
         return out.status();
     }
     static Status instance(void* o, TextSink& out) { return number(out, of(o).instance_); }
-    static Status last_committed(void* o, TextSink& out) { return number(out, of(o).last_committed()); }
+    static Status last_committed(void* o, TextSink& out)
+    {
+        return number(out, of(o).last_committed());
+    }
     static Status last_transno(void* o, TextSink& out) { return number(out, of(o).last_transno()); }
-    static Status store_lost(void* o, TextSink& out) { return number(out, of(o).store_lost_.load()); }
+    static Status store_lost(void* o, TextSink& out)
+    {
+        return number(out, of(o).store_lost_.load());
+    }
     static Status num_exports(void* o, TextSink& out) { return number(out, of(o).exports_.size()); }
     static Status version(void* o, TextSink& out)
     {
         out.printf("%s, protocol 1 to %u\n", kSoftwareVersion, of(o).node_.options().protocol_max);
         return out.status();
     }
-    static Status protocol(void* o, TextSink& out) { return number(out, of(o).node_.options().protocol_max); }
+    static Status protocol(void* o, TextSink& out)
+    {
+        return number(out, of(o).node_.options().protocol_max);
+    }
 
     static Status commit_now(void* o, Str)
     {
@@ -66,7 +77,10 @@ struct TargetParams {
         TRY(alive.status());
         return of(o).commit();
     }
-    static Status commit_interval(void* o, TextSink& out) { return number(out, of(o).commit_.interval_ms()); }
+    static Status commit_interval(void* o, TextSink& out)
+    {
+        return number(out, of(o).commit_.interval_ms());
+    }
     static Status set_commit_interval(void* o, Str value)
     {
         of(o).commit_.set_interval_ms(TRY(parse_ms(value)));
@@ -80,9 +94,9 @@ struct TargetParams {
         Vec<Ref<Export>> list;
         TRY(of(o).exports_.list(&list));
         for (Ref<Export>& e : list)
-            out.printf("%s nid=%s nodename=%s locks=%zu connected=%d protocol=%u\n", e->client_uuid().c_str(),
-                       to_text(e->peer()).c_str(), e->nodename().c_str(), of(o).ldlm_->export_locks(*e), e->is_connected(),
-                       e->protocol());
+            out.printf("%s nid=%s nodename=%s locks=%zu connected=%d protocol=%u\n",
+                       e->client_uuid().c_str(), to_text(e->peer()).c_str(), e->nodename().c_str(),
+                       of(o).ldlm_->export_locks(*e), e->is_connected(), e->protocol());
         return out.status();
     }
     static Status evict_client(void* o, Str value)
@@ -110,12 +124,33 @@ struct TargetParams {
         if (size_t left = of(o).reservations_.left()) out.printf("reserved_clients: %zu\n", left);
         return out.status();
     }
-    static Status recovery_soft(void* o, TextSink& out) { return number(out, of(o).recovery_.soft_limit_ms()); }
-    static Status recovery_hard(void* o, TextSink& out) { return number(out, of(o).recovery_.hard_limit_ms()); }
-    static Status set_recovery_soft(void* o, Str v) { of(o).recovery_.set_limits(TRY(parse_ms(v)), 0); return kOk; }
-    static Status set_recovery_hard(void* o, Str v) { of(o).recovery_.set_limits(0, TRY(parse_ms(v))); return kOk; }
-    static Status reservation(void* o, TextSink& out) { return number(out, of(o).reservations_.deadline_ms.load()); }
-    static Status set_reservation(void* o, Str v) { of(o).reservations_.deadline_ms.store(TRY(parse_ms(v))); return kOk; }
+    static Status recovery_soft(void* o, TextSink& out)
+    {
+        return number(out, of(o).recovery_.soft_limit_ms());
+    }
+    static Status recovery_hard(void* o, TextSink& out)
+    {
+        return number(out, of(o).recovery_.hard_limit_ms());
+    }
+    static Status set_recovery_soft(void* o, Str v)
+    {
+        of(o).recovery_.set_limits(TRY(parse_ms(v)), 0);
+        return kOk;
+    }
+    static Status set_recovery_hard(void* o, Str v)
+    {
+        of(o).recovery_.set_limits(0, TRY(parse_ms(v)));
+        return kOk;
+    }
+    static Status reservation(void* o, TextSink& out)
+    {
+        return number(out, of(o).reservations_.deadline_ms.load());
+    }
+    static Status set_reservation(void* o, Str v)
+    {
+        of(o).reservations_.deadline_ms.store(TRY(parse_ms(v)));
+        return kOk;
+    }
     static Status abort_recov(void* o, Str)
     {
         if (!of(o).recovering()) return -kEALREADY;
@@ -152,15 +187,19 @@ struct TargetParams {
         }
         out.printf("state: %s\n", to_string(state));
         size_t drained = drain.told >= holding + drain.late ? drain.told - holding - drain.late : 0;
-        out.printf("clients_told: %zu\nclients_drained: %zu\nclients_late: %zu\n", drain.told, drained, drain.late);
+        out.printf("clients_told: %zu\nclients_drained: %zu\nclients_late: %zu\n", drain.told,
+                   drained, drain.late);
         if (holding) out.printf("waiting_for:%s\nlocks_left: %zu\n", names.c_str(), locks);
         if (drain.late) out.printf("late: %s\n", drain.late_names.c_str());
-        if (drain.deaf) out.printf("clients_without_update_lock: %zu\nnot_told: %s\n", drain.deaf, drain.deaf_names.c_str());
+        if (drain.deaf)
+            out.printf("clients_without_update_lock: %zu\nnot_told: %s\n", drain.deaf,
+                       drain.deaf_names.c_str());
         ShutdownPhases p = t.shutdown_->phases();
-        out.printf("phases_ms: warm %llu notify %llu drain %llu commit %llu halt %llu\n", ms(p.warm), ms(p.notify), ms(p.drain),
-                   ms(p.commit), ms(p.halt));
+        out.printf("phases_ms: warm %llu notify %llu drain %llu commit %llu halt %llu\n",
+                   ms(p.warm), ms(p.notify), ms(p.drain), ms(p.commit), ms(p.halt));
         if (t.previous_.written_at) out.printf("previous: %s\n", t.describe_upgrade().c_str());
-        if (auto error = t.shutdown_->last_error(); !error.empty()) out.printf("last_error: %s\n", error.c_str());
+        if (auto error = t.shutdown_->last_error(); !error.empty())
+            out.printf("last_error: %s\n", error.c_str());
         return out.status();
     }
     // B5: what a shutdown would cost now, without starting it.
@@ -173,7 +212,8 @@ struct TargetParams {
         TRY(t.exports_.list(&list));
         size_t away = 0;
         for (Ref<Export>& e : list) away += !e->is_connected();
-        out.printf("clients: %zu\nclients_away: %zu\nlocks: %zu\n", list.size(), away, t.ldlm_->counts().granted);
+        out.printf("clients: %zu\nclients_away: %zu\nlocks: %zu\n", list.size(), away,
+                   t.ldlm_->counts().granted);
         t.service_->estimate(out);
         out.printf("uncommitted_transactions: %s\n", t.commit_.all_committed() ? "no" : "yes");
         out.printf("last_commit_ms: %llu\n", ms(t.commit_.last_took_ns()));
@@ -189,8 +229,16 @@ struct TargetParams {
     }
     static Status soft(void* o, TextSink& out) { return number(out, of(o).tunables_.soft_ms); }
     static Status hard(void* o, TextSink& out) { return number(out, of(o).tunables_.hard_ms); }
-    static Status set_soft(void* o, Str v) { of(o).tunables_.soft_ms = TRY(parse_ms(v)); return kOk; }
-    static Status set_hard(void* o, Str v) { of(o).tunables_.hard_ms = TRY(parse_ms(v)); return kOk; }
+    static Status set_soft(void* o, Str v)
+    {
+        of(o).tunables_.soft_ms = TRY(parse_ms(v));
+        return kOk;
+    }
+    static Status set_hard(void* o, Str v)
+    {
+        of(o).tunables_.hard_ms = TRY(parse_ms(v));
+        return kOk;
+    }
 
     static Status space(void* o, TextSink& out, bool free)
     {
@@ -211,28 +259,29 @@ struct TargetParams {
     }
     static Status clean_start(void* o, TextSink& out)
     {
-        out.printf("%d start_ms %llu\n", of(o).decision_.kind == StartKind::kResume, ms(of(o).start_took_ns_));
+        out.printf("%d start_ms %llu\n", of(o).decision_.kind == StartKind::kResume,
+                   ms(of(o).start_took_ns_));
         return out.status();
     }
 
-    // A service's parameters have the service as their object: one pair of functions for each place in its list.
+    // A service's parameters have the service as their object: one pair of functions for each place
+    // in its list.
     static constexpr size_t kServiceParamsMax = 24;
-    template <size_t I>
-    static Status show_service(void* o, TextSink& out)
+    template <size_t I> static Status show_service(void* o, TextSink& out)
     {
         Alive alive(of(o));
         TRY(alive.status());
         return of(o).service_->params()[I].show(of(o).service_.get(), out);
     }
-    template <size_t I>
-    static Status store_service(void* o, Str value)
+    template <size_t I> static Status store_service(void* o, Str value)
     {
         Alive alive(of(o));
         TRY(alive.status());
         return of(o).service_->params()[I].store(of(o).service_.get(), value);
     }
     template <size_t... I>
-    static Status add_service_params(std::span<const Param> theirs, Vec<Param>* out, std::index_sequence<I...>)
+    static Status add_service_params(std::span<const Param> theirs, Vec<Param>* out,
+                                     std::index_sequence<I...>)
     {
         static constexpr Param kTable[] = {{"", show_service<I>, store_service<I>}...};
         if (theirs.size() > kServiceParamsMax) return -kEOVERFLOW;
@@ -282,7 +331,8 @@ Result<Vec<Param>> target_params(TargetService& service)
 {
     Vec<Param> all;
     TRY(all.assign(kTargetParams, sizeof kTargetParams / sizeof kTargetParams[0]));
-    TRY(P::add_service_params(service.params(), &all, std::make_index_sequence<P::kServiceParamsMax>()));
+    TRY(P::add_service_params(service.params(), &all,
+                              std::make_index_sequence<P::kServiceParamsMax>()));
     return all;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The pieces of a target alone: identity, slots, transaction numbers and group commit, clean record, start-up check, replay order.
+// The pieces of a target alone: identity, slots, transaction numbers and group commit, clean
+// record, start-up check, replay order.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -26,8 +27,10 @@ TEST(Identity, CombinedDevice)
 {
     Vec<TargetIdentity> ids;
     Text<200> why;
-    Str text = "format=1\nfsname=lull\nkinds=mgs,mdt\nindex=0\nuuid=abc\nservicenode=10.0.0.1@tcp:10.0.0.2@tcp\n"
-               "stripesize=131072\nstripecount=2\n";
+    Str text =
+        "format=1\nfsname=lull\nkinds=mgs,mdt\nindex=0\nuuid=abc\n"
+        "servicenode=10.0.0.1@tcp:10.0.0.2@tcp\n"
+        "stripesize=131072\nstripecount=2\n";
     ASSERT_TRUE(parse_mountdata(text, &ids, &why).ok()) << why.c_str();
     ASSERT_EQ(ids.size(), 2u);
     EXPECT_STREQ(ids[0].name.c_str(), "MGS");
@@ -40,7 +43,10 @@ TEST(Identity, CombinedDevice)
 
 TEST(Identity, OstAndErrors)
 {
-    struct Case { const char* text; const char* says; };
+    struct Case {
+        const char* text;
+        const char* says;
+    };
     const Case kBad[] = {
         {"format=2\nkinds=ost\n", "format 2"},
         {"format=1\nfsname=l\nkinds=ost\nuuid=u\n", "mgsnode"},
@@ -117,7 +123,11 @@ struct FakeDisk final : CommitEnv {
         kapi_sleep_ns(20 * kMsec);
         return Status(error);
     }
-    Status persist(uint64_t t) override { persisted = t; return kOk; }
+    Status persist(uint64_t t) override
+    {
+        persisted = t;
+        return kOk;
+    }
     void on_committed(uint64_t t) override { told = t; }
 };
 
@@ -255,12 +265,18 @@ TEST(StartCheck, Table)
     };
     using enum StartKind;
     const Row kRows[] = {
-        {true, 2, 2, false, false, 3, kResume, false, false},  {true, 1, 2, false, false, 3, kResume, false, true},
-        {true, 2, 1, false, false, 3, kFresh, true, true},     {false, 2, 2, false, false, 3, kRecover, false, false},
-        {false, 2, 2, false, false, 0, kFresh, false, false},  {false, 1, 2, false, false, 3, kRefuse, false, true},
-        {false, 1, 2, false, false, 0, kRefuse, false, true},  {false, 1, 2, true, false, 3, kRecover, false, true},
-        {false, 2, 1, false, false, 3, kRefuse, false, true},  {false, 2, 1, true, false, 3, kFresh, true, true},
-        {true, 2, 2, false, true, 3, kFresh, true, false},     {false, 2, 2, false, true, 3, kFresh, true, false},
+        {true, 2, 2, false, false, 3, kResume, false, false},
+        {true, 1, 2, false, false, 3, kResume, false, true},
+        {true, 2, 1, false, false, 3, kFresh, true, true},
+        {false, 2, 2, false, false, 3, kRecover, false, false},
+        {false, 2, 2, false, false, 0, kFresh, false, false},
+        {false, 1, 2, false, false, 3, kRefuse, false, true},
+        {false, 1, 2, false, false, 0, kRefuse, false, true},
+        {false, 1, 2, true, false, 3, kRecover, false, true},
+        {false, 2, 1, false, false, 3, kRefuse, false, true},
+        {false, 2, 1, true, false, 3, kFresh, true, true},
+        {true, 2, 2, false, true, 3, kFresh, true, false},
+        {false, 2, 2, false, true, 3, kFresh, true, false},
         {false, 1, 2, false, true, 3, kRefuse, false, true},
     };
     for (const Row& r : kRows) {
@@ -335,7 +351,10 @@ struct WindowEnv final : RecoveryEnv {
         evicted_ns = now_ns();
     }
     void evict_export(Export&, const char*) override { ADD_FAILURE(); }
-    Text<65> nodename_of(const UuidText& client) override { return text_format<65>("node-%s", client.c_str()); }
+    Text<65> nodename_of(const UuidText& client) override
+    {
+        return text_format<65>("node-%s", client.c_str());
+    }
     void on_window_closed() override { closed_ns = now_ns(); }
 };
 
@@ -343,7 +362,8 @@ struct Window {
     WindowEnv env;
     Recovery recovery{env, "lull-MDT0000"};
     uint64_t began_ns = now_ns();
-    explicit Window(std::vector<const char*> clients, uint32_t soft_s = 10, uint32_t hard_s = 60, uint32_t extend_s = 4)
+    explicit Window(std::vector<const char*> clients, uint32_t soft_s = 10, uint32_t hard_s = 60,
+                    uint32_t extend_s = 4)
     {
         Vec<UuidText> list;
         for (const char* c : clients) EXPECT_TRUE(list.push_back(UuidText(c)).ok());
@@ -383,7 +403,9 @@ TEST(RecoveryWindow, MissingClientsAreNamedAndEvictedAtTheSoftLimit)
         EXPECT_EQ(w.closed_s(), 10u);
         EXPECT_EQ(w.env.evicted["b"], "it did not come back within the recovery window");
         s = w.status();
-        EXPECT_NE(s.find("evicted_clients: 1\nleft_clients: 1\nevicted: b (node-b)"), std::string::npos) << s;
+        EXPECT_NE(s.find("evicted_clients: 1\nleft_clients: 1\nevicted: b (node-b)"),
+                  std::string::npos)
+            << s;
     });
 }
 
@@ -520,7 +542,8 @@ TEST(Reservations, ManyClients)
         EXPECT_TRUE(r.unsettled_opens(&reopened).ok());
         size_t of_settled = 0, twice = 0;
         std::map<std::string, size_t> seen;
-        for (const ReservedOpen& o : reopened) twice += seen[std::string(o.client.c_str()) + "/" + std::to_string(o.handle)]++;
+        for (const ReservedOpen& o : reopened)
+            twice += seen[std::string(o.client.c_str()) + "/" + std::to_string(o.handle)]++;
         for (size_t i = known; i < reopened.size(); i++) of_settled += !r.has(reopened[i].client);
         EXPECT_EQ(twice, 0u);
         EXPECT_EQ(of_settled, 0u);

@@ -100,7 +100,8 @@ void Recovery::gone(const UuidText& client, Gone how)
     auto s = state_.lock();
     ReplayQueue::Client* c = s->queue.find(client);
     if (!c) return;
-    if (how == Gone::kEvicted && s->evicted_names.size() + c->uuid.size() + c->nodename.size() + 5 < s->evicted_names.capacity()) {
+    if (how == Gone::kEvicted && s->evicted_names.size() + c->uuid.size() + c->nodename.size() + 5 <
+                                     s->evicted_names.capacity()) {
         auto name = text_format<112>(" %s (%s)", c->uuid.c_str(), c->nodename.c_str());
         (void)s->evicted_names.append(name);
     }
@@ -151,7 +152,8 @@ void Recovery::requests_replayed(const UuidText& client)
 uint64_t Recovery::soft_end_locked(const State& s) const
 {
     if (s.close) return s.began_ns;
-    uint64_t soft = s.began_ns + soft_ms_.load() * kMsec, extended = s.progress_ns + extend_ms_.load() * kMsec;
+    uint64_t soft = s.began_ns + soft_ms_.load() * kMsec,
+             extended = s.progress_ns + extend_ms_.load() * kMsec;
     uint64_t hard = hard_end_locked(s);
     if (soft < extended) soft = extended;
     return soft < hard ? soft : hard;
@@ -214,7 +216,8 @@ bool Recovery::over_locked(const State& s, const char** why) const
     if (s.queue.all_done()) *why = "every client is done";
     else if (now_ns() >= hard_end_locked(s)) *why = "its time is over (recovery_time_hard)";
     else if (soft_passed_locked(s) && counts.connected == counts.done && s.queue.held() == 0)
-        *why = s.close ? "the administrator closed it (abort_recov)" : "nobody else came (recovery_time_soft)";
+        *why = s.close ? "the administrator closed it (abort_recov)"
+                       : "nobody else came (recovery_time_soft)";
     else return false;
     return true;
 }
@@ -223,7 +226,8 @@ void Recovery::run()
 {
     const char* why = "";
     auto s = state_.lock();
-    // After the soft limit who is late is not waited for any more: he would hold up the replays of the others.
+    // After the soft limit who is late is not waited for any more: he would hold up the replays of
+    // the others.
     while (!over_locked(*s, &why)) {
         Late late;
         if (soft_passed_locked(*s) && find_late_locked(*s, false, &late)) {
@@ -258,13 +262,18 @@ void Recovery::run()
 void Recovery::note_loss(const ServerRequest& request)
 {
     Status status = request.replied() ? request.replied_status() : kOk;
-    bool is_loss = !status.ok() && !status.is(kEEvicted) && !status.is(kEPark) && !status.is(kERetryLater);
+    bool is_loss =
+        !status.ok() && !status.is(kEEvicted) && !status.is(kEPark) && !status.is(kERetryLater);
     if (!is_loss) return;
     const UuidText& uuid = request.exp->client_uuid();
-    log_warn("%s: replay of %s, transaction %llu, of client %s (%s) failed: error %d%s; it will be evicted when recovery ends", name_,
-             request.info().name, static_cast<unsigned long long>(request.replay_transno()), uuid.c_str(),
-             request.exp->nodename().c_str(), status.error(),
-             status.is(kEOVERFLOW) || status.is(kESTALE) ? ", it builds on what another client did who is missing" : "");
+    log_warn(
+        "%s: replay of %s, transaction %llu, of client %s (%s) failed: "
+        "error %d%s; it will be evicted when recovery ends",
+        name_, request.info().name, static_cast<unsigned long long>(request.replay_transno()),
+        uuid.c_str(), request.exp->nodename().c_str(), status.error(),
+        status.is(kEOVERFLOW) || status.is(kESTALE)
+            ? ", it builds on what another client did who is missing"
+            : "");
     auto s = state_.lock();
     if (ReplayQueue::Client* c = s->queue.find(uuid)) c->lost = true;
 }
@@ -289,9 +298,11 @@ void Recovery::finish(const char* why)
         active_.store(false);
         kapi_trace_state(KAPI_RECOVERY, name_, "open", "complete");
         for (auto& c : s->queue.clients()) c.exp.reset();
-        log_notice("%s: recovery complete after %llu ms, %s: %zu of %zu clients recovered, %zu evicted, %zu replays", name_,
-                   static_cast<unsigned long long>((s->ended_ns - s->began_ns) / kMsec), why, s->completed, s->total,
-                   s->evicted, s->executed);
+        log_notice(
+            "%s: recovery complete after %llu ms, %s: "
+            "%zu of %zu clients recovered, %zu evicted, %zu replays",
+            name_, static_cast<unsigned long long>((s->ended_ns - s->began_ns) / kMsec), why,
+            s->completed, s->total, s->evicted, s->executed);
     }
     env_.on_window_closed();
     for (Ref<ServerRequest>& request : done) {
@@ -310,19 +321,26 @@ void Recovery::describe(TextSink& out) const
     }
     using ull = unsigned long long;
     if (!active()) {
-        out.printf("status: COMPLETE\nrecovery_duration: %llu\n", static_cast<ull>((s->ended_ns - s->began_ns) / kSec));
-        out.printf("completed_clients: %zu/%zu\nreplayed_requests: %zu\nevicted_clients: %zu\nleft_clients: %zu\n", s->completed,
-                   s->total, s->executed, s->evicted, s->left);
+        out.printf("status: COMPLETE\nrecovery_duration: %llu\n",
+                   static_cast<ull>((s->ended_ns - s->began_ns) / kSec));
+        out.printf(
+            "completed_clients: %zu/%zu\nreplayed_requests: %zu\n"
+            "evicted_clients: %zu\nleft_clients: %zu\n",
+            s->completed, s->total, s->executed, s->evicted, s->left);
         if (!s->evicted_names.empty()) out.printf("evicted:%s\n", s->evicted_names.c_str());
         return;
     }
     auto counts = s->queue.counts();
-    auto seconds_to = [now = now_ns()](uint64_t t) { return static_cast<ull>(t > now ? (t - now) / kSec : 0); };
-    out.printf("status: RECOVERING\ntime_remaining: %llu\ntime_remaining_hard: %llu\n", seconds_to(deadline_locked(*s)),
-               seconds_to(hard_end_locked(*s)));
-    out.printf("connected_clients: %zu/%zu\ncompleted_clients: %zu/%zu\n", counts.connected, s->total, counts.done, s->total);
-    out.printf("replayed_requests: %zu\nqueued_requests: %zu\nevicted_clients: %zu\nleft_clients: %zu\n", s->executed,
-               s->queue.held(), s->evicted, s->left);
+    auto seconds_to = [now = now_ns()](uint64_t t) {
+        return static_cast<ull>(t > now ? (t - now) / kSec : 0);
+    };
+    out.printf("status: RECOVERING\ntime_remaining: %llu\ntime_remaining_hard: %llu\n",
+               seconds_to(deadline_locked(*s)), seconds_to(hard_end_locked(*s)));
+    out.printf("connected_clients: %zu/%zu\ncompleted_clients: %zu/%zu\n", counts.connected,
+               s->total, counts.done, s->total);
+    out.printf(
+        "replayed_requests: %zu\nqueued_requests: %zu\nevicted_clients: %zu\nleft_clients: %zu\n",
+        s->executed, s->queue.held(), s->evicted, s->left);
     name_clients(s->queue, "missing", true, out);
     name_clients(s->queue, "unfinished", false, out);
 }

@@ -33,7 +33,8 @@ Status Registrar::options(ImportOptions* out)
     out->client_uuid = node_.make_uuid();
     out->connect_flags = kConnectLight;
     out->gate_closed_for = 0;
-    if (!identity_.mgs_nids.empty()) return out->nids.assign(identity_.mgs_nids.data(), identity_.mgs_nids.size());
+    if (!identity_.mgs_nids.empty())
+        return out->nids.assign(identity_.mgs_nids.data(), identity_.mgs_nids.size());
     Nid own = node_.transport().own_nid();
     return own.is_zero() ? Status(-kENETUNREACH) : out->nids.push_back(own);
 }
@@ -47,7 +48,8 @@ Status Registrar::fill(MgsRegisterOp* op)
     op->target_uuid = identity_.uuid;
     op->nid = node_.transport().own_nid().addr;
     op->instance = instance_;
-    if (!identity_.service_nids.empty()) return append_nids(identity_.service_nids, &op->target.nids);
+    if (!identity_.service_nids.empty())
+        return append_nids(identity_.service_nids, &op->target.nids);
     Nid own = node_.transport().own_nid();
     if (own.is_zero()) return -kENETUNREACH;
     return op->target.nids.append(to_text(own));
@@ -80,7 +82,8 @@ Status Registrar::attempt(uint64_t patience_ms)
     import->close();
     if (!status.ok()) return status;
     uint8_t yes = 1;
-    return store_.put_record(Store::Area::kServer, "", flag_name(identity_.kind).c_str(), {&yes, 1});
+    return store_.put_record(Store::Area::kServer, "", flag_name(identity_.kind).c_str(),
+                             {&yes, 1});
 }
 
 Status Registrar::start(Text<200>* why)
@@ -90,14 +93,17 @@ Status Registrar::start(Text<200>* why)
         if (s.ok()) return kOk;
         bool answered = s.is(kEADDRINUSE) || s.is(kEINVAL) || s.is(kENETUNREACH);
         if (answered) {
-            const char* cause = s.is(kEADDRINUSE) ? "the MGS knows another target of this name: use another index, or another fsname"
-                              : s.is(kEINVAL)     ? "the MGS does not accept the name or the NIDs"
+            const char* cause = s.is(kEADDRINUSE) ? "the MGS knows another target of this name: "
+                                                    "use another index, or another fsname"
+                                : s.is(kEINVAL)   ? "the MGS does not accept the name or the NIDs"
                                                   : "this node has no network address yet";
             *why = text_format<200>("%s: %s", identity_.name.c_str(), cause);
             return s;
         }
-        log_warn("%s: no MGS answers (error %d); clients cannot find this target before one does, trying on", identity_.name.c_str(),
-                 s.error());
+        log_warn(
+            "%s: no MGS answers (error %d); "
+            "clients cannot find this target before one does, trying on",
+            identity_.name.c_str(), s.error());
     }
     return task_.start<&Registrar::run>(this, "lull_register");
 }
@@ -127,8 +133,10 @@ void Registrar::run()
             return;
         }
         if (status.error() != std::exchange(last_error, status.error()))
-            log_warn("%s: registration at the MGS failed (error %d), trying on", identity_.name.c_str(), status.error());
-        (void)s.wait_until(changed_, [&] { return s->stop; }, deadline_after_ms(kRetryMs));
+            log_warn("%s: registration at the MGS failed (error %d), trying on",
+                     identity_.name.c_str(), status.error());
+        (void)s.wait_until(
+            changed_, [&] { return s->stop; }, deadline_after_ms(kRetryMs));
         if (s->stop) return;
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tells the MGS where a target is. At the very first start the mount waits for the answer, because the name may be taken
- * (-EADDRINUSE); after that, and when no MGS answers, a task repeats it until it has succeeded once. It says where the target runs
- * and as which instance, too, so that the MGS can tell the clients (R5).
+ * Tells the MGS where a target is. At the very first start the mount waits for the answer, because
+ * the name may be taken (-EADDRINUSE); after that, and when no MGS answers, a task repeats it until
+ * it has succeeded once. It says where the target runs and as which instance, too, so that the MGS
+ * can tell the clients (R5).
  */
 #pragma once
 #include "osd/store.h"
@@ -16,9 +17,9 @@ public:
     static constexpr uint64_t kFirstTryMs = 10000, kTryMs = 20000, kRetryMs = 5000;
 
     Registrar(Node& node, Store& store, const TargetIdentity& identity, uint64_t instance)
-        : node_(node), store_(store), identity_(identity), instance_(instance), state_(LockRank::kTarget)
-    {
-    }
+        : node_(node), store_(store), identity_(identity), instance_(instance),
+          state_(LockRank::kTarget)
+    {}
     ~Registrar() { stop(); }
 
     // -EADDRINUSE with *why: refused. An MGS that cannot be reached is no error: the task goes on.

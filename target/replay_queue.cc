@@ -44,7 +44,8 @@ bool ReplayQueue::ready() const
 {
     if (held_.empty()) return false;
     for (const Client& c : clients_)
-        if (c.held == 0 && (c.stage == Stage::kMissing || c.stage == Stage::kReplaying)) return false;
+        if (c.held == 0 && (c.stage == Stage::kMissing || c.stage == Stage::kReplaying))
+            return false;
     return true;
 }
 

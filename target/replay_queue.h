@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The order of replay (R2, R3): requests of all recovering clients are executed by their transaction numbers. The smallest one held is
- * next once every client that still replays has one held (no smaller one can come: a client sends its own in order), or
- * has said that it is done. Pure data, no lock of its own.
+ * The order of replay (R2, R3): requests of all recovering clients are executed by their
+ * transaction numbers. The smallest one held is next once every client that still replays has one
+ * held (no smaller one can come: a client sends its own in order), or has said that it is done.
+ * Pure data, no lock of its own.
  *
  *   client:  missing → replaying → replayed (first lock replay, or ReplayDone) → done (ReplayDone)
  */
@@ -32,8 +33,8 @@ public:
     void remove(const UuidText& uuid);  // evicted: with what is held of it
     // -ENOENT: no such client is expected; -ENOMEM.
     Status hold(const UuidText& uuid, uint64_t transno, Ref<ServerRequest> request);
-    bool ready() const;                 // next() would give one
-    Ref<ServerRequest> next();          // null in unit tests: check ready() first
+    bool ready() const;         // next() would give one
+    Ref<ServerRequest> next();  // null in unit tests: check ready() first
     uint64_t next_transno() const;
     bool all_done() const;
     Counts counts() const;

@@ -16,7 +16,8 @@ struct EncodedReply {
 // What shows that a client is working on its drain (S12).
 bool is_progress(Opcode op)
 {
-    return op == Opcode::kLdlmCancel || op == Opcode::kOstWrite || op == Opcode::kOstPunch || op == Opcode::kMdsClose;
+    return op == Opcode::kLdlmCancel || op == Opcode::kOstWrite || op == Opcode::kOstPunch ||
+           op == Opcode::kMdsClose;
 }
 
 }  // namespace
@@ -31,14 +32,10 @@ void TargetImpl::handle(Ref<ServerRequest> request)
     if (request->opcode() == Opcode::kOstWrite) last_write_ns_.store(now_ns());
     Empty empty;
     switch (request->opcode()) {
-    case Opcode::kPing:
-        return request->reply(empty);
-    case Opcode::kDisconnect:
-        return disconnect(std::move(request));
-    case Opcode::kLdlmCancel:
-        return cancel_locks(std::move(request));
-    case Opcode::kLdlmFlockCancel:
-        return ldlm_->flocks().handle_cancel(std::move(request));
+    case Opcode::kPing: return request->reply(empty);
+    case Opcode::kDisconnect: return disconnect(std::move(request));
+    case Opcode::kLdlmCancel: return cancel_locks(std::move(request));
+    case Opcode::kLdlmFlockCancel: return ldlm_->flocks().handle_cancel(std::move(request));
     case Opcode::kLdlmFlockReplay:
         recovery_.requests_replayed(request->exp->client_uuid());
         return ldlm_->flocks().handle_replay(std::move(request));
@@ -48,8 +45,7 @@ void TargetImpl::handle(Ref<ServerRequest> request)
     case Opcode::kReplayDone:
         if (!recovery_.replay_done(request)) request->reply(empty);
         return;
-    default:
-        return run(std::move(request));
+    default: return run(std::move(request));
     }
 }
 
@@ -62,13 +58,15 @@ void TargetImpl::cancel_locks(Ref<ServerRequest> request)
     if (held && !ldlm_->holds_active(*seen->exp)) observer->on_active_cancelled(*this, *seen);
 }
 
-// The disk was taken away (the partner has it), or its file system gave up. What was executed since the last commit is as good as
-// never executed: clients that are told nothing replay it to the next instance, as after a crash.
+// The disk was taken away (the partner has it), or its file system gave up. What was executed since
+// the last commit is as good as never executed: clients that are told nothing replay it to the next
+// instance, as after a crash.
 void TargetImpl::lose_store()
 {
     if (store_lost_.exchange(true)) return;
     refuse_all_.store(true);
-    log_err("%s: lost its store: it answers nobody from now on, start it again or at its partner", name());
+    log_err("%s: lost its store: it answers nobody from now on, start it again or at its partner",
+            name());
 }
 
 bool TargetImpl::may_answer(Status status)
@@ -93,7 +91,8 @@ bool TargetImpl::must_park(const ServerRequest& request, const TargetExport& cli
 {
     if (request.info().gate != GateClass::kGated) return false;
     if (parked_.load()) return true;
-    if (request.is_resend() || client.light || !(request.exp->connect_flags() & kConnectUpdateLock)) return false;
+    if (request.is_resend() || client.light || !(request.exp->connect_flags() & kConnectUpdateLock))
+        return false;
     return !ldlm_->holds_active(*request.exp);
 }
 
@@ -106,8 +105,8 @@ void TargetImpl::dispatch(Ref<ServerRequest> request)
         bool is_open = request->flags() & kRpcReplayOpen;
         if (is_open) return execute_replay(std::move(request));  // committed: in any order
         if (recovery_.hold_replay(request)) return;
-        log_warn("%s: replay of %s by %s outside a recovery window refused", name(), request->info().name,
-                 request->exp->client_uuid().c_str());
+        log_warn("%s: replay of %s by %s outside a recovery window refused", name(),
+                 request->info().name, request->exp->client_uuid().c_str());
         return request->reply_error(-kEPROTO);
     }
     if (recovery_.active()) {
@@ -139,15 +138,13 @@ bool TargetImpl::answer_from_slot(ServerRequest& request, TargetExport& client)
         return true;
     }
     switch (seen.value()) {
-    case Slots::Seen::kNever:
-        return false;
+    case Slots::Seen::kNever: return false;
     case Slots::Seen::kPassed:
         // A replay: the service sees by the objects' versions that it was done, and makes a reply.
         if (request.is_replay()) return false;
         request.reply_error(-kEPROTO);  // a duplicate nobody waits for
         return true;
-    case Slots::Seen::kAnswered:
-        break;
+    case Slots::Seen::kAnswered: break;
     }
     request.set_transno(answer.record.transno);
     request.set_versions(answer.record.versions);
@@ -167,8 +164,10 @@ void TargetImpl::execute_replay(Ref<ServerRequest> request)
     TargetExport* client = TargetExport::of(*request->exp);
     if (!client || request->exp->is_dead()) return request->reply_error(-kEEvicted);
     request->set_last_committed(last_committed());
-    // Opens and closes change what is in memory only: they are executed again even if their effect on disk is there.
-    bool in_memory = request->opcode() == Opcode::kMdsOpen || request->opcode() == Opcode::kMdsClose;
+    // Opens and closes change what is in memory only: they are executed again even if their effect
+    // on disk is there.
+    bool in_memory =
+        request->opcode() == Opcode::kMdsOpen || request->opcode() == Opcode::kMdsClose;
     if (request->info().slot && !in_memory && answer_from_slot(*request, *client)) return;
     service_->execute(std::move(request));
 }
@@ -189,8 +188,8 @@ void TargetImpl::settle_uuid(const UuidText& client)
     all_back_ns_.store(now_ns());
     auto account = describe_upgrade();
     log_notice("%s: every client has resumed or was given up: %s", name(), account.c_str());
-    kapi_phases traced = {previous_.warm, previous_.notify, previous_.drain,  previous_.commit,
-                          0,              previous_down_ns_, start_took_ns_, reconnect_ns()};
+    kapi_phases traced = {previous_.warm,    previous_.notify, previous_.drain, previous_.commit, 0,
+                          previous_down_ns_, start_took_ns_,   reconnect_ns()};
     kapi_trace_phases(name(), &traced);
 }
 
@@ -199,9 +198,10 @@ Text<200> TargetImpl::describe_upgrade() const
 {
     using ull = unsigned long long;
     auto ms = [](uint64_t ns) { return static_cast<ull>(ns / kMsec); };
-    return text_format<200>("warm %llu notify %llu drain %llu commit %llu down %llu start %llu reconnect %llu ms", ms(previous_.warm),
-                            ms(previous_.notify), ms(previous_.drain), ms(previous_.commit), ms(previous_down_ns_), ms(start_took_ns_),
-                            ms(reconnect_ns()));
+    return text_format<200>(
+        "warm %llu notify %llu drain %llu commit %llu down %llu start %llu reconnect %llu ms",
+        ms(previous_.warm), ms(previous_.notify), ms(previous_.drain), ms(previous_.commit),
+        ms(previous_down_ns_), ms(start_took_ns_), ms(reconnect_ns()));
 }
 
 // From the beginning of service until the last client was back or given up; 0: not yet.
@@ -221,15 +221,18 @@ void TargetImpl::on_window_closed()
 
 // ---- the lock manager's owner
 
-Status LdlmOwner::fill_lvb(const ResourceId& resource, Lvb* lvb) { return target_.service().fill_lvb(resource, lvb); }
+Status LdlmOwner::fill_lvb(const ResourceId& resource, Lvb* lvb)
+{
+    return target_.service().fill_lvb(resource, lvb);
+}
 
 Status LdlmOwner::intent_resolve(const LdlmEnqueueOp& op, Export& exp, ResourceId* resource)
 {
     return target_.service().intent_resolve(op, exp, resource);
 }
 
-Status LdlmOwner::intent_execute(const LdlmEnqueueOp& op, Export& exp, const ResourceId& resource, LdlmEnqueueReply* reply,
-                                 bool* gone)
+Status LdlmOwner::intent_execute(const LdlmEnqueueOp& op, Export& exp, const ResourceId& resource,
+                                 LdlmEnqueueReply* reply, bool* gone)
 {
     return target_.service().intent_execute(op, exp, resource, reply, gone);
 }

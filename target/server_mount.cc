@@ -27,11 +27,16 @@ Status parse_start_options(Str text, StartOptions* out, Text<200>* why)
         text = comma == SIZE_MAX ? Str() : text.substr(comma + 1);
         if (word == Str("force")) out->force = true;
         else if (word == Str("abort_recov")) out->abort_recov = true;
-        else if (word.starts_with("recovery_time_soft=")) TRY(parse_seconds(word, 19, &out->recovery_soft_ms, why));
-        else if (word.starts_with("recovery_time_hard=")) TRY(parse_seconds(word, 19, &out->recovery_hard_ms, why));
+        else if (word.starts_with("recovery_time_soft="))
+            TRY(parse_seconds(word, 19, &out->recovery_soft_ms, why));
+        else if (word.starts_with("recovery_time_hard="))
+            TRY(parse_seconds(word, 19, &out->recovery_hard_ms, why));
         else if (!word.empty() && !(word == Str("rw")) && !(word == Str("defaults"))) {
             Str shown = word.substr(0, 60);
-            *why = text_format<200>("unknown option \"%.*s\": a target knows force, abort_recov, recovery_time_soft= and recovery_time_hard=", STR_ARG(shown));
+            *why = text_format<200>(
+                "unknown option \"%.*s\": a target knows force, abort_recov, "
+                "recovery_time_soft= and recovery_time_hard=",
+                STR_ARG(shown));
             return -kEINVAL;
         }
     }
@@ -45,7 +50,9 @@ Status ServerMount::read_identities(Store& store, Vec<TargetIdentity>* out, Text
         *why = text_format<200>("CONFIGS/mountdata cannot be read (error %d)", data.error());
         return data.status();
     }
-    return parse_mountdata(Str(reinterpret_cast<const char*>(data.value().data()), data.value().size()), out, why);
+    return parse_mountdata(Str(reinterpret_cast<const char*>(data.value().data()),
+                               data.value().size()),
+                           out, why);
 }
 
 Status ServerMount::start_targets(Store& store, const StartOptions& options, Text<200>* why)
@@ -59,7 +66,8 @@ Status ServerMount::start_targets(Store& store, const StartOptions& options, Tex
     }
     Status s = node_.listen();
     if (!s.ok()) {
-        *why = text_format<200>("cannot listen on port %u (error %d)", node_.options().port, s.error());
+        *why = text_format<200>("cannot listen on port %u (error %d)", node_.options().port,
+                                s.error());
         return s;
     }
     for (Owned<TargetImpl>& t : targets_) TRY(t->serve(why));
@@ -140,9 +148,13 @@ Status ServerMount::statfs(struct kbfs_statfs* out)
 
 using namespace lull;
 
-static ServerMount& mount_of(lull_server* server) { return *reinterpret_cast<ServerMount*>(server); }
+static ServerMount& mount_of(lull_server* server)
+{
+    return *reinterpret_cast<ServerMount*>(server);
+}
 
-int lull_server_start(lull_node* node, const char* device, const char* options, lull_server** out, char* why, size_t why_bytes)
+int lull_server_start(lull_node* node, const char* device, const char* options, lull_server** out,
+                      char* why, size_t why_bytes)
 {
     Text<200> reason;
     StartOptions parsed;
@@ -175,7 +187,8 @@ void lull_server_describe(lull_server* server, char* out, size_t bytes)
     kapi_snprintf(out, bytes, "%s", text.c_str());
 }
 
-int lull_server_statfs(lull_server* server, uint64_t* total_bytes, uint64_t* free_bytes, uint64_t* files, uint64_t* free_files)
+int lull_server_statfs(lull_server* server, uint64_t* total_bytes, uint64_t* free_bytes,
+                       uint64_t* files, uint64_t* free_files)
 {
     struct kbfs_statfs s = {};
     Status status = mount_of(server).statfs(&s);

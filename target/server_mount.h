@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The targets of one device, from mount to umount (target_glue.h). They start and stop together; the store is unmounted when the last of
- * them has halted, so that the partner may take the device over while the halted targets' parameters can still be read here.
+ * The targets of one device, from mount to umount (target_glue.h). They start and stop together;
+ * the store is unmounted when the last of them has halted, so that the partner may take the device
+ * over while the halted targets' parameters can still be read here.
  */
 #pragma once
 #include "target/registrar.h"
@@ -10,7 +11,8 @@
 
 namespace lull {
 
-Status parse_start_options(Str text, StartOptions* out, Text<200>* why);  // "force,abort_recov"; -EINVAL
+// "force,abort_recov"; -EINVAL
+Status parse_start_options(Str text, StartOptions* out, Text<200>* why);
 
 class ServerMount final : HaltListener {
 public:
@@ -32,7 +34,7 @@ private:
 
     Node& node_;
     Guarded<Owned<Store>> store_;
-    Vec<Owned<TargetImpl>> targets_;            // MGS first
+    Vec<Owned<TargetImpl>> targets_;  // MGS first
     Vec<Owned<Registrar>> registrars_;
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The state machine of shutdown.h. next_state() is the only place that moves it; run() is the table's middle column, executed by the
- * one task. A cancel sets a flag and drops EX; the task sees the flag at its next transition and rolls back.
+ * The state machine of shutdown.h. next_state() is the only place that moves it; run() is the
+ * table's middle column, executed by the one task. A cancel sets a flag and drops EX; the task sees
+ * the flag at its next transition and rolls back.
  */
 #include "target/shutdown.h"
 
@@ -11,22 +12,22 @@ namespace lull {
 
 namespace {
 
-constexpr uint64_t kWarmSliceMs = 50;       // how often the warm-up looks whether writes still arrive
-constexpr uint64_t kDrainSliceMs = 500;     // how often the drain looks at its clients
-constexpr uint64_t kAfterEvictionMs = 5000; // EX must come once the last late holder is gone
+// how often the warm-up looks whether writes still arrive
+constexpr uint64_t kWarmSliceMs = 50;
+constexpr uint64_t kDrainSliceMs = 500;      // how often the drain looks at its clients
+constexpr uint64_t kAfterEvictionMs = 5000;  // EX must come once the last late holder is gone
 
 enum class Event : uint8_t { kBegin, kDone, kCancel, kFailed };
 
 ShutdownState next_state(ShutdownState from, Event event)
 {
     using enum ShutdownState;
-    bool revocable = from == kWarming || from == kNotifying || from == kDraining || from == kCommitting;
+    bool revocable =
+        from == kWarming || from == kNotifying || from == kDraining || from == kCommitting;
     switch (event) {
-    case Event::kBegin:
-        return from == kRunning ? kWarming : from;
+    case Event::kBegin: return from == kRunning ? kWarming : from;
     case Event::kCancel:
-    case Event::kFailed:
-        return revocable ? kRunning : from;
+    case Event::kFailed: return revocable ? kRunning : from;
     case Event::kDone:
         switch (from) {
         case kWarming: return kNotifying;
@@ -45,8 +46,7 @@ class ShutdownImpl final : public Shutdown {
 public:
     ShutdownImpl(ShutdownEnv& env, const char* name, const ShutdownTunables& tunables)
         : env_(env), name_(name), tunables_(tunables)
-    {
-    }
+    {}
     ~ShutdownImpl() override { stop(); }
 
     Status begin() override;
@@ -61,7 +61,8 @@ private:
     struct Data {
         ShutdownState state = ShutdownState::kRunning;
         bool cancel = false, stopping = false, task_live = false;
-        unsigned cancelling = 0;  // inside cancel(): a new attempt must not lose its EX to the cancel of the last one
+        // inside cancel(): a new attempt must not lose its EX to the cancel of the last one
+        unsigned cancelling = 0;
         Text<160> last_error;
         ShutdownPhases phases;
     };
@@ -146,7 +147,8 @@ Status ShutdownImpl::wait(ShutdownState state, uint64_t deadline_ns)
     auto d = data_.lock();
     for (;;) {
         if (d->state == state && (state != ShutdownState::kRunning || !d->task_live)) return kOk;
-        bool over = d->state == ShutdownState::kHalted || (d->state == ShutdownState::kRunning && !d->task_live);
+        bool over = d->state == ShutdownState::kHalted ||
+                    (d->state == ShutdownState::kRunning && !d->task_live);
         if (over) return -kECANCELED;
         TRY(d.wait(changed_, deadline_ns));
     }
@@ -168,7 +170,8 @@ Status ShutdownImpl::warm()
     while (!env_.is_warm() && now_ns() < end) {
         uint64_t slice = deadline_after_ms(kWarmSliceMs);
         auto d = data_.lock();
-        Status s = d.wait_until(changed_, [&] { return d->cancel; }, slice < end ? slice : end);
+        Status s = d.wait_until(
+            changed_, [&] { return d->cancel; }, slice < end ? slice : end);
         if (s.ok()) return -kECANCELED;
     }
     return kOk;
@@ -236,9 +239,12 @@ void ShutdownImpl::roll_back(Status why, const char* step)
     env_.release_cancels(false);
     bool was_cancel = why.is(kECANCELED);
     if (was_cancel) log_notice("%s: controlled shutdown cancelled, service goes on", name_);
-    else log_err("%s: controlled shutdown failed in %s (error %d), service goes on", name_, step, why.error());
+    else
+        log_err("%s: controlled shutdown failed in %s (error %d), service goes on", name_, step,
+                why.error());
     auto d = data_.lock();
-    d->last_error = was_cancel ? Text<160>("cancelled") : text_format<160>("%s failed: error %d", step, why.error());
+    d->last_error = was_cancel ? Text<160>("cancelled")
+                               : text_format<160>("%s failed: error %d", step, why.error());
     d->task_live = false;
     move_locked(*d, was_cancel ? Event::kCancel : Event::kFailed);
 }
@@ -264,7 +270,8 @@ void ShutdownImpl::run()
         data_.lock()->phases.*phase.took = now_ns() - began;
         if (s.ok() && advance(Event::kDone)) continue;
         if (cancelled()) s = -kECANCELED;
-        // A server that runs must not be marked clean. If the mark cannot be taken back, the way forward is the only safe one.
+        // A server that runs must not be marked clean. If the mark cannot be taken back, the way
+        // forward is the only safe one.
         if (record_written_ && !env_.erase_clean_record().ok()) {
             log_err("%s: the clean record cannot be erased: the shutdown goes on", name_);
             auto d = data_.lock();
@@ -287,21 +294,27 @@ void ShutdownImpl::run()
     const ShutdownPhases& p = d->phases;
     kapi_phases traced = {p.warm, p.notify, p.drain, p.commit, p.halt, 0, 0, 0};
     kapi_trace_phases(name_, &traced);
-    log_notice("%s: halted clean: warm %llu ms, notify %llu ms, drain %llu ms, commit %llu ms, halt %llu ms", name_,
-               static_cast<unsigned long long>(p.warm / kMsec), static_cast<unsigned long long>(p.notify / kMsec),
-               static_cast<unsigned long long>(p.drain / kMsec), static_cast<unsigned long long>(p.commit / kMsec),
-               static_cast<unsigned long long>(p.halt / kMsec));
+    log_notice(
+        "%s: halted clean: warm %llu ms, notify %llu ms, "
+        "drain %llu ms, commit %llu ms, halt %llu ms",
+        name_, static_cast<unsigned long long>(p.warm / kMsec),
+        static_cast<unsigned long long>(p.notify / kMsec),
+        static_cast<unsigned long long>(p.drain / kMsec),
+        static_cast<unsigned long long>(p.commit / kMsec),
+        static_cast<unsigned long long>(p.halt / kMsec));
 }
 
 }  // namespace
 
 const char* to_string(ShutdownState s)
 {
-    constexpr const char* kNames[] = {"running", "warming", "notifying", "draining", "committing", "clean", "halted"};
+    constexpr const char* kNames[] = {"running",    "warming", "notifying", "draining",
+                                      "committing", "clean",   "halted"};
     return kNames[static_cast<size_t>(s)];
 }
 
-Result<Owned<Shutdown>> Shutdown::create(ShutdownEnv& env, const char* name, const ShutdownTunables& tunables)
+Result<Owned<Shutdown>> Shutdown::create(ShutdownEnv& env, const char* name,
+                                         const ShutdownTunables& tunables)
 {
     Owned<ShutdownImpl> made = make<ShutdownImpl>(env, name, tunables);
     if (!made) return -kENOMEM;

@@ -8,10 +8,11 @@
 namespace lull {
 
 namespace {
-constexpr uint64_t kFreezeMs = 60000;     // the longest a request that is being executed may take
+constexpr uint64_t kFreezeMs = 60000;  // the longest a request that is being executed may take
 constexpr unsigned kCommitTriesMax = 10;
-constexpr size_t kNamesMax = 32;          // of those who still hold the lock, in the status
-constexpr uint64_t kQuietMs = 200;        // a client that has anything to write back does so within this time
+constexpr size_t kNamesMax = 32;  // of those who still hold the lock, in the status
+// a client that has anything to write back does so within this time
+constexpr uint64_t kQuietMs = 200;
 }  // namespace
 
 // Clients of an MDT have nothing to write back to it.
@@ -20,14 +21,16 @@ void TargetShutdownEnv::begin_warm()
     if (target_.identity().kind != TargetKind::kOst) return;
     Vec<Ref<Export>> list;
     auto callback = make_ref<Call<ActiveWarmOp>>();
-    if (!callback || !target_.ldlm().active_holders(&list).ok()) return;  // then the drain takes longer
+    // then the drain takes longer
+    if (!callback || !target_.ldlm().active_holders(&list).ok()) return;
     for (Ref<Export>& exp : list) (void)exp->post(*callback);
     target_.last_write_ns_.store(now_ns());
 }
 
 bool TargetShutdownEnv::is_warm()
 {
-    return target_.identity().kind != TargetKind::kOst || now_ns() - target_.last_write_ns_.load() >= kQuietMs * kMsec;
+    return target_.identity().kind != TargetKind::kOst ||
+           now_ns() - target_.last_write_ns_.load() >= kQuietMs * kMsec;
 }
 
 void TargetShutdownEnv::refuse_connections(bool on)
@@ -57,13 +60,17 @@ Status TargetShutdownEnv::begin_exclusive()
     return target_.ldlm().begin_exclusive();
 }
 
-Status TargetShutdownEnv::wait_exclusive(uint64_t deadline_ns) { return target_.ldlm().wait_exclusive(deadline_ns); }
+Status TargetShutdownEnv::wait_exclusive(uint64_t deadline_ns)
+{
+    return target_.ldlm().wait_exclusive(deadline_ns);
+}
 void TargetShutdownEnv::end_exclusive()
 {
     if (!target_.halting_.load()) target_.ldlm().end_exclusive();
 }
 
-// Clients that cannot be told are served as ever: their requests wait while we halt, then they find the next instance and recover.
+// Clients that cannot be told are served as ever: their requests wait while we halt, then they find
+// the next instance and recover.
 void TargetShutdownEnv::report_deaf(Drain& drain)
 {
     Vec<Ref<Export>> list;
@@ -75,8 +82,8 @@ void TargetShutdownEnv::report_deaf(Drain& drain)
         (void)drain.deaf_names.append(" ");
     }
     if (drain.deaf)
-        log_notice("%s: %zu clients do not know controlled shutdowns and will see a restart: %s", target_.name(), drain.deaf,
-                   drain.deaf_names.c_str());
+        log_notice("%s: %zu clients do not know controlled shutdowns and will see a restart: %s",
+                   target_.name(), drain.deaf, drain.deaf_names.c_str());
 }
 
 size_t TargetShutdownEnv::holders() { return target_.ldlm().active_holder_count(); }
@@ -89,11 +96,12 @@ void TargetShutdownEnv::name_holders(Text<256>* names)
         if (!names->append(" ").ok() || !names->append(exp->nodename()).ok()) break;
 }
 
-// T7: everything of a client that is away is committed. It stays known, unless it holds locks whose loss it could not notice.
+// T7: everything of a client that is away is committed. It stays known, unless it holds locks whose
+// loss it could not notice.
 void TargetShutdownEnv::let_go_of_absent(Export& exp)
 {
-    log_notice("%s: client %s (%s) is away: it will resume at the next instance", target_.name(), exp.client_uuid().c_str(),
-               exp.nodename().c_str());
+    log_notice("%s: client %s (%s) is away: it will resume at the next instance", target_.name(),
+               exp.client_uuid().c_str(), exp.nodename().c_str());
     if (TargetExport* t = TargetExport::of(exp)) t->let_go.store(true);
     target_.ldlm().drop_export(exp);
 }
@@ -124,7 +132,8 @@ size_t TargetShutdownEnv::evict_late(uint64_t progress_since_ns)
     return left;
 }
 
-// From here on nothing is executed (S4, S14, T4): what still arrives waits, and is sent again to the next instance.
+// From here on nothing is executed (S4, S14, T4): what still arrives waits, and is sent again to
+// the next instance.
 Status TargetShutdownEnv::freeze()
 {
     if (is_frozen_) return kOk;
@@ -189,7 +198,8 @@ void TargetShutdownEnv::release_cancels(bool committed)
         spread_ms = restart_spread_ms(s->drain.told);
         cancels.swap(s->cancels);
     }
-    if (committed) target_.refuse_all_.store(true);  // who comes now has to wait for the next instance
+    // who comes now has to wait for the next instance
+    if (committed) target_.refuse_all_.store(true);
     for (Ref<ServerRequest>& request : cancels) {
         if (committed) request->set_reply_flags(kRpcCommitted);
         request->set_last_committed(target_.last_committed());

@@ -10,7 +10,8 @@ class TargetImpl;
 
 class TargetShutdownEnv final : public ShutdownEnv {
 public:
-    explicit TargetShutdownEnv(TargetImpl& target) : target_(target), withheld_(LockRank::kTarget) {}
+    explicit TargetShutdownEnv(TargetImpl& target) : target_(target), withheld_(LockRank::kTarget)
+    {}
 
     void begin_warm() override;
     bool is_warm() override;
@@ -28,12 +29,14 @@ public:
     void release_cancels(bool committed) override;
     void halt() override;
 
-    // The cancel of an active lock: its reply waits for release_cancels(). False: nothing is shut down, answer it.
+    // The cancel of an active lock: its reply waits for release_cancels(). False: nothing is shut
+    // down, answer it.
     bool withhold(Ref<ServerRequest> request);
     // For the status.
     struct Drain {
-        size_t told = 0, late = 0;   // clients that held the lock at the beginning; evicted
-        size_t deaf = 0;             // connected without the feature: for them this is a restart like any other (S1)
+        size_t told = 0, late = 0;  // clients that held the lock at the beginning; evicted
+        // connected without the feature: for them this is a restart like any other (S1)
+        size_t deaf = 0;
         Text<256> late_names, deaf_names;
     };
     Drain drain() const { return withheld_.lock()->drain; }

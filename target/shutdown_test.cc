@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The state machine of shutdown.h alone, with an environment that remembers what it was asked: every row, cancel and failure.
+// The state machine of shutdown.h alone, with an environment that remembers what it was asked:
+// every row, cancel and failure.
 #include "target/shutdown.h"
 
 #include <gtest/gtest.h>
@@ -19,11 +20,12 @@ struct FakeEnv final : ShutdownEnv {
     Shutdown* machine = nullptr;
     std::vector<std::string> calls;
     std::string fail_in, cancel_in;
-    size_t clients = 0;          // that hold the lock
-    size_t dirty = 0;            // looks until they have nothing more to write back
-    bool grants = true;          // EX comes once nobody holds
+    size_t clients = 0;  // that hold the lock
+    size_t dirty = 0;    // looks until they have nothing more to write back
+    bool grants = true;  // EX comes once nobody holds
     bool exclusive = false, ended = false;
-    bool refused = false, parked = false, clean_on_disk = false, halted = false, erase_fails = false;
+    bool refused = false, parked = false, clean_on_disk = false, halted = false,
+         erase_fails = false;
     int cancel_result = 1;
 
     Status note(const char* what)
@@ -33,12 +35,23 @@ struct FakeEnv final : ShutdownEnv {
         kapi_yield();
         return fail_in == what ? Status(-kEIO) : kOk;
     }
-    bool called(const char* what) const { return std::find(calls.begin(), calls.end(), what) != calls.end(); }
+    bool called(const char* what) const
+    {
+        return std::find(calls.begin(), calls.end(), what) != calls.end();
+    }
 
     void begin_warm() override { (void)note("warm"); }
     bool is_warm() override { return dirty == 0 || --dirty == 0; }
-    void refuse_connections(bool on) override { refused = on; (void)note("refuse"); }
-    void park(bool on) override { parked = on; (void)note("park"); }
+    void refuse_connections(bool on) override
+    {
+        refused = on;
+        (void)note("refuse");
+    }
+    void park(bool on) override
+    {
+        parked = on;
+        (void)note("park");
+    }
     Status begin_exclusive() override
     {
         ended = false;
@@ -56,7 +69,11 @@ struct FakeEnv final : ShutdownEnv {
             kapi_sleep_ns(10 * kMsec);
         }
     }
-    void end_exclusive() override { ended = true; exclusive = false; }
+    void end_exclusive() override
+    {
+        ended = true;
+        exclusive = false;
+    }
     size_t evict_late(uint64_t since) override
     {
         (void)note(since ? "evict-soft" : "evict-all");
@@ -76,8 +93,15 @@ struct FakeEnv final : ShutdownEnv {
         clean_on_disk = false;
         return note("erase");
     }
-    void release_cancels(bool committed) override { (void)note(committed ? "committed" : "released"); }
-    void halt() override { halted = true; (void)note("halt"); }
+    void release_cancels(bool committed) override
+    {
+        (void)note(committed ? "committed" : "released");
+    }
+    void halt() override
+    {
+        halted = true;
+        (void)note("halt");
+    }
 };
 
 struct Fixture {
@@ -123,7 +147,8 @@ TEST(Shutdown, StraightThrough)
         EXPECT_TRUE(f.machine->cancel().is(kEALREADY));
         EXPECT_TRUE(f.machine->begin().ok());
         EXPECT_TRUE(f.machine->wait(S::kHalted, deadline_after_ms(10000)).ok());
-        EXPECT_EQ(f.env.calls, (std::vector<std::string>{"warm", "refuse", "park", "begin", "wait", "commit", "record", "committed", "halt"}));
+        EXPECT_EQ(f.env.calls, (std::vector<std::string>{"warm", "refuse", "park", "begin", "wait",
+                                                         "commit", "record", "committed", "halt"}));
         EXPECT_TRUE(f.env.clean_on_disk);
         EXPECT_TRUE(f.machine->cancel().is(kEBUSY));
         EXPECT_TRUE(f.machine->begin().is(kEALREADY));

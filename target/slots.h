@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The reply slots of one client (exactly once): of each slot the last request that changed something is remembered, in memory with
- * its encoded reply, on disk as a SlotRecord. A client has one request at a time in a slot, with growing xids, so one is enough.
+ * The reply slots of one client (exactly once): of each slot the last request that changed
+ * something is remembered, in memory with its encoded reply, on disk as a SlotRecord. A client has
+ * one request at a time in a slot, with growing xids, so one is enough.
  */
 #pragma once
 #include "target/target.h"

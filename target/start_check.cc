@@ -14,7 +14,8 @@ StartDecision check_start(const StartFacts& f)
     bool down = f.protocol_now < f.protocol_before;
     if (!f.clean && d.version_changed && !f.force) {
         d.why = text_format<200>(
-            "protocol version %u (%s) ran here and was not shut down cleanly, this is version %u: start the old version, shut it "
+            "protocol version %u (%s) ran here and was not shut down cleanly, "
+            "this is version %u: start the old version, shut it "
             "down with controlled_shutdown=1, or use -o force (evicts)",
             f.protocol_before, f.software_before.c_str(), f.protocol_now);
         return d;

@@ -9,15 +9,14 @@
 namespace lull {
 
 TargetImpl::TargetImpl(Node& node, Store& store, TargetIdentity&& identity, HaltListener& listener)
-    : node_(node), store_(store), identity_(std::move(identity)), listener_(listener), commit_(*this, identity_.name.c_str()),
-      recovery_(*this, identity_.name.c_str())
-{
-}
+    : node_(node), store_(store), identity_(std::move(identity)), listener_(listener),
+      commit_(*this, identity_.name.c_str()), recovery_(*this, identity_.name.c_str())
+{}
 
 TargetImpl::~TargetImpl() { stop(false); }
 
-Result<Owned<TargetImpl>> TargetImpl::create(Node& node, Store& store, TargetIdentity&& identity, HaltListener& listener,
-                                             ServiceFactory factory)
+Result<Owned<TargetImpl>> TargetImpl::create(Node& node, Store& store, TargetIdentity&& identity,
+                                             HaltListener& listener, ServiceFactory factory)
 {
     Owned<TargetImpl> t = make<TargetImpl>(node, store, std::move(identity), listener);
     if (!t) return -kENOMEM;
@@ -31,14 +30,16 @@ Result<Owned<TargetImpl>> TargetImpl::create(Node& node, Store& store, TargetIde
 
 // ---- start
 
-Status TargetImpl::gather(StartFacts* facts, CleanRecord* clean, Vec<UuidText>* clients, Text<200>* why)
+Status TargetImpl::gather(StartFacts* facts, CleanRecord* clean, Vec<UuidText>* clients,
+                          Text<200>* why)
 {
     facts->protocol_now = static_cast<uint16_t>(node_.options().protocol_max);
     auto before = read_instance(store_, identity_.kind);
     facts->first = before.is(kENODATA);
     if (facts->first) return kOk;
     if (!before.ok()) {
-        *why = text_format<200>("%s: its instance record cannot be read (error %d)", name(), before.error());
+        *why = text_format<200>("%s: its instance record cannot be read (error %d)", name(),
+                                before.error());
         return before.status();
     }
     facts->protocol_before = before.value().protocol;
@@ -48,7 +49,8 @@ Status TargetImpl::gather(StartFacts* facts, CleanRecord* clean, Vec<UuidText>* 
     facts->clean = record.ok() && record.value().instance == instance_;
     if (facts->clean) *clean = record.release_value();
     else if (record.is(kENOMEM)) return record.status();
-    else if (!record.is(kENOENT)) log_warn("%s: the clean record is damaged or stale: not a clean start", name());
+    else if (!record.is(kENOENT))
+        log_warn("%s: the clean record is damaged or stale: not a clean start", name());
 
     if (identity_.kind == TargetKind::kMgs) return kOk;  // its clients are light
     Vec<UuidText> recorded;
@@ -88,12 +90,15 @@ Status TargetImpl::expect_former_clients(CleanRecord&& clean, const Vec<UuidText
 {
     if (decision_.evict_all) {
         for (const UuidText& uuid : clients)
-            evict_absent_client(uuid, decision_.version_changed ? "a lower protocol version was started" : "abort_recov");
+            evict_absent_client(uuid, decision_.version_changed
+                                          ? "a lower protocol version was started"
+                                          : "abort_recov");
         return kOk;
     }
     if (decision_.kind == StartKind::kResume && !clients.empty()) {
         if (clean.clients.size() != clients.size())
-            log_warn("%s: the clean record names %zu clients, %zu are recorded", name(), clean.clients.size(), clients.size());
+            log_warn("%s: the clean record names %zu clients, %zu are recorded", name(),
+                     clean.clients.size(), clients.size());
         for (const ReservedOpen& open : clean.opens) TRY(service_->reserve(open));
         for (const Flock& flock : clean.flocks) TRY(ldlm_->flocks().reserve(flock));
         return reservations_.begin(clients, std::move(clean.opens));
@@ -101,8 +106,8 @@ Status TargetImpl::expect_former_clients(CleanRecord&& clean, const Vec<UuidText
     if (decision_.kind == StartKind::kRecover) {
         ldlm_->set_recovering(true);
         window_.close();
-        log_notice("%s: recovery window opens for %zu clients, at most %u s", name(), clients.size(),
-                   recovery_.hard_limit_ms() / 1000);
+        log_notice("%s: recovery window opens for %zu clients, at most %u s", name(),
+                   clients.size(), recovery_.hard_limit_ms() / 1000);
         return recovery_.begin(clients);
     }
     return kOk;
@@ -138,16 +143,19 @@ Status TargetImpl::start(const StartOptions& options, Text<200>* why)
         log_err("%s", why->c_str());
         return -kEPROTONOSUPPORT;
     }
-    committed_before_ = facts.clean ? clean.last_transno : TRY(read_last_committed(store_, identity_.kind));
+    committed_before_ =
+        facts.clean ? clean.last_transno : TRY(read_last_committed(store_, identity_.kind));
     previous_ = clean.times;
     uint64_t now = kapi_realtime_ns();
-    if (previous_.written_at && now > previous_.written_at) previous_down_ns_ = now - previous_.written_at;
+    if (previous_.written_at && now > previous_.written_at)
+        previous_down_ns_ = now - previous_.written_at;
     started_clean_ = facts.clean || facts.first;
     uint64_t before = instance_;
     TRY(begin_instance(before));
     TRY(start_service());
     TRY(expect_former_clients(std::move(clean), clients));
-    if (decision_.kind != StartKind::kRecover && reservations_.left() == 0) service_->on_recovery_done();
+    if (decision_.kind != StartKind::kRecover && reservations_.left() == 0)
+        service_->on_recovery_done();
     return start_parts();
 }
 
@@ -159,7 +167,8 @@ Status TargetImpl::serve(Text<200>* why)
     serving_ = true;
     s = node_.add_device(*device_);
     if (!s.ok()) {
-        *why = text_format<200>("%s: its parameters cannot be registered (error %d)", name(), s.error());
+        *why = text_format<200>("%s: its parameters cannot be registered (error %d)", name(),
+                                s.error());
         return s;
     }
     added_ = true;
@@ -168,8 +177,10 @@ Status TargetImpl::serve(Text<200>* why)
     start_took_ns_ = now_ns() - start_ns_;
     constexpr const char* kHow[] = {"fresh", "after a clean halt", "after an unclean stop", ""};
     log_notice("%s: started %s as instance %llu in %llu ms, protocol version 1 to %u", name(),
-               kHow[static_cast<size_t>(decision_.kind)], static_cast<unsigned long long>(instance_),
-               static_cast<unsigned long long>(start_took_ns_ / kMsec), node_.options().protocol_max);
+               kHow[static_cast<size_t>(decision_.kind)],
+               static_cast<unsigned long long>(instance_),
+               static_cast<unsigned long long>(start_took_ns_ / kMsec),
+               node_.options().protocol_max);
     return kOk;
 }
 
@@ -193,11 +204,13 @@ void TargetImpl::drop_everything()
     ldlm_.reset();
 }
 
-// Without a client there is nothing to recover: the next start is as good as after a controlled shutdown.
+// Without a client there is nothing to recover: the next start is as good as after a controlled
+// shutdown.
 void TargetImpl::mark_clean_if_nobody_is_left()
 {
     Vec<UuidText> clients;
-    bool none = identity_.kind == TargetKind::kMgs || (store_.list_clients(&clients).ok() && clients.empty());
+    bool none = identity_.kind == TargetKind::kMgs ||
+                (store_.list_clients(&clients).ok() && clients.empty());
     if (!none || instance_ == 0 || !commit_.commit().ok() || !commit_.all_committed()) return;
     CleanRecord record;
     record.software = kSoftwareVersion;
@@ -223,7 +236,8 @@ void TargetImpl::leave_service(bool force)
         serving_ = false;
         evictor_.stop();
         recovery_.stop();
-        if (Status s = commit_.commit(); !s.ok()) log_err("%s: the last commit failed (error %d)", name(), s.error());
+        if (Status s = commit_.commit(); !s.ok())
+            log_err("%s: the last commit failed (error %d)", name(), s.error());
         mark_clean_if_nobody_is_left();
     }
     drop_everything();
@@ -259,6 +273,9 @@ void TargetImpl::on_committed(uint64_t last_committed)
     service_->on_committed(last_committed);
 }
 
-Status TargetImpl::persist(uint64_t last_committed) { return write_last_committed(store_, identity_.kind, last_committed); }
+Status TargetImpl::persist(uint64_t last_committed)
+{
+    return write_last_committed(store_, identity_.kind, last_committed);
+}
 
 }  // namespace lull

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One target: joins the parts (commit, slots, exports, recovery, reservations, evictor, shutdown) to a service and a node.
+ * One target: joins the parts (commit, slots, exports, recovery, reservations, evictor, shutdown)
+ * to a service and a node.
  *
- *   life      start() → serve() → requests → stop(), or a controlled shutdown halts it: then only its parameters are left
+ *   life      start() → serve() → requests → stop(), or a controlled shutdown halts it: then only
+ *             its parameters are left
  *
- * Two counters let nobody in any more: running_ (requests; killed while a shutdown commits, S4/T4, what arrives then waits in
- * frozen_) and alive_ (parameters; killed by the halt). members_mutex_ makes connecting, disconnecting and evicting one client after
- * another, records on disk included; it shares the rank of the shutdown's own lock, never held together with it.
+ * Two counters let nobody in any more: running_ (requests; killed while a shutdown commits, S4/T4,
+ * what arrives then waits in frozen_) and alive_ (parameters; killed by the halt). members_mutex_
+ * makes connecting, disconnecting and evicting one client after another, records on disk included;
+ * it shares the rank of the shutdown's own lock, never held together with it.
  */
 #pragma once
 #include "kapi/use_count.h"
@@ -42,8 +45,8 @@ public:
     explicit LdlmOwner(TargetImpl& target) : target_(target) {}
     Status fill_lvb(const ResourceId& resource, Lvb* lvb) override;
     Status intent_resolve(const LdlmEnqueueOp& op, Export& exp, ResourceId* resource) override;
-    Status intent_execute(const LdlmEnqueueOp& op, Export& exp, const ResourceId& resource, LdlmEnqueueReply* reply,
-                          bool* gone) override;
+    Status intent_execute(const LdlmEnqueueOp& op, Export& exp, const ResourceId& resource,
+                          LdlmEnqueueReply* reply, bool* gone) override;
     void evict(Export& exp, const char* why) override;
     bool withhold_active_cancel(Ref<ServerRequest> request) override;
 
@@ -54,12 +57,14 @@ private:
 class TargetImpl final : public Target, CommitEnv, RecoveryEnv, EvictorEnv {
 public:
     // factory: null for the one of its kind.
-    static Result<Owned<TargetImpl>> create(Node& node, Store& store, TargetIdentity&& identity, HaltListener& listener,
+    static Result<Owned<TargetImpl>> create(Node& node, Store& store, TargetIdentity&& identity,
+                                            HaltListener& listener,
                                             ServiceFactory factory = nullptr);
     TargetImpl(Node& node, Store& store, TargetIdentity&& identity, HaltListener& listener);
     ~TargetImpl() override;
 
-    // Start-up check, records, service; then clients may come (serve). On an error *why names the cause.
+    // Start-up check, records, service; then clients may come (serve). On an error *why names the
+    // cause.
     Status start(const StartOptions& options, Text<200>* why);
     Status serve(Text<200>* why);
     // Umount. force: every client is evicted. Does nothing more after a halt.
@@ -115,14 +120,15 @@ private:
     Status start_service();
     Status start_parts();
     Status expect_former_clients(CleanRecord&& clean, const Vec<UuidText>& clients);
-    void drop_everything();      // exports, locks, service: nothing of the store is used afterwards
+    void drop_everything();  // exports, locks, service: nothing of the store is used afterwards
     void leave_service(bool force);
     void mark_clean_if_nobody_is_left();
     const char* name() const { return identity_.name.c_str(); }
 
     // connect.cc
     Status negotiate(const ConnectOp& op, uint16_t* protocol);
-    Status admit(ServerRequest& request, const ConnectOp& op, uint16_t protocol, Ref<Export>* out, ConnectResult* result);
+    Status admit(ServerRequest& request, const ConnectOp& op, uint16_t protocol, Ref<Export>* out,
+                 ConnectResult* result);
     Status admit_known(const ConnectOp& op, Export& exp, ConnectResult* result);
     Status admit_new(const ConnectOp& op, Ref<Export>* out);
     Result<ConnectResult> judge(const ConnectOp& op);
@@ -152,7 +158,10 @@ private:
     void on_commit_failed() override { lose_store(); }
     // RecoveryEnv
     void execute_replay(Ref<ServerRequest> request) override;
-    void evict_absent(const UuidText& client, const char* why) override { evict_absent_client(client, why); }
+    void evict_absent(const UuidText& client, const char* why) override
+    {
+        evict_absent_client(client, why);
+    }
     void evict_export(Export& exp, const char* why) override { evict(exp, why); }
     Text<65> nodename_of(const UuidText& client) override;
     void on_window_closed() override;
@@ -168,7 +177,7 @@ private:
     LdlmOwner ldlm_owner_{*this};
     uint64_t instance_ = 0;
     bool started_clean_ = false;
-    uint64_t committed_before_ = 0;        // of the instance before: what a connect reply says (T7)
+    uint64_t committed_before_ = 0;  // of the instance before: what a connect reply says (T7)
     StartDecision decision_;
     uint64_t start_ns_ = 0, start_took_ns_ = 0;
 
@@ -187,11 +196,13 @@ private:
     uint64_t silent_checked_ns_ = 0, silent_from_ns_ = 0;  // of the evictor's task alone
     UseCount running_, alive_;
     HoldingPen frozen_, window_;
-    CleanRecord::Times previous_;             // of the shutdown before this instance; written_at 0: there was none
+    // of the shutdown before this instance; written_at 0: there was none
+    CleanRecord::Times previous_;
     uint64_t previous_down_ns_ = 0;           // from its clean record to our start
     std::atomic<uint64_t> all_back_ns_{0};    // when the last client had resumed
     std::atomic<uint64_t> last_write_ns_{0};  // arrival of the last OstWrite
-    std::atomic<bool> refuse_new_{true}, refuse_all_{true}, parked_{false}, halted_{false}, halting_{false};
+    std::atomic<bool> refuse_new_{true}, refuse_all_{true}, parked_{false}, halted_{false},
+        halting_{false};
     std::atomic<bool> store_lost_{false};
     bool serving_ = false, added_ = false, stopped_ = false;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A target with real connections, locks and a simulated disk: recovery, exactly once, controlled shutdown, start-up check.
+// A target with real connections, locks and a simulated disk: recovery, exactly once, controlled
+// shutdown, start-up check.
 #include "target/server_mount.h"
 #include "target/tiny_target_test.h"
 
@@ -21,7 +22,8 @@ TEST(Target, ConnectWorkDisconnect)
             EXPECT_EQ(c.import->replay_count(false), 0u);
         });
         EXPECT_EQ(l.param("num_exports"), "mdt.lull-MDT0000.num_exports=1\n");
-        EXPECT_NE(l.param("exports").find("nodename=c0 locks=1 connected=1"), std::string::npos) << l.param("exports");
+        EXPECT_NE(l.param("exports").find("nodename=c0 locks=1 connected=1"), std::string::npos)
+            << l.param("exports");
         EXPECT_EQ(l.param("open_files"), "mdt.lull-MDT0000.open_files=0\n");
         EXPECT_NE(l.param("recovery_status").find("INACTIVE"), std::string::npos);
         l.finish();
@@ -46,104 +48,118 @@ TEST(Target, NobodyLeftIsACleanStop)
 // T8 R3.
 TEST(Target, CrashAndReplay)
 {
-    for_seeds([](uint64_t seed) {
-        TinyLab l(seed);
-        ASSERT_TRUE(l.start(l.a).ok());
-        TinyClient& c = l.mount();
-        l.on(l.host_of(c), [&] {
-            for (uint32_t i = 0; i < 10; i++) EXPECT_TRUE(c.create("f" + std::to_string(i), i + 1).ok());
-            EXPECT_TRUE(c.unlink("f3").ok());
-        });
-        l.crash_server();
-        ASSERT_TRUE(l.start(seed % 2 ? l.a : l.b).ok());
-        l.until([&] { return c.last_result == static_cast<uint8_t>(ConnectResult::kRecover); });
-        l.on(l.host_of(c), [&] {
-            for (uint32_t i = 0; i < 10; i++)
-                EXPECT_EQ(c.stat("f" + std::to_string(i)).error(), i == 3 ? -kENOENT : 0) << i;
-            EXPECT_TRUE(c.create("new", 100).ok());
-        });
-        EXPECT_EQ(c.evicted, 0u);
-        EXPECT_EQ(l.server->service().recovery_done, 1u);
-        EXPECT_NE(l.param("recovery_status").find("completed_clients: 1/1"), std::string::npos) << l.param("recovery_status");
-        l.finish();
-    }, 20);
+    for_seeds(
+        [](uint64_t seed) {
+            TinyLab l(seed);
+            ASSERT_TRUE(l.start(l.a).ok());
+            TinyClient& c = l.mount();
+            l.on(l.host_of(c), [&] {
+                for (uint32_t i = 0; i < 10; i++)
+                    EXPECT_TRUE(c.create("f" + std::to_string(i), i + 1).ok());
+                EXPECT_TRUE(c.unlink("f3").ok());
+            });
+            l.crash_server();
+            ASSERT_TRUE(l.start(seed % 2 ? l.a : l.b).ok());
+            l.until([&] { return c.last_result == static_cast<uint8_t>(ConnectResult::kRecover); });
+            l.on(l.host_of(c), [&] {
+                for (uint32_t i = 0; i < 10; i++)
+                    EXPECT_EQ(c.stat("f" + std::to_string(i)).error(), i == 3 ? -kENOENT : 0) << i;
+                EXPECT_TRUE(c.create("new", 100).ok());
+            });
+            EXPECT_EQ(c.evicted, 0u);
+            EXPECT_EQ(l.server->service().recovery_done, 1u);
+            EXPECT_NE(l.param("recovery_status").find("completed_clients: 1/1"), std::string::npos)
+                << l.param("recovery_status");
+            l.finish();
+        },
+        20);
 }
 
-// Connections are reset and the server crashes again and again under load: no call fails, nothing is done twice.
-// Invariant 5.
+// Connections are reset and the server crashes again and again under load: no call fails, nothing
+// is done twice. Invariant 5.
 TEST(Target, ExactlyOnceUnderResetsAndCrashes)
 {
-    for_seeds([](uint64_t seed) {
-        TinyLab l(seed);
-        ASSERT_TRUE(l.start(l.a).ok());
-        TinyClient &c = l.mount(), &d = l.mount();
-        Load load(l, c, 1000), other(l, d, 100000);
-        for (int round = 0; round < 6; round++) {
-            l.world.run_for((50 + seed * 37 % 400) * kMsec);
-            if (round % 3 == 2) {
-                l.crash_server();
-                ASSERT_TRUE(l.start(round % 2 ? l.a : l.b).ok());
-                unsigned before = load.done;
-                l.until([&] { return load.done > before + 3; });
-            } else {
-                l.world.network().reset_connections(l.server->host, l.host_of(c));
+    for_seeds(
+        [](uint64_t seed) {
+            TinyLab l(seed);
+            ASSERT_TRUE(l.start(l.a).ok());
+            TinyClient &c = l.mount(), &d = l.mount();
+            Load load(l, c, 1000), other(l, d, 100000);
+            for (int round = 0; round < 6; round++) {
+                l.world.run_for((50 + seed * 37 % 400) * kMsec);
+                if (round % 3 == 2) {
+                    l.crash_server();
+                    ASSERT_TRUE(l.start(round % 2 ? l.a : l.b).ok());
+                    unsigned before = load.done;
+                    l.until([&] { return load.done > before + 3; });
+                } else {
+                    l.world.network().reset_connections(l.server->host, l.host_of(c));
+                }
             }
-        }
-        load.end();
-        other.end();
-        EXPECT_EQ(c.evicted + d.evicted, 0u);
-        l.finish();
-    }, 10);
+            load.end();
+            other.end();
+            EXPECT_EQ(c.evicted + d.evicted, 0u);
+            l.finish();
+        },
+        10);
 }
 
-// A2 A12 A13 S7 S8 T10 invariants 2 and 4: by one parameter of the server; nothing but opens is replayed.
+// A2 A12 A13 S7 S8 T10 invariants 2 and 4: by one parameter of the server; nothing but opens is
+// replayed.
 TEST(Target, ControlledShutdownAndResume)
 {
-    for_seeds([](uint64_t seed) {
-        TinyLab l(seed);
-        ASSERT_TRUE(l.start(l.a, 1).ok());
-        TinyClient &c = l.mount(), &d = l.mount();
-        Ref<Call<MdsOpenOp>> open;
-        l.on(l.host_of(c), [&] {
-            EXPECT_TRUE(c.create("held", 1).ok());
-            open = c.open("held");
-            EXPECT_TRUE(c.unlink("held").ok());
-        });
-        Load load(l, c, 1000), other(l, d, 100000);
-        l.world.run_for(500 * kMsec);
-        uint64_t last = 0;
-        ASSERT_TRUE(l.halt());
-        last = l.server->target->last_transno();
-        EXPECT_EQ(l.server->target->last_committed(), last);
-        // The replies are on their way.
-        l.until([&] { return c.import->replay_count(false) + d.import->replay_count(false) == 0; }, 1000);
-        EXPECT_EQ(l.param("controlled_shutdown"), "mdt.lull-MDT0000.controlled_shutdown=halted\n");
-        EXPECT_NE(l.param("controlled_shutdown_status").find("clients_told: 2"), std::string::npos)
-            << l.param("controlled_shutdown_status");
-        EXPECT_EQ(l.param("open_files"), "error -108");
-        // The partner takes over while the halted target is still there for its status.
-        std::unique_ptr<TinyServer> halted = std::move(l.server);
-        ASSERT_TRUE(l.start(l.b, 2).ok());
-        unsigned before = load.done, other_before = other.done;
-        l.until([&] { return load.done > before + 5 && other.done > other_before + 5; });
-        EXPECT_EQ(c.last_result, static_cast<uint8_t>(ConnectResult::kResume));
-        EXPECT_EQ(c.import->protocol(), 2);
-        EXPECT_EQ(c.import->stats().replays, 0u);
-        EXPECT_EQ(c.import->stats().open_replays, 1u);
-        EXPECT_EQ(c.import->stats().resends, 0u);
-        EXPECT_EQ(c.evicted + d.evicted, 0u);
-        EXPECT_EQ(l.server->service().reserved(), 0u);
-        EXPECT_EQ(l.server->service().opens(), 1u);
-        EXPECT_EQ(l.param("recovery_status"), "mdt.lull-MDT0000.recovery_status=status: INACTIVE\n");
-        load.end();
-        other.end();
-        l.on(l.host_of(c), [&] {
-            EXPECT_TRUE(c.close(open).ok());
-            open.reset();
-        });
-        l.on(l.a, [&] { halted->stop(); });
-        l.finish();
-    }, 20);
+    for_seeds(
+        [](uint64_t seed) {
+            TinyLab l(seed);
+            ASSERT_TRUE(l.start(l.a, 1).ok());
+            TinyClient &c = l.mount(), &d = l.mount();
+            Ref<Call<MdsOpenOp>> open;
+            l.on(l.host_of(c), [&] {
+                EXPECT_TRUE(c.create("held", 1).ok());
+                open = c.open("held");
+                EXPECT_TRUE(c.unlink("held").ok());
+            });
+            Load load(l, c, 1000), other(l, d, 100000);
+            l.world.run_for(500 * kMsec);
+            uint64_t last = 0;
+            ASSERT_TRUE(l.halt());
+            last = l.server->target->last_transno();
+            EXPECT_EQ(l.server->target->last_committed(), last);
+            // The replies are on their way.
+            l.until(
+                [&] { return c.import->replay_count(false) + d.import->replay_count(false) == 0; },
+                1000);
+            EXPECT_EQ(l.param("controlled_shutdown"),
+                      "mdt.lull-MDT0000.controlled_shutdown=halted\n");
+            EXPECT_NE(l.param("controlled_shutdown_status").find("clients_told: 2"),
+                      std::string::npos)
+                << l.param("controlled_shutdown_status");
+            EXPECT_EQ(l.param("open_files"), "error -108");
+            // The partner takes over while the halted target is still there for its status.
+            std::unique_ptr<TinyServer> halted = std::move(l.server);
+            ASSERT_TRUE(l.start(l.b, 2).ok());
+            unsigned before = load.done, other_before = other.done;
+            l.until([&] { return load.done > before + 5 && other.done > other_before + 5; });
+            EXPECT_EQ(c.last_result, static_cast<uint8_t>(ConnectResult::kResume));
+            EXPECT_EQ(c.import->protocol(), 2);
+            EXPECT_EQ(c.import->stats().replays, 0u);
+            EXPECT_EQ(c.import->stats().open_replays, 1u);
+            EXPECT_EQ(c.import->stats().resends, 0u);
+            EXPECT_EQ(c.evicted + d.evicted, 0u);
+            EXPECT_EQ(l.server->service().reserved(), 0u);
+            EXPECT_EQ(l.server->service().opens(), 1u);
+            EXPECT_EQ(l.param("recovery_status"),
+                      "mdt.lull-MDT0000.recovery_status=status: INACTIVE\n");
+            load.end();
+            other.end();
+            l.on(l.host_of(c), [&] {
+                EXPECT_TRUE(c.close(open).ok());
+                open.reset();
+            });
+            l.on(l.a, [&] { halted->stop(); });
+            l.finish();
+        },
+        20);
 }
 
 // E2 S7 S14.
@@ -154,7 +170,8 @@ TEST(Target, CancelWhileDraining)
         ASSERT_TRUE(l.start(l.a).ok());
         TinyClient &c = l.mount(), &d = l.mount();
         Load load(l, c, 1000);
-        l.on(l.host_of(d), [&] { EXPECT_TRUE(d.import->gate().enter().ok()); });  // an operation that takes its time
+        // an operation that takes its time
+        l.on(l.host_of(d), [&] { EXPECT_TRUE(d.import->gate().enter().ok()); });
         l.world.run_for(100 * kMsec);
         EXPECT_EQ(l.set_param("controlled_shutdown", "1"), 0);
         EXPECT_EQ(l.set_param("controlled_shutdown", "1"), -kEALREADY);
@@ -163,7 +180,8 @@ TEST(Target, CancelWhileDraining)
         unsigned before = load.done;
         l.world.run_for(kSec);
         EXPECT_LE(load.done, before + 1);
-        EXPECT_NE(l.param("controlled_shutdown_status").find("clients_drained: 1"), std::string::npos)
+        EXPECT_NE(l.param("controlled_shutdown_status").find("clients_drained: 1"),
+                  std::string::npos)
             << l.param("controlled_shutdown_status");
         EXPECT_EQ(l.set_param("controlled_shutdown", "0"), 0);
         l.until([&] { return load.done > before + 10; });
@@ -217,7 +235,8 @@ TEST(Target, NewClientDuringShutdown)
         auto late = std::make_unique<TinyClient>();
         sim::Host& host = l.world.host("late");
         Status s = -kEINPROGRESS;
-        auto* task = host.spawn("mount", [&] { s = late->start(host.net(), "late", {l.a.address()}); });
+        auto* task =
+            host.spawn("mount", [&] { s = late->start(host.net(), "late", {l.a.address()}); });
         l.world.run_for(2 * kSec);
         EXPECT_TRUE(s.is(kEINPROGRESS));
         l.on(l.host_of(c), [&] { c.import->gate().leave(); });
@@ -231,7 +250,8 @@ TEST(Target, NewClientDuringShutdown)
     });
 }
 
-// B1: a client that died before the halt delays nobody after it; what it had is given up at its deadline.
+// B1: a client that died before the halt delays nobody after it; what it had is given up at its
+// deadline.
 TEST(Target, DeadClientAfterCleanHalt)
 {
     for_seeds([](uint64_t seed) {
@@ -278,10 +298,13 @@ TEST(Target, RecoveryWindowWithADeadClient)
         uint64_t began = l.world.now_ns();
         EXPECT_EQ(l.set_param("controlled_shutdown", "1"), -kEBUSY);
         l.world.run_for(5 * kSec);
-        EXPECT_NE(l.param("recovery_status").find("connected_clients: 1/2"), std::string::npos) << l.param("recovery_status");
+        EXPECT_NE(l.param("recovery_status").find("connected_clients: 1/2"), std::string::npos)
+            << l.param("recovery_status");
         EXPECT_NE(l.param("recovery_status").find("missing: " + lost + " (c1)"), std::string::npos);
         bool by_hand = seed % 2;
-        if (by_hand) { EXPECT_EQ(l.set_param("abort_recov", "1"), 0); }
+        if (by_hand) {
+            EXPECT_EQ(l.set_param("abort_recov", "1"), 0);
+        }
         l.on(l.host_of(c), [&] { EXPECT_TRUE(c.stat("x").ok()); });
         uint64_t took = (l.world.now_ns() - began) / kSec;
         if (by_hand) {
@@ -312,7 +335,8 @@ TEST(Target, SilentClientIsEvicted)
     l.finish();
 }
 
-// One client's record takes the disk for longer than anybody may be silent; another one, who comes back meanwhile, waits behind it.
+// One client's record takes the disk for longer than anybody may be silent; another one, who comes
+// back meanwhile, waits behind it.
 TEST(Target, SlowDiskEvictsNobody)
 {
     for_seeds([](uint64_t seed) {
@@ -323,7 +347,9 @@ TEST(Target, SlowDiskEvictsNobody)
         l.disk.set_slow_ns(15 * kSec, 15 * kSec);
         sim::Host& host = l.world.host("late");
         TinyClient d;
-        auto* mounting = host.spawn("mount", [&] { EXPECT_TRUE(d.start(host.net(), "late", {l.a.address(), l.b.address()}).ok()); });
+        auto* mounting = host.spawn("mount", [&] {
+            EXPECT_TRUE(d.start(host.net(), "late", {l.a.address(), l.b.address()}).ok());
+        });
         l.world.run_for(kSec);
         l.world.network().reset_connections(l.a, l.host_of(c));
         EXPECT_TRUE(l.until([&] { return sim::World::finished(mounting); }));
@@ -379,8 +405,8 @@ TEST(Target, ForcedUmountEvicts)
     l.finish();
 }
 
-// Invariant 8: a crash after any disk step of a controlled shutdown, or of the start after it, is an ordinary crash.
-// T8 invariant 8.
+// Invariant 8: a crash after any disk step of a controlled shutdown, or of the start after it, is
+// an ordinary crash. T8 invariant 8.
 TEST(Target, CrashAtEveryStepOfAShutdownAndRestart)
 {
     bool crashed = true;
@@ -446,7 +472,8 @@ TEST(Target, CommitErrorGoesBackToService)
     l.finish();
 }
 
-// After a failed sync nobody knows what is durable: no answer may be given, the next instance gets everything again.
+// After a failed sync nobody knows what is durable: no answer may be given, the next instance gets
+// everything again.
 TEST(Target, LostStoreAnswersNobody)
 {
     TinyLab l(5);
@@ -507,7 +534,10 @@ TEST(Target, ShutdownWithoutMemory)
             (void)l.server->target->begin_shutdown();
         });
         Shutdown& machine = l.server->target->shutdown();
-        l.until([&] { return machine.state() == ShutdownState::kHalted || machine.state() == ShutdownState::kRunning; });
+        l.until([&] {
+            return machine.state() == ShutdownState::kHalted ||
+                   machine.state() == ShutdownState::kRunning;
+        });
         l.a.fail_allocation_nth(0);
         if (machine.state() == ShutdownState::kRunning) {
             failed++;
@@ -539,7 +569,8 @@ TEST(Target, MountErrors)
     StartOptions options;
     EXPECT_TRUE(parse_start_options("force,abort_recov,rw", &options, &why).ok());
     EXPECT_TRUE(options.force && options.abort_recov);
-    EXPECT_TRUE(parse_start_options("recovery_time_soft=30,recovery_time_hard=90", &options, &why).ok());
+    EXPECT_TRUE(
+        parse_start_options("recovery_time_soft=30,recovery_time_hard=90", &options, &why).ok());
     EXPECT_EQ(options.recovery_soft_ms, 30000u);
     EXPECT_EQ(options.recovery_hard_ms, 90000u);
     EXPECT_TRUE(parse_start_options("recovery_time_soft=0", &options, &why).is(kEINVAL));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For the tests of a target: the least service that changes something (files in one directory, open handles), a target with it on a
- * simulated host, and clients with an import and its active lock.
+ * For the tests of a target: the least service that changes something (files in one directory, open
+ * handles), a target with it on a simulated host, and clients with an import and its active lock.
  */
 #pragma once
 #include <gtest/gtest.h>
@@ -73,7 +73,8 @@ private:
     // As the MDT does it: the directory knows the last transaction that changed it.
     bool was_done(ServerRequest& request, Object& root)
     {
-        return request.is_replay() && target_.store().version(root).value() >= request.replay_transno();
+        return request.is_replay() &&
+               target_.store().version(root).value() >= request.replay_transno();
     }
     void note_done(Object& root, uint64_t transno)
     {
@@ -119,7 +120,8 @@ inline void TinyService::create(Ref<ServerRequest> request)
     Ref<Object> root = target_.store().root().release_value();
     auto there = target_.store().lookup(*root, op->name);
     bool done = was_done(*request, *root);
-    if (there.ok() && request->is_replay()) done = done || there.value()->fid() == op->fid;  // it survived the crash
+    // it survived the crash
+    if (there.ok() && request->is_replay()) done = done || there.value()->fid() == op->fid;
     if (there.ok() && !done) return request->reply_error(-kEEXIST);
     Transaction tx(target_, request);
     if (Status s = tx.begin(); !s.ok()) return tx.fail(s);
@@ -162,8 +164,9 @@ inline void TinyService::open(Ref<ServerRequest> request)
 {
     auto op = make<MdsOpenOp>();
     if (!request->decode(op.get()).ok()) return request->reply_error(-kEPROTO);
-    auto found = op->fid.is_zero() ? target_.store().lookup(*target_.store().root().value(), op->name)
-                                   : target_.store().find(op->fid);
+    auto found = op->fid.is_zero()
+                     ? target_.store().lookup(*target_.store().root().value(), op->name)
+                     : target_.store().find(op->fid);
     if (!found.ok()) return request->reply_error(found.status());
     ReservedOpen o;
     o.client = request->exp->client_uuid();
@@ -251,8 +254,8 @@ struct TinyClient final : ImportClient {
     uint8_t last_result = 0;
     bool barred = false;  // ignores BlAsts
 
-    Status start(kapi_net* net, const std::string& name, std::vector<uint32_t> servers, uint32_t protocol = 2,
-                 uint32_t flags = kConnectUpdateLock)
+    Status start(kapi_net* net, const std::string& name, std::vector<uint32_t> servers,
+                 uint32_t protocol = 2, uint32_t flags = kConnectUpdateLock)
     {
         node = TRY(Node::create(net, node_options(protocol, name)));
         ImportOptions o;
@@ -421,7 +424,8 @@ struct TinyLab {
         until([&] { return sim::World::finished(task); });
         return host.up() && host.boots() == boots;
     }
-    Status start(sim::Host& host, uint32_t protocol = 2, StartOptions options = {}, Text<200>* why_out = nullptr)
+    Status start(sim::Host& host, uint32_t protocol = 2, StartOptions options = {},
+                 Text<200>* why_out = nullptr)
     {
         server = std::make_unique<TinyServer>(host);
         Status s;
@@ -449,7 +453,9 @@ struct TinyLab {
         clients.push_back(std::make_unique<TinyClient>());
         TinyClient* c = clients.back().get();
         on(*client_hosts[n], [=, this] {
-            EXPECT_TRUE(c->start(client_hosts[n]->net(), "c" + std::to_string(n), {a.address(), b.address()}, protocol, flags).ok());
+            EXPECT_TRUE(c->start(client_hosts[n]->net(), "c" + std::to_string(n),
+                                 {a.address(), b.address()}, protocol, flags)
+                            .ok());
         });
         return *c;
     }
@@ -508,8 +514,7 @@ struct TinyLab {
 };
 
 // LULL_SEEDS=n runs n times as many seeds.
-template <class F>
-void for_seeds(F story, uint64_t seeds = 6)
+template <class F> void for_seeds(F story, uint64_t seeds = 6)
 {
     const char* more = std::getenv("LULL_SEEDS");
     if (more) seeds *= std::strtoul(more, nullptr, 10);
@@ -539,10 +544,13 @@ struct Load {
         for (uint32_t i = 0; !stop; i++) {
             uint64_t began = now_ns();
             std::string name = "f" + std::to_string(base) + "-" + std::to_string(i);
-            if (Status s = client.create(name, base + i); !s.ok()) errors.push_back("create " + std::to_string(s.error()));
-            if (Status s = client.stat(name); !s.ok()) errors.push_back("stat " + std::to_string(s.error()));
+            if (Status s = client.create(name, base + i); !s.ok())
+                errors.push_back("create " + std::to_string(s.error()));
+            if (Status s = client.stat(name); !s.ok())
+                errors.push_back("stat " + std::to_string(s.error()));
             if (i % 2) {
-                if (Status s = client.unlink(name); !s.ok()) errors.push_back("unlink " + std::to_string(s.error()));
+                if (Status s = client.unlink(name); !s.ok())
+                    errors.push_back("unlink " + std::to_string(s.error()));
             }
             done++;
             longest_ns = std::max(longest_ns, now_ns() - began);

@@ -17,7 +17,8 @@ struct EncodedBody {  // what was encoded already
 Transaction::~Transaction()
 {
     if (done_ || !(begun_ || !request_->replied())) return;
-    log_err("%s: %s was not answered by its handler", target_.identity().name.c_str(), request_->info().name);
+    log_err("%s: %s was not answered by its handler", target_.identity().name.c_str(),
+            request_->info().name);
     fail(-kEIO);
 }
 
@@ -30,7 +31,8 @@ Status Transaction::begin()
     if (request_->info().slot) TRY(client->slots.prepare(request_->slot()));
     transno_ = TRY(target.commit_.begin(request_->is_replay() ? request_->replay_transno() : 0));
     begun_ = true;
-    if (TargetObserver* o = target.node().observer()) o->on_transaction(target, *request_, transno_);
+    if (TargetObserver* o = target.node().observer())
+        o->on_transaction(target, *request_, transno_);
     return kOk;
 }
 
@@ -48,13 +50,18 @@ void Transaction::complete(Status status, Bytes* body)
             slot.opcode = static_cast<uint16_t>(request_->opcode());
             // The record last: if it survived a crash, so did the steps before it.
             if (client->slots.put(request_->slot(), slot, body)) {
-                Status s = write_slot(target.store(), request_->exp->client_uuid(), request_->slot(), slot);
+                Status s = write_slot(target.store(), request_->exp->client_uuid(),
+                                      request_->slot(), slot);
                 if (!s.ok())
-                    log_err("%s: reply slot of %s not recorded (error %d): a crash now may execute %s twice", target.name(),
-                            request_->exp->client_uuid().c_str(), s.error(), request_->info().name);
+                    log_err(
+                        "%s: reply slot of %s not recorded (error %d): "
+                        "a crash now may execute %s twice",
+                        target.name(), request_->exp->client_uuid().c_str(), s.error(),
+                        request_->info().name);
             }
         }
-        if (TargetObserver* o = target.node().observer()) o->on_executed(target, *request_, transno_);
+        if (TargetObserver* o = target.node().observer())
+            o->on_executed(target, *request_, transno_);
         target.commit_.end(transno_);
         request_->set_transno(transno_);
         request_->set_versions(slot.versions);

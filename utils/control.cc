@@ -18,7 +18,8 @@ Answer control(uint32_t command, const std::string& input)
     if (input.size() > LULL_CTL_IN_MAX) return {E2BIG, "the argument is longer than 4096 bytes"};
     int fd = open(LULL_DEVICE_PATH, O_RDWR | O_CLOEXEC);
     if (fd < 0) {
-        if (errno == EACCES || errno == EPERM) return {errno, "no permission to open " LULL_DEVICE_PATH ": run as root"};
+        if (errno == EACCES || errno == EPERM)
+            return {errno, "no permission to open " LULL_DEVICE_PATH ": run as root"};
         return {ENODEV, LULL_DEVICE_PATH " does not exist: is the module loaded? (modprobe lull)"};
     }
     answer.text.resize(LULL_CTL_OUT_MAX);

@@ -7,8 +7,8 @@
 namespace lull::utils {
 
 struct Answer {
-    int error = 0;      // 0 or errno
-    std::string text;   // result, or what the kernel says about the error
+    int error = 0;     // 0 or errno
+    std::string text;  // result, or what the kernel says about the error
 };
 
 // Never throws; error ENODEV with a hint when the modules are not loaded.

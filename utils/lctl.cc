@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// lctl: parameters and devices of Lull's kernel modules, with the verbs administrators of Lustre know.
+// lctl: parameters and devices of Lull's kernel modules, with the verbs administrators of Lustre
+// know.
 #include <CLI/CLI.hpp>
 
 #include <cerrno>
@@ -42,7 +43,8 @@ void print(const std::string& text)
     if (!text.empty() && text.back() != '\n') putchar('\n');
 }
 
-// "name=value" lines without "name=" (only at the beginning of a parameter; further lines of a value stay).
+// "name=value" lines without "name=" (only at the beginning of a parameter; further lines of a
+// value stay).
 void print_values_only(const std::string& text)
 {
     size_t at = 0;
@@ -51,15 +53,20 @@ void print_values_only(const std::string& text)
         if (end == std::string::npos) end = text.size();
         std::string line = text.substr(at, end - at);
         size_t equals = line.find('=');
-        bool of_the_node = line.rfind("at_", 0) == 0 || line.rfind("ldlm_enqueue_min=", 0) == 0;  // has no dot
-        bool names_parameter = equals != std::string::npos && (of_the_node || line.find('.') < equals) && line.find(' ') > equals;
-        bool value_follows = names_parameter && equals + 1 == line.size();  // of several lines, on lines of their own
-        if (!value_follows) printf("%s\n", names_parameter ? line.c_str() + equals + 1 : line.c_str());
+        // has no dot
+        bool of_the_node = line.rfind("at_", 0) == 0 || line.rfind("ldlm_enqueue_min=", 0) == 0;
+        bool names_parameter = equals != std::string::npos &&
+                               (of_the_node || line.find('.') < equals) && line.find(' ') > equals;
+        // of several lines, on lines of their own
+        bool value_follows = names_parameter && equals + 1 == line.size();
+        if (!value_follows)
+            printf("%s\n", names_parameter ? line.c_str() + equals + 1 : line.c_str());
         at = end + 1;
     }
 }
 
-int each(uint32_t command, const std::string& verb, const std::vector<std::string>& inputs, bool values_only = false)
+int each(uint32_t command, const std::string& verb, const std::vector<std::string>& inputs,
+         bool values_only = false)
 {
     int worst = 0;
     for (const std::string& input : inputs) {
@@ -80,7 +87,8 @@ int set_params(const std::vector<std::string>& words, bool quiet)
             inputs.push_back(words[i] + "=" + words[i + 1]);
             i++;
         } else {
-            fprintf(stderr, "lctl: set_param %s: no value given, write NAME=VALUE\n", words[i].c_str());
+            fprintf(stderr, "lctl: set_param %s: no value given, write NAME=VALUE\n",
+                    words[i].c_str());
             return 22;
         }
     }
@@ -96,18 +104,21 @@ std::string explain_recover(const Answer& answer)
     switch (answer.error) {
     case EINVAL: return "that is no NID of a node where this target may run";
     case ERANGE: return "the time limit is from 1 to 3600 seconds";
-    case ENODEV: return "it has reconnected, but to another node: the target does not run at that NID";
+    case ENODEV:
+        return "it has reconnected, but to another node: the target does not run at that NID";
     case ETIMEDOUT: return "not reconnected in time; the client goes on trying";
     case ESHUTDOWN: return "unmounted meanwhile";
     default: return answer.text;
     }
 }
 
-// The parameters import_recover of a device (as lctl dl names it), or of all connections of this node to a target.
+// The parameters import_recover of a device (as lctl dl names it), or of all connections of this
+// node to a target.
 Answer find_imports(const std::string& name, std::vector<std::string>* params)
 {
     Answer found;
-    for (const std::string& glob : {"*." + name + ".import_recover", "*." + name + "-*.import_recover"}) {
+    for (const std::string& glob :
+         {"*." + name + ".import_recover", "*." + name + "-*.import_recover"}) {
         found = control(LULL_CTL_LIST, glob);
         if (!found.error) break;
     }
@@ -125,12 +136,15 @@ int recover(const std::string& name, const std::string& nid, unsigned seconds)
     std::vector<std::string> params;
     if (Answer found = find_imports(name, &params); found.error) {
         fprintf(stderr, "lctl: recover %s: %s\n", name.c_str(),
-                found.error == ENOENT ? "this node has no connection to such a target (lctl dl shows all)" : found.text.c_str());
+                found.error == ENOENT
+                    ? "this node has no connection to such a target (lctl dl shows all)"
+                    : found.text.c_str());
         return found.error;
     }
     int worst = 0;
     for (const std::string& param : params) {
-        Answer answer = control(LULL_CTL_SET, param + "=" + (nid.empty() ? "1" : nid) + " " + std::to_string(seconds));
+        Answer answer = control(LULL_CTL_SET, param + "=" + (nid.empty() ? "1" : nid) + " " +
+                                                  std::to_string(seconds));
         if (!answer.error) continue;
         fprintf(stderr, "lctl: recover %s: %s\n", param.c_str(), explain_recover(answer).c_str());
         worst = answer.error;
@@ -148,18 +162,22 @@ int main(int argc, char** argv)
     bool values_only = false, quiet = false;
     std::string name;
 
-    CLI::App* get = app.add_subcommand("get_param", "print parameters: lctl get_param 'mdt.*.recovery_status'");
+    CLI::App* get =
+        app.add_subcommand("get_param", "print parameters: lctl get_param 'mdt.*.recovery_status'");
     get->add_flag("-n", values_only, "print values without names");
     get->add_option("NAME", names, "names or globs")->required();
-    CLI::App* set = app.add_subcommand("set_param", "set parameters: lctl set_param mdt.lull-MDT0000.controlled_shutdown=1");
+    CLI::App* set =
+        app.add_subcommand("set_param",
+                           "set parameters: lctl set_param mdt.lull-MDT0000.controlled_shutdown=1");
     set->add_flag("-n", quiet, "print nothing");
     set->add_option("NAME=VALUE", names, "names or globs with values")->required();
     CLI::App* list = app.add_subcommand("list_param", "list names of parameters");
     bool recursive = false;
     list->add_flag("-R", recursive, "the whole tree (always so)");
     list->add_option("NAME", names, "names or globs");
-    CLI::App* wait = app.add_subcommand(
-        "wait_param", "wait until parameters begin with a value: lctl wait_param mdt.*.controlled_shutdown halted");
+    CLI::App* wait = app.add_subcommand("wait_param",
+                                        "wait until parameters begin with a value: "
+                                        "lctl wait_param mdt.*.controlled_shutdown halted");
     std::string wanted;
     double limit_s = 120;
     wait->add_option("-t", limit_s, "seconds, then it fails (120)")->check(CLI::NonNegativeNumber);
@@ -171,7 +189,9 @@ int main(int argc, char** argv)
 
     std::string nid;
     unsigned seconds = 60;
-    CLI::App* rec = app.add_subcommand("recover", "connect to a target now: lctl recover lull-OST0000 10.0.0.2@tcp");
+    CLI::App* rec =
+        app.add_subcommand("recover",
+                           "connect to a target now: lctl recover lull-OST0000 10.0.0.2@tcp");
     rec->add_option("DEVICE|TARGET", name)->required();
     rec->add_option("NID", nid, "the node to try first");
     rec->add_option("--timeout", seconds, "seconds to wait until it is usable again");
@@ -184,7 +204,9 @@ int main(int argc, char** argv)
     }
     if (*get) return each(LULL_CTL_GET, "get_param", names, values_only);
     if (*set) return set_params(names, quiet);
-    if (*list) return each(LULL_CTL_LIST, "list_param", names.empty() ? std::vector<std::string>{"*"} : names);
+    if (*list)
+        return each(LULL_CTL_LIST, "list_param",
+                    names.empty() ? std::vector<std::string>{"*"} : names);
     if (*wait) return lull::utils::wait_param(name, wanted, limit_s);
     if (*rec) return recover(name, nid, seconds);
     if (*dl) return each(LULL_CTL_DL, "dl", {""});

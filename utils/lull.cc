@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// lull: what concerns a whole cluster. "lull upgrade" exchanges the software of its servers one after another, under load.
+// lull: what concerns a whole cluster. "lull upgrade" exchanges the software of its servers one
+// after another, under load.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -16,7 +17,8 @@ constexpr const char* kFooter = R"(
 Servers are reached with ssh, or with any command that takes a command line as its last word:
   lull upgrade --servers mds1,mds2,oss1 --partner mds1=mds2 \
        --replace 'scp lull-dkms.deb {node}: && ssh {node} dpkg -i lull-dkms.deb'
-It stops at the first surprise and says how to go on. Exit status: 0 all done, 1 stopped, 2 wrong usage.)";
+It stops at the first surprise and says how to go on. Exit status: 0 all done, 1 stopped, )"
+                                "2 wrong usage.";
 
 bool write_file(const std::string& path, const std::string& text)
 {
@@ -28,17 +30,21 @@ bool write_file(const std::string& path, const std::string& text)
     return bool(file);
 }
 
-int upgrade_servers(const Options& options, const std::string& way, const std::string& json, const std::string& picture)
+int upgrade_servers(const Options& options, const std::string& way, const std::string& json,
+                    const std::string& picture)
 {
     auto began = std::chrono::steady_clock::now();
     Remote remote(way);
     Report report = run(Cluster(remote), options, [&](const std::string& line) {
-        fmt::print("[{:6.1f} s] {}\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(), line);
+        fmt::print("[{:6.1f} s] {}\n",
+                   std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(),
+                   line);
         fflush(stdout);
     });
     bool written = write_file(json, to_json(report)) & write_file(picture, to_svg(report));
     for (const Step& s : report.steps)
-        fmt::print("{} {} to {}: {:.1f} s away ({} clients)\n", s.target, s.from, s.to, s.served_s - s.begin_s, s.clients);
+        fmt::print("{} {} to {}: {:.1f} s away ({} clients)\n", s.target, s.from, s.to,
+                   s.served_s - s.begin_s, s.clients);
     if (!report.surprise.empty()) {
         fmt::print(stderr, "lull: stopped: {}\n", report.surprise);
         return 1;
@@ -57,17 +63,25 @@ int main(int argc, char** argv)
     std::vector<std::string> partners;
     bool stay = false;
 
-    CLI::App* up = app.add_subcommand("upgrade", "exchange the software of servers, one after another, under load");
+    CLI::App* up =
+        app.add_subcommand("upgrade",
+                           "exchange the software of servers, one after another, under load");
     up->footer(kFooter);
-    up->add_option("--servers", options.servers, "nodes, in the order wanted")->required()->delimiter(',');
-    up->add_option("--partner", partners, "NODE=PARTNER: its targets run there meanwhile")->delimiter(',');
-    up->add_option("--replace", options.replace, "command, run here, that installs the new software on {node}");
+    up->add_option("--servers", options.servers, "nodes, in the order wanted")
+        ->required()
+        ->delimiter(',');
+    up->add_option("--partner", partners, "NODE=PARTNER: its targets run there meanwhile")
+        ->delimiter(',');
+    up->add_option("--replace", options.replace,
+                   "command, run here, that installs the new software on {node}");
     up->add_option("--remote", way, "how a node is reached (" + way + ")");
-    up->add_option("--limit", options.limit_s, "seconds that any one step may take (600)")->check(CLI::Range(1u, 86400u));
+    up->add_option("--limit", options.limit_s, "seconds that any one step may take (600)")
+        ->check(CLI::Range(1u, 86400u));
     up->add_option("--json", json, "write a report here");
     up->add_option("--picture", picture, "draw the phases into this SVG");
     up->add_flag("--stay", stay, "leave the targets on the partner");
-    up->add_flag("--keep-modules", options.keep_modules, "do not unload the modules: --replace does, or reboots");
+    up->add_flag("--keep-modules", options.keep_modules,
+                 "do not unload the modules: --replace does, or reboots");
     up->add_flag("--dry-run", options.dry_run, "check and estimate only");
     try {
         app.parse(argc, argv);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// mount.lull: helper of mount(8) for targets (mount -t lull /dev/vdb /mnt/mdt) and clients (mount -t lull NID:/fsname /mnt/lull). Uses
-// the new mount calls, because they hand out the kernel's own words about what went wrong.
+// mount.lull: helper of mount(8) for targets (mount -t lull /dev/vdb /mnt/mdt) and clients (mount
+// -t lull NID:/fsname /mnt/lull). Uses the new mount calls, because they hand out the kernel's own
+// words about what went wrong.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -55,7 +56,8 @@ int fail(const Request& r, int fs, int error)
     std::string words = fs >= 0 ? kernel_words(fs) : "";
     if (words.empty()) words = strerror(error);
     else words += std::string(" (") + strerror(error) + ")";
-    fprintf(stderr, "mount.lull: %s on %s: %s\n", r.source.c_str(), r.target.c_str(), words.c_str());
+    fprintf(stderr, "mount.lull: %s on %s: %s\n", r.source.c_str(), r.target.c_str(),
+            words.c_str());
     return kFailure;
 }
 
@@ -85,8 +87,10 @@ bool parse(int argc, char** argv, Request* r)
 // The type is there once the module is; mount(8) loads nothing for helpers.
 void load_modules(const Request& r)
 {
-    std::string command = std::string("modprobe -q ") + (r.source[0] == '/' ? "lull_server" : "lull_client") + " 2>/dev/null";
-    if (system(command.c_str()) != 0 && r.verbose) fprintf(stderr, "mount.lull: \"%s\" failed; going on\n", command.c_str());
+    std::string command = std::string("modprobe -q ") +
+                          (r.source[0] == '/' ? "lull_server" : "lull_client") + " 2>/dev/null";
+    if (system(command.c_str()) != 0 && r.verbose)
+        fprintf(stderr, "mount.lull: \"%s\" failed; going on\n", command.c_str());
 }
 
 // Mount flags that are the VFS's own, not an option of ours.
@@ -96,8 +100,9 @@ bool generic_option(const std::string& word, unsigned* attributes, bool* read_on
     else if (word == "nosuid") *attributes |= MOUNT_ATTR_NOSUID;
     else if (word == "nodev") *attributes |= MOUNT_ATTR_NODEV;
     else if (word == "noexec") *attributes |= MOUNT_ATTR_NOEXEC;
-    else if (word != "rw" && word != "suid" && word != "dev" && word != "exec" && word != "defaults" && word != "noauto" &&
-             word != "auto" && word != "_netdev" && word != "nofail" && word != "noatime" && word != "relatime")
+    else if (word != "rw" && word != "suid" && word != "dev" && word != "exec" &&
+             word != "defaults" && word != "noauto" && word != "auto" && word != "_netdev" &&
+             word != "nofail" && word != "noatime" && word != "relatime")
         return false;
     return true;
 }
@@ -107,7 +112,9 @@ int mount_it(const Request& r)
     int fs = fsopen("lull", FSOPEN_CLOEXEC);
     if (fs < 0) {
         if (errno == ENODEV) {
-            fprintf(stderr, "mount.lull: the kernel does not know file system type lull: load the modules (modprobe lull_%s)\n",
+            fprintf(stderr,
+                    "mount.lull: the kernel does not know file system type lull: "
+                    "load the modules (modprobe lull_%s)\n",
                     r.source[0] == '/' ? "server" : "client");
             return kSystem;
         }
@@ -115,20 +122,24 @@ int mount_it(const Request& r)
     }
     unsigned attributes = 0;
     bool read_only = false;
-    if (fsconfig(fs, FSCONFIG_SET_STRING, "source", r.source.c_str(), 0) != 0) return fail(r, fs, errno);
+    if (fsconfig(fs, FSCONFIG_SET_STRING, "source", r.source.c_str(), 0) != 0)
+        return fail(r, fs, errno);
     for (const std::string& word : r.options) {
         if (generic_option(word, &attributes, &read_only)) continue;
         size_t equals = word.find('=');
         int bad = equals == std::string::npos
                       ? fsconfig(fs, FSCONFIG_SET_FLAG, word.c_str(), nullptr, 0)
-                      : fsconfig(fs, FSCONFIG_SET_STRING, word.substr(0, equals).c_str(), word.c_str() + equals + 1, 0);
+                      : fsconfig(fs, FSCONFIG_SET_STRING, word.substr(0, equals).c_str(),
+                                 word.c_str() + equals + 1, 0);
         if (bad) return fail(r, fs, errno);
     }
-    if (read_only && fsconfig(fs, FSCONFIG_SET_FLAG, "ro", nullptr, 0) != 0) return fail(r, fs, errno);
+    if (read_only && fsconfig(fs, FSCONFIG_SET_FLAG, "ro", nullptr, 0) != 0)
+        return fail(r, fs, errno);
     if (fsconfig(fs, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return fail(r, fs, errno);
     int mnt = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
     if (mnt < 0) return fail(r, fs, errno);
-    if (move_mount(mnt, "", AT_FDCWD, r.target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) return fail(r, fs, errno);
+    if (move_mount(mnt, "", AT_FDCWD, r.target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
+        return fail(r, fs, errno);
     close(mnt);
     close(fs);
     return 0;

@@ -42,8 +42,10 @@ int wait_param(const std::string& glob, const std::string& wanted, double limit_
         bool not_there_yet = different.error == ENOENT;
         if (!different.error && different.text.empty()) return 0;
         if ((different.error && !not_there_yet) || Clock::now() >= deadline) {
-            std::string seen = not_there_yet ? "there is no such parameter on this node" : different.text;
-            fprintf(stderr, "lctl: wait_param %s %s: after %g s: %s\n", glob.c_str(), wanted.c_str(), limit_s, seen.c_str());
+            std::string seen =
+                not_there_yet ? "there is no such parameter on this node" : different.text;
+            fprintf(stderr, "lctl: wait_param %s %s: after %g s: %s\n", glob.c_str(),
+                    wanted.c_str(), limit_s, seen.c_str());
             return different.error && !not_there_yet ? different.error : ETIMEDOUT;
         }
         std::this_thread::sleep_for(kLookEvery);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Encoder and Decoder of message bodies and on-disk records. A structure describes its fields once, for both directions:
+ * Encoder and Decoder of message bodies and on-disk records. A structure describes its fields once,
+ * for both directions:
  *
  *     template <class Io> void io(Io& x) { x.fid(parent); x.text(name); x.u32(mode); }
  *
- * so that the two can never disagree; where protocol versions differ, io() asks x.version(). Everything is little-endian
- * without padding. Errors are sticky: -ENOMEM when encoding, -EPROTO when decoding bytes that end early or exceed a limit.
- * The decoder is the only reader of a peer's bytes; it never trusts a length.
+ * so that the two can never disagree; where protocol versions differ, io() asks x.version().
+ * Everything is little-endian without padding. Errors are sticky: -ENOMEM when encoding, -EPROTO
+ * when decoding bytes that end early or exceed a limit. The decoder is the only reader of a peer's
+ * bytes; it never trusts a length.
  */
 #pragma once
 #include "include/lull/fid.h"
@@ -35,15 +37,24 @@ public:
         if (status_.ok()) status_ = out_.resize(at + n);
         if (status_.ok() && n) memcpy(&out_[at], p, n);
     }
-    // An object's name in the form of the version: {seq, oid, ver} or {inode number, generation, 0}.
+    // An object's name in the form of the version: {seq, oid, ver} or {inode number, generation,
+    // 0}.
     void fid(const Fid& f)
     {
         u64(f.seq);
         u32(f.oid);
         u32(version_ == kProtocol1 ? 0 : f.ver);
     }
-    template <size_t N> void text(const Text<N>& t) { u16(static_cast<uint16_t>(t.size())); raw(t.c_str(), t.size()); }
-    void bytes(const Bytes& b, size_t /*limit*/) { u32(static_cast<uint32_t>(b.size())); raw(b.data(), b.size()); }
+    template <size_t N> void text(const Text<N>& t)
+    {
+        u16(static_cast<uint16_t>(t.size()));
+        raw(t.c_str(), t.size());
+    }
+    void bytes(const Bytes& b, size_t /*limit*/)
+    {
+        u32(static_cast<uint32_t>(b.size()));
+        raw(b.data(), b.size());
+    }
     template <class T> void list(Vec<T>& v, size_t /*limit*/)
     {
         u32(static_cast<uint32_t>(v.size()));
@@ -113,17 +124,27 @@ public:
         }
     }
     template <class T> void sub(T& t) { t.io(*this); }
-    void fail() { if (status_.ok()) status_ = Status(-kEPROTO); }
+    void fail()
+    {
+        if (status_.ok()) status_ = Status(-kEPROTO);
+    }
 
     size_t left() const { return in_.size() - at_; }
     Status status() const { return status_; }
     // For the end of a message: bytes that nobody asked for are an error, too.
-    Status finish() { if (left()) fail(); return status_; }
+    Status finish()
+    {
+        if (left()) fail();
+        return status_;
+    }
 
 private:
     uint64_t get(unsigned n)
     {
-        if (!status_.ok() || left() < n) { fail(); return 0; }
+        if (!status_.ok() || left() < n) {
+            fail();
+            return 0;
+        }
         uint64_t v = 0;
         for (unsigned i = 0; i < n; i++) v |= static_cast<uint64_t>(in_[at_ + i]) << (8 * i);
         at_ += n;

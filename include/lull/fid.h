@@ -2,10 +2,11 @@
 /*
  * FIDs name objects, as in Lustre 2: a sequence, an object id in it, a version (always 0).
  *
- * Protocol version 1 knows no FIDs: it names an object by inode number (64 bit) and generation (32 bit) which the *server*
- * chooses at create. Inside Lull such a name is the FID {seq = inode number, oid = generation}, an "IGIF", kept for the life of the
- * object; the sequences of version 2 start above every inode number a version-1 server hands out. So the two
- * namings map onto each other without a table, in both directions (S9, A3).
+ * Protocol version 1 knows no FIDs: it names an object by inode number (64 bit) and generation (32
+ * bit) which the *server* chooses at create. Inside Lull such a name is the FID {seq = inode
+ * number, oid = generation}, an "IGIF", kept for the life of the object; the sequences of version 2
+ * start above every inode number a version-1 server hands out. So the two namings map onto each
+ * other without a table, in both directions (S9, A3).
  */
 #pragma once
 #include <cstdint>
@@ -32,12 +33,14 @@ struct Fid {
     }
 };
 
-inline constexpr uint64_t kFidSeqStart = 0x200000000ull;          // FID_SEQ_START
-inline constexpr uint64_t kFidSeqRoot = kFidSeqStart + 7;         // FID_SEQ_ROOT
-inline constexpr uint64_t kFidSeqUpdateLock = kFidSeqStart + 3;   // S3
-inline constexpr uint32_t kFidOidUpdateLock = 0x0ba771e7;         // S3
-inline constexpr uint64_t kFidSeqOstBase = 0x100000000ull;        // OST objects: kFidSeqOstBase + OST index, oid: serial (64 bit over oid/ver)
-inline constexpr uint64_t kFidSeqNormal = 0x200000400ull;         // FID_SEQ_NORMAL: granted to clients from here on
+inline constexpr uint64_t kFidSeqStart = 0x200000000ull;         // FID_SEQ_START
+inline constexpr uint64_t kFidSeqRoot = kFidSeqStart + 7;        // FID_SEQ_ROOT
+inline constexpr uint64_t kFidSeqUpdateLock = kFidSeqStart + 3;  // S3
+inline constexpr uint32_t kFidOidUpdateLock = 0x0ba771e7;        // S3
+// OST objects: kFidSeqOstBase + OST index, oid: serial (64 bit over oid/ver)
+inline constexpr uint64_t kFidSeqOstBase = 0x100000000ull;
+// FID_SEQ_NORMAL: granted to clients from here on
+inline constexpr uint64_t kFidSeqNormal = 0x200000400ull;
 inline constexpr Fid kRootFid{kFidSeqRoot, 1, 0};
 constexpr bool Fid::is_igif() const { return seq >= 12 && seq < 0x100000000ull; }
 

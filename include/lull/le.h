@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Little-endian integers as they stand on the wire and on disk: no alignment, explicit conversion at the edge. */
+/*
+ * Little-endian integers as they stand on the wire and on disk: no alignment, explicit conversion
+ * at the edge.
+ */
 #pragma once
 #include <bit>
 #include <cstdint>
 
 namespace lull {
 
-template <class T>
-class le {
+template <class T> class le {
 public:
     constexpr le() = default;
     constexpr le(T v) { *this = v; }
     constexpr le& operator=(T v)
     {
-        for (unsigned i = 0; i < sizeof(T); i++) b_[i] = static_cast<uint8_t>(static_cast<uint64_t>(v) >> (8 * i));
+        for (unsigned i = 0; i < sizeof(T); i++)
+            b_[i] = static_cast<uint8_t>(static_cast<uint64_t>(v) >> (8 * i));
         return *this;
     }
     constexpr operator T() const

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every operation that crosses the wire, in one table: its number, how the gate treats it (A8, S14), whether it changes the
- * target (gets a transaction number, is replayed), and whether it occupies a reply slot (exactly once).
+ * Every operation that crosses the wire, in one table: its number, how the gate treats it (A8,
+ * S14), whether it changes the target (gets a transaction number, is replayed), and whether it
+ * occupies a reply slot (exactly once).
  *
- *   gated     waits at the client's gate before it is encoded; a server that is shutting down answers "park"
+ *   gated     waits at the client's gate before it is encoded; a server that is shutting down
+ *             answers "park"
  *   exempt    what a drain itself needs: passes the gate, is executed until the halt
  *   internal  connection and recovery; known to ptlrpc only
  *   callback  server to client, no reply
@@ -15,6 +17,7 @@ namespace lull {
 
 enum class GateClass : uint8_t { kGated, kExempt, kInternal, kCallback };
 
+// clang-format off
 //  X(name,          number, gate,      modifies, slot)
 #define LULL_OPCODES(X)                                  \
     X(Connect,           1, kInternal, false, false)     \
@@ -58,9 +61,10 @@ enum class GateClass : uint8_t { kGated, kExempt, kInternal, kCallback };
     X(OstStatfs,        56, kGated,    false, false)     \
     X(OstSync,          57, kExempt,   false, false)     \
     X(OstList,          58, kGated,    false, false)
+// clang-format on
 
-// OstRead, OstPunch and OstSetattr are exempt because they run inside an operation that was already admitted by the gate
-// (GateScope) and hold extent locks which the drain is waiting for.
+// OstRead, OstPunch and OstSetattr are exempt because they run inside an operation that was already
+// admitted by the gate (GateScope) and hold extent locks which the drain is waiting for.
 
 enum class Opcode : uint16_t {
 #define LULL_OPCODE_ENUM(name, number, gate, modifies, slot) k##name = number,
@@ -76,7 +80,8 @@ struct OpcodeInfo {
 };
 
 inline constexpr OpcodeInfo kOpcodeTable[] = {
-#define LULL_OPCODE_ROW(name, number, gate, modifies, slot) {Opcode::k##name, #name, GateClass::gate, modifies, slot},
+#define LULL_OPCODE_ROW(name, number, gate, modifies, slot) \
+    {Opcode::k##name, #name, GateClass::gate, modifies, slot},
     LULL_OPCODES(LULL_OPCODE_ROW)
 #undef LULL_OPCODE_ROW
 };
@@ -88,6 +93,9 @@ constexpr const OpcodeInfo* opcode_info(uint16_t number)
         if (static_cast<uint16_t>(row.opcode) == number) return &row;
     return nullptr;
 }
-constexpr const OpcodeInfo& opcode_info(Opcode op) { return *opcode_info(static_cast<uint16_t>(op)); }
+constexpr const OpcodeInfo& opcode_info(Opcode op)
+{
+    return *opcode_info(static_cast<uint16_t>(op));
+}
 
 }  // namespace lull

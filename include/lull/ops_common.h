@@ -11,6 +11,9 @@
 
 namespace lull {
 
+// Fields in the order of the wire, as many as fit on a line.
+// clang-format off
+
 inline constexpr size_t kNameMax = 255;
 inline constexpr size_t kSymlinkMax = 4095;
 inline constexpr size_t kStripesMax = 32;
@@ -24,8 +27,8 @@ struct Empty {
 
 // Attributes of an object; times in ns since 1970. valid: AttrValid bits that are meant.
 enum AttrValid : uint32_t {
-    kAttrMode = 1, kAttrUid = 2, kAttrGid = 4, kAttrSize = 8, kAttrAtime = 16, kAttrMtime = 32, kAttrCtime = 64,
-    kAttrNlink = 128, kAttrRdev = 256, kAttrBlocks = 512,
+    kAttrMode = 1, kAttrUid = 2, kAttrGid = 4, kAttrSize = 8, kAttrAtime = 16, kAttrMtime = 32,
+    kAttrCtime = 64, kAttrNlink = 128, kAttrRdev = 256, kAttrBlocks = 512,
     kAttrAtimeNow = 1024, kAttrMtimeNow = 2048,
 };
 struct Attr {
@@ -41,7 +44,8 @@ struct Attr {
     }
 };
 
-// RAID-0 layout. On a directory: the default for new files in it (objects empty). stripe_count 0: file system default.
+// RAID-0 layout. On a directory: the default for new files in it (objects empty). stripe_count 0:
+// file system default.
 struct StripeObject {
     uint32_t ost_index = 0;
     Fid fid;
@@ -68,11 +72,13 @@ struct Layout {
         stripe_count = o.stripe_count;
         return objects.assign(o.objects.data(), o.objects.size());
     }
-    // For an operation that learns from its reply. Without memory it stays unset: the replay of a create then gets other objects.
+    // For an operation that learns from its reply. Without memory it stays unset: the replay of a
+    // create then gets other objects.
     void absorb(const Layout& o)
     {
         if (!copy_from(o).ok()) *this = Layout();
     }
 };
+// clang-format on
 
 }  // namespace lull

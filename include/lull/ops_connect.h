@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Connection, ping and end of replay. Encoded the same in every version (the version is what they negotiate). */
+/*
+ * Connection, ping and end of replay. Encoded the same in every version (the version is what they
+ * negotiate).
+ */
 #pragma once
 #include "include/lull/ops_common.h"
 
 namespace lull {
+
+// Fields in the order of the wire, as many as fit on a line.
+// clang-format off
 
 enum ConnectFlags : uint32_t {
     kConnectUpdateLock = 1,  // OBD_CONNECT_UPDATE_LOCK: takes part in controlled shutdowns (S1)
@@ -25,18 +31,21 @@ struct ConnectReply {
     uint32_t flags = 0;            // granted ConnectFlags
     uint64_t export_cookie = 0;
     uint64_t instance = 0;         // of the target: grows with every start
-    uint64_t last_committed = 0;   // of the instance before, when result is kRecover or kResume (T7)
+    // of the instance before, when result is kRecover or kResume (T7)
+    uint64_t last_committed = 0;
     uint16_t slots = 0;            // modifying requests in flight this client may have
     uint64_t grant_bytes = 0;      // OST: initial grant
     bool version_changed = false;  // the target ran another protocol version before (A13)
     uint32_t target_index = 0;
     template <class Io> void io(Io& x)
     {
-        x.u8(result); x.u16(protocol); x.u32(flags); x.u64(export_cookie); x.u64(instance); x.u64(last_committed);
-        x.u16(slots); x.u64(grant_bytes); x.boolean(version_changed); x.u32(target_index);
+        x.u8(result); x.u16(protocol); x.u32(flags); x.u64(export_cookie); x.u64(instance);
+        x.u64(last_committed); x.u16(slots); x.u64(grant_bytes); x.boolean(version_changed);
+        x.u32(target_index);
     }
 };
-// Errors: -ENODEV no such target here, -kERetryLater shutting down or not yet started (T9), -EPROTONOSUPPORT no common version.
+// Errors: -ENODEV no such target here, -kERetryLater shutting down or not yet started (T9),
+// -EPROTONOSUPPORT no common version.
 struct ConnectOp {
     static constexpr Opcode kOpcode = Opcode::kConnect;
     using Reply = ConnectReply;
@@ -47,12 +56,14 @@ struct ConnectOp {
     uint64_t import_cookie = 0;      // in callbacks, so that they find their import
     uint64_t last_instance = 0;      // that the client was connected to; 0 on a first connect
     uint32_t resends = 0;            // requests without a reply
-    uint32_t replays = 0;            // other than opens, above last_committed as the client knows it
+    // other than opens, above last_committed as the client knows it
+    uint32_t replays = 0;
     Text<65> nodename;
     template <class Io> void io(Io& x)
     {
-        x.text(target); x.text(client_uuid); x.u16(protocol_min); x.u16(protocol_max); x.u32(flags); x.u64(import_cookie);
-        x.u64(last_instance); x.u32(resends); x.u32(replays); x.text(nodename);
+        x.text(target); x.text(client_uuid); x.u16(protocol_min); x.u16(protocol_max); x.u32(flags);
+        x.u64(import_cookie); x.u64(last_instance); x.u32(resends); x.u32(replays);
+        x.text(nodename);
     }
 };
 struct DisconnectOp {
@@ -71,5 +82,6 @@ struct ReplayDoneOp {
     using Reply = Empty;
     template <class Io> void io(Io&) {}
 };
+// clang-format on
 
 }  // namespace lull

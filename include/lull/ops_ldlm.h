@@ -5,6 +5,9 @@
 
 namespace lull {
 
+// Fields in the order of the wire, as many as fit on a line.
+// clang-format off
+
 struct ResourceId {
     uint64_t name[2] = {0, 0};
     friend constexpr bool operator==(const ResourceId&, const ResourceId&) = default;
@@ -12,8 +15,14 @@ struct ResourceId {
     {
         return a.name[0] != b.name[0] ? a.name[0] < b.name[0] : a.name[1] < b.name[1];
     }
-    static constexpr ResourceId of(const Fid& f) { return {{f.seq, (static_cast<uint64_t>(f.ver) << 32) | f.oid}}; }
-    static constexpr ResourceId active_server_lock() { return {{kFidSeqUpdateLock, kFidOidUpdateLock}}; }  // S3
+    static constexpr ResourceId of(const Fid& f)
+    {
+        return {{f.seq, (static_cast<uint64_t>(f.ver) << 32) | f.oid}};
+    }
+    static constexpr ResourceId active_server_lock()  // S3
+    {
+        return {{kFidSeqUpdateLock, kFidOidUpdateLock}};
+    }
     template <class Io> void io(Io& x) { x.u64(name[0]); x.u64(name[1]); }
 };
 
@@ -21,13 +30,15 @@ enum class LockType : uint8_t { kPlain = 1, kExtent = 2, kIbits = 3, kFlock = 4 
 enum class LockMode : uint8_t { kNL = 0, kCR = 1, kCW = 2, kPR = 3, kPW = 4, kEX = 5 };
 constexpr bool modes_compatible(LockMode a, LockMode b)
 {
-    constexpr uint8_t kTable[6] = {0b111111, 0b011111, 0b000111, 0b001011, 0b000011, 0b000001};  // bit n: mode n is fine
+    // bit n: mode n is fine
+    constexpr uint8_t kTable[6] = {0b111111, 0b011111, 0b000111, 0b001011, 0b000011, 0b000001};
     return (kTable[static_cast<int>(a)] >> static_cast<int>(b)) & 1;
 }
 // a lock held in mode have lets its holder do what want allows.
 constexpr bool mode_covers(LockMode have, LockMode want)
 {
-    if (want == LockMode::kPR) return have == LockMode::kPR || have == LockMode::kPW || have == LockMode::kEX;
+    if (want == LockMode::kPR)
+        return have == LockMode::kPR || have == LockMode::kPW || have == LockMode::kEX;
     if (want == LockMode::kCR) return have >= LockMode::kCR;
     return have >= want && !(want == LockMode::kCW && have == LockMode::kPR);
 }
@@ -49,7 +60,10 @@ struct LockPolicy {
 // Lock value block of an OST object: what the server knows of it.
 struct Lvb {
     uint64_t size = 0, blocks_512 = 0, mtime_ns = 0, ctime_ns = 0, atime_ns = 0;
-    template <class Io> void io(Io& x) { x.u64(size); x.u64(blocks_512); x.u64(mtime_ns); x.u64(ctime_ns); x.u64(atime_ns); }
+    template <class Io> void io(Io& x)
+    {
+        x.u64(size); x.u64(blocks_512); x.u64(mtime_ns); x.u64(ctime_ns); x.u64(atime_ns);
+    }
 };
 
 enum LdlmFlags : uint32_t {
@@ -58,11 +72,13 @@ enum LdlmFlags : uint32_t {
     kLdlmNoExpand = 16,   // do not grow the extent
 };
 
-// What the server does under the lock before it answers (one round trip for lookup + getattr + lock).
+// What the server does under the lock before it answers (one round trip for lookup + getattr +
+// lock).
 enum class Intent : uint8_t { kNone = 0, kGetattr = 1, kLookup = 2 };
 
-// The reply comes when the lock is granted (the server keeps the request until then), or says -kEPark: enqueue again behind the gate
-// (B3). Sent again after a reconnect, the request finds the lock by its client_handle.
+// The reply comes when the lock is granted (the server keeps the request until then), or says
+// -kEPark: enqueue again behind the gate (B3). Sent again after a reconnect, the request finds the
+// lock by its client_handle.
 struct LdlmEnqueueReply {
     uint64_t server_handle = 0;  // 0: no lock was given (an intent may decide so)
     uint32_t flags = 0;
@@ -96,7 +112,8 @@ struct LdlmEnqueueOp {
         x.u8(intent); x.fid(fid); x.text(name);
     }
 };
-// The active server lock has an opcode of its own (same body) so that the gate table can let it pass while all else waits.
+// The active server lock has an opcode of its own (same body) so that the gate table can let it
+// pass while all else waits.
 struct ActiveEnqueueOp : LdlmEnqueueOp {
     static constexpr Opcode kOpcode = Opcode::kActiveEnqueue;
 };
@@ -107,7 +124,8 @@ struct LockHandle {
     template <class Io> void io(Io& x) { x.u64(value); }
 };
 struct LdlmCancelReply {
-    uint32_t restart_spread_ms = 0;  // with kRpcCommitted: over how long the clients shall spread their return (restart_spread.h)
+    // with kRpcCommitted: over how long the clients shall spread their return (restart_spread.h)
+    uint32_t restart_spread_ms = 0;
     template <class Io> void io(Io& x) { x.u32(restart_spread_ms); }
 };
 struct LdlmCancelOp {
@@ -117,7 +135,8 @@ struct LdlmCancelOp {
     static constexpr size_t kMax = 512;
     template <class Io> void io(Io& x) { x.list(server_handles, kMax); }
 };
-// To every holder of the active lock: a shutdown is coming, write back what is dirty, in the background (B2).
+// To every holder of the active lock: a shutdown is coming, write back what is dirty, in the
+// background (B2).
 struct ActiveWarmOp {
     static constexpr Opcode kOpcode = Opcode::kActiveWarm;
     using Reply = Empty;
@@ -130,8 +149,9 @@ struct LdlmBlAst {
     template <class Io> void io(Io& x) { x.u64(client_handle); x.u64(server_handle); }
 };
 
-// ---- file locks: flock(2) and fcntl(2), which know nothing of each other. Advisory, of an owner on a client, never called back: they are
-// no locks of a namespace (whose clients cache what they cover) but a table of ranges beside it (ldlm/flock.h).
+// ---- file locks: flock(2) and fcntl(2), which know nothing of each other. Advisory, of an owner
+// on a client, never called back: they are no locks of a namespace (whose clients cache what they
+// cover) but a table of ranges beside it (ldlm/flock.h).
 
 enum class FlockKind : uint8_t { kPosix = 1, kFlock = 2 };
 struct FlockRange {
@@ -155,8 +175,8 @@ struct LdlmFlockReply {
     bool same_client = false;
     template <class Io> void io(Io& x) { x.sub(other); x.boolean(same_client); }
 };
-// Replaces what the owner has in the range. The reply comes when nobody is in the way any more, or says -EAGAIN, -EDEADLK, or -kEPark: ask
-// again behind the gate (B3).
+// Replaces what the owner has in the range. The reply comes when nobody is in the way any more, or
+// says -EAGAIN, -EDEADLK, or -kEPark: ask again behind the gate (B3).
 struct LdlmFlockOp {
     static constexpr Opcode kOpcode = Opcode::kLdlmFlock;
     using Reply = LdlmFlockReply;
@@ -165,7 +185,8 @@ struct LdlmFlockOp {
     uint64_t cookie = 0;   // of one that waits: to cancel it; unique in the client
     template <class Io> void io(Io& x) { x.sub(range); x.u32(flags); x.u64(cookie); }
 };
-// The request waits no longer: it is answered -ERESTARTSYS, unless it was granted before. Not known: no error.
+// The request waits no longer: it is answered -ERESTARTSYS, unless it was granted before. Not
+// known: no error.
 struct LdlmFlockCancelOp {
     static constexpr Opcode kOpcode = Opcode::kLdlmFlockCancel;
     using Reply = Empty;
@@ -184,5 +205,6 @@ struct LdlmFlockReplayOp {
     Vec<FlockRange> ranges;
     template <class Io> void io(Io& x) { x.list(ranges, kMax); }
 };
+// clang-format on
 
 }  // namespace lull

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Metadata operations. Version 1 and 2 differ in how objects are named (Encoder::fid) and in create and open:
- *   version 1: the server chooses the identity of a new object and tells it in the reply; the replay carries it (S9)
+ * Metadata operations. Version 1 and 2 differ in how objects are named (Encoder::fid) and in create
+ * and open:
+ *   version 1: the server chooses the identity of a new object and tells it in the reply; the
+ *   replay carries it (S9)
  *   version 2: the client chooses the FID from a sequence it was granted
  * and in the order of their fields, as in Lustre 1.8 and 2.0.
  */
@@ -9,6 +11,9 @@
 #include "include/lull/ops_common.h"
 
 namespace lull {
+
+// Fields in the order of the wire, as many as fit on a line.
+// clang-format off
 
 struct MdsGetattrReply {
     Fid fid;
@@ -81,7 +86,8 @@ struct MdsGetSeqOp {  // version 2: a sequence of FIDs for this client's creates
     template <class Io> void io(Io&) {}
 };
 
-// Create of anything that is not opened at once: directory, symlink, device, fifo, socket, file (mknod).
+// Create of anything that is not opened at once: directory, symlink, device, fifo, socket, file
+// (mknod).
 struct MdsCreateReply {
     MdsGetattrReply object;
     Attr parent;  // of the directory, after
@@ -92,19 +98,21 @@ struct MdsCreateOp {
     using Reply = MdsCreateReply;
     Fid parent;
     NameText name;
-    Fid fid;  // version 2: chosen by the client; version 1: zero at first, in a replay what the reply said
+    // version 2: chosen by the client; version 1: zero at first, in a replay what the reply said
+    Fid fid;
     uint32_t mode = 0, uid = 0, gid = 0, rdev = 0;
     uint64_t time_ns = 0;
     Text<kSymlinkMax> target;  // symlink
-    Layout layout;             // in a replay: what the reply said, data may have been written to these objects
+    // in a replay: what the reply said, data may have been written to these objects
+    Layout layout;
     template <class Io> void io(Io& x)
     {
         if (x.version() == kProtocol1) {
             x.u32(mode); x.u32(uid); x.u32(gid); x.u32(rdev); x.u64(time_ns);
             x.fid(parent); x.text(name); x.text(target); x.fid(fid);
         } else {
-            x.fid(fid); x.fid(parent); x.text(name); x.u32(mode); x.u32(uid); x.u32(gid); x.u32(rdev); x.u64(time_ns);
-            x.text(target);
+            x.fid(fid); x.fid(parent); x.text(name); x.u32(mode); x.u32(uid); x.u32(gid);
+            x.u32(rdev); x.u64(time_ns); x.text(target);
         }
         x.sub(layout);
     }
@@ -116,15 +124,20 @@ struct MdsCreateOp {
 };
 
 enum OpenFlags : uint32_t {
-    kOpenRead = 1, kOpenWrite = 2, kOpenCreate = 4, kOpenExcl = 8, kOpenTrunc = 16, kOpenAppend = 32,
-    kOpenByFid = 64,   // no name: the object itself (an open of a known inode; replay of a committed open)
+    kOpenRead = 1, kOpenWrite = 2, kOpenCreate = 4, kOpenExcl = 8, kOpenTrunc = 16,
+    kOpenAppend = 32,
+    // no name: the object itself (an open of a known inode; replay of a committed open)
+    kOpenByFid = 64,
 };
 struct MdsOpenReply {
     uint64_t handle = 0;  // to close
     bool created = false;
     MdsGetattrReply object;
     Attr parent;          // valid != 0 when it was changed
-    template <class Io> void io(Io& x) { x.u64(handle); x.boolean(created); x.sub(object); x.sub(parent); }
+    template <class Io> void io(Io& x)
+    {
+        x.u64(handle); x.boolean(created); x.sub(object); x.sub(parent);
+    }
 };
 struct MdsOpenOp {
     static constexpr Opcode kOpcode = Opcode::kMdsOpen;
@@ -141,10 +154,12 @@ struct MdsOpenOp {
     template <class Io> void io(Io& x)
     {
         if (x.version() == kProtocol1) {
-            x.u32(flags); x.u32(mode); x.u32(uid); x.u32(gid); x.fid(parent); x.text(name); x.u64(time_ns);
+            x.u32(flags); x.u32(mode); x.u32(uid); x.u32(gid); x.fid(parent); x.text(name);
+            x.u64(time_ns);
             x.fid(fid); x.u64(old_handle); x.boolean(was_created);
         } else {
-            x.fid(fid); x.fid(parent); x.text(name); x.u32(flags); x.u64(old_handle); x.boolean(was_created);
+            x.fid(fid); x.fid(parent); x.text(name); x.u32(flags); x.u64(old_handle);
+            x.boolean(was_created);
             x.u32(mode); x.u32(uid); x.u32(gid); x.u64(time_ns);
         }
         x.sub(layout);
@@ -179,8 +194,12 @@ struct MdsUnlinkOp {
     NameText name;
     bool rmdir = false;
     uint64_t time_ns = 0;
-    Fid fid;  // zero at first; a replay carries what was unlinked, so that it never unlinks another object
-    template <class Io> void io(Io& x) { x.fid(parent); x.text(name); x.boolean(rmdir); x.u64(time_ns); x.fid(fid); }
+    // zero at first; a replay carries what was unlinked, so that it never unlinks another object
+    Fid fid;
+    template <class Io> void io(Io& x)
+    {
+        x.fid(parent); x.text(name); x.boolean(rmdir); x.u64(time_ns); x.fid(fid);
+    }
     void absorb(const MdsUnlinkReply& r) { fid = r.fid; }
 };
 struct MdsLinkReply {
@@ -202,7 +221,8 @@ struct MdsRenameReply {
     Attr replaced_attr;
     template <class Io> void io(Io& x)
     {
-        x.sub(from_parent); x.sub(to_parent); x.sub(object); x.fid(fid); x.fid(replaced); x.sub(replaced_attr);
+        x.sub(from_parent); x.sub(to_parent); x.sub(object); x.fid(fid); x.fid(replaced);
+        x.sub(replaced_attr);
     }
 };
 struct MdsRenameOp {
@@ -215,7 +235,8 @@ struct MdsRenameOp {
     Fid fid, replaced;        // for the replay
     template <class Io> void io(Io& x)
     {
-        x.fid(from_parent); x.text(from); x.fid(to_parent); x.text(to); x.boolean(no_replace); x.u64(time_ns);
+        x.fid(from_parent); x.text(from); x.fid(to_parent); x.text(to); x.boolean(no_replace);
+        x.u64(time_ns);
         x.fid(fid); x.fid(replaced);
     }
     void absorb(const MdsRenameReply& r) { fid = r.fid; replaced = r.replaced; }
@@ -238,5 +259,6 @@ struct MdsSetLayoutOp {  // default layout of a directory; stripe_bytes 0 remove
     Layout layout;
     template <class Io> void io(Io& x) { x.fid(fid); x.sub(layout); }
 };
+// clang-format on
 
 }  // namespace lull

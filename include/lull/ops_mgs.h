@@ -5,13 +5,17 @@
 
 namespace lull {
 
+// Fields in the order of the wire, as many as fit on a line.
+// clang-format off
+
 enum class TargetKind : uint8_t { kMgs = 1, kMdt = 2, kOst = 3 };
 
 struct TargetConfig {
     TargetName name;         // lull-OST0001
     uint8_t kind = 0;        // TargetKind
     uint32_t index = 0;
-    Text<256> nids;          // where it may run: 10.0.0.1@tcp:10.0.0.2@tcp, failover partners included
+    // where it may run: 10.0.0.1@tcp:10.0.0.2@tcp, failover partners included
+    Text<256> nids;
     template <class Io> void io(Io& x) { x.text(name); x.u8(kind); x.u32(index); x.text(nids); }
 };
 // Where a target runs now, as it said when it started (R5). A hint, kept in the MGS's memory only.
@@ -21,7 +25,8 @@ struct TargetPlace {
     uint64_t instance = 0;
     template <class Io> void io(Io& x) { x.text(name); x.u32(nid); x.u64(instance); }
 };
-struct MgsRegisterOp {       // idempotent; -EADDRINUSE: another target already has this fsname, kind and index
+// idempotent; -EADDRINUSE: another target already has this fsname, kind and index
+struct MgsRegisterOp {
     static constexpr Opcode kOpcode = Opcode::kMgsRegister;
     using Reply = Empty;
     Text<32> fsname;
@@ -29,7 +34,10 @@ struct MgsRegisterOp {       // idempotent; -EADDRINUSE: another target already 
     UuidText target_uuid;
     uint32_t nid = 0;        // where it runs
     uint64_t instance = 0;
-    template <class Io> void io(Io& x) { x.text(fsname); x.sub(target); x.text(target_uuid); x.u32(nid); x.u64(instance); }
+    template <class Io> void io(Io& x)
+    {
+        x.text(fsname); x.sub(target); x.text(target_uuid); x.u32(nid); x.u64(instance);
+    }
 };
 struct MgsConfigReply {
     Vec<TargetConfig> targets;
@@ -42,7 +50,8 @@ struct MgsConfigOp {         // -ENOENT: no file system of that name is known
     Text<32> fsname;
     template <class Io> void io(Io& x) { x.text(fsname); }
 };
-// To everybody connected to the MGS, when a target has started. Who was away asks with MgsConfig when it is back.
+// To everybody connected to the MGS, when a target has started. Who was away asks with MgsConfig
+// when it is back.
 struct MgsTargetAt {
     static constexpr Opcode kOpcode = Opcode::kMgsTargetAt;
     using Reply = Empty;
@@ -76,5 +85,6 @@ struct MgsFsWanted {
     uint64_t handle = 0;     // of the lock that is wanted back
     template <class Io> void io(Io& x) { x.text(fsname); x.u64(handle); }
 };
+// clang-format on
 
 }  // namespace lull

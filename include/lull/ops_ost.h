@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Object operations. An object that was never written does not exist yet and reads as empty: the MDT hands out object FIDs
- * without asking, the first write creates. What can create one says whose it is, so that the MDT finds objects of files that a crash
- * has undone. Bulk data travels with the message (OstWrite request, OstRead reply).
+ * Object operations. An object that was never written does not exist yet and reads as empty: the
+ * MDT hands out object FIDs without asking, the first write creates. What can create one says whose
+ * it is, so that the MDT finds objects of files that a crash has undone. Bulk data travels with the
+ * message (OstWrite request, OstRead reply).
  */
 #pragma once
 #include "include/lull/ops_mds.h"
 
 namespace lull {
+
+// Fields in the order of the wire, as many as fit on a line.
+// clang-format off
 
 struct OstFid {  // OST objects are FIDs in every version
     Fid fid;
@@ -38,13 +42,15 @@ struct OstWriteOp {
     uint64_t offset = 0;
     uint32_t bytes = 0;         // of bulk
     uint64_t mtime_ns = 0;
-    uint64_t grant_used = 0;    // bytes of grant this write consumes; 0: without grant, may fail with -ENOSPC
+    // bytes of grant this write consumes; 0: without grant, may fail with -ENOSPC
+    uint64_t grant_used = 0;
     uint64_t grant_want = 0;    // bytes of grant the client would like to have
     uint32_t uid = 0, gid = 0;
     OstFid file;                // whose the object is
     template <class Io> void io(Io& x)
     {
-        x.sub(object); x.u64(offset); x.u32(bytes); x.u64(mtime_ns); x.u64(grant_used); x.u64(grant_want); x.u32(uid); x.u32(gid);
+        x.sub(object); x.u64(offset); x.u32(bytes); x.u64(mtime_ns); x.u64(grant_used);
+        x.u64(grant_want); x.u32(uid); x.u32(gid);
         x.sub(file);
     }
 };
@@ -92,7 +98,8 @@ struct OstSyncOp {  // replies when everything executed before it is committed
     template <class Io> void io(Io&) {}
 };
 
-// Objects that exist, of the serials [from, to): for the MDT's search for orphans. In no order; bucket and cookie say where to go on.
+// Objects that exist, of the serials [from, to): for the MDT's search for orphans. In no order;
+// bucket and cookie say where to go on.
 struct OstListEntry {
     OstFid object, file;  // file: zero if nobody said whose it is
     uint64_t bytes = 0;
@@ -104,7 +111,10 @@ struct OstListReply {
     uint32_t bucket = 0;
     uint64_t cookie = 0;
     bool end = false;
-    template <class Io> void io(Io& x) { x.list(entries, kMax); x.u32(bucket); x.u64(cookie); x.boolean(end); }
+    template <class Io> void io(Io& x)
+    {
+        x.list(entries, kMax); x.u32(bucket); x.u64(cookie); x.boolean(end);
+    }
 };
 struct OstListOp {
     static constexpr Opcode kOpcode = Opcode::kOstList;
@@ -114,5 +124,6 @@ struct OstListOp {
     uint64_t cookie = 0;
     template <class Io> void io(Io& x) { x.u64(from); x.u64(to); x.u32(bucket); x.u64(cookie); }
 };
+// clang-format on
 
 }  // namespace lull

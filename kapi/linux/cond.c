@@ -47,7 +47,10 @@ void kapi_cond_destroy(struct kapi_cond *c)
 	WARN_ON_ONCE(waitqueue_active(queue(c)));
 }
 
-/* True if a waker chose us: it then took the entry off the queue, and nobody else was woken in our place. */
+/*
+ * True if a waker chose us: it then took the entry off the queue, and nobody else was woken in our
+ * place.
+ */
 static bool leave_queue(wait_queue_head_t *q, struct wait_queue_entry *entry)
 {
 	unsigned long flags;
@@ -61,13 +64,16 @@ static bool leave_queue(wait_queue_head_t *q, struct wait_queue_entry *entry)
 	return woken;
 }
 
-int kapi_cond_wait(struct kapi_cond *c, struct kapi_mutex *m, uint64_t deadline_ns, enum kapi_wait_mode mode)
+int kapi_cond_wait(struct kapi_cond *c, struct kapi_mutex *m, uint64_t deadline_ns,
+		   enum kapi_wait_mode mode)
 {
 	unsigned int state = kapi_task_state(mode);
 	DEFINE_WAIT(entry);
 	bool woken;
 
-	/* Queued before the mutex is released: a change made under the mutex cannot slip between. */
+	/*
+	 * Queued before the mutex is released: a change made under the mutex cannot slip between.
+	 */
 	prepare_to_wait_exclusive(queue(c), &entry, state);
 	kapi_mutex_unlock(m);
 	kapi_schedule_until(deadline_ns);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What g++ calls behind the scenes, by mangled name. The core allocates with make<T>() only: there is no operator new, so a
- * plain "new" does not link. Deleting destructors, which virtual ones bring along, need operator delete to exist.
+ * What g++ calls behind the scenes, by mangled name. The core allocates with make<T>() only: there
+ * is no operator new, so a plain "new" does not link. Deleting destructors, which virtual ones
+ * bring along, need operator delete to exist.
  */
 #include "kapi/linux/port.h"
 

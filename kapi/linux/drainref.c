@@ -91,7 +91,10 @@ void kapi_drainref_revive(struct kapi_drainref *r)
 {
 	struct drainref *d = drain(r);
 
-	/* A reference of our own keeps the count from reaching zero meanwhile; if it is there already, the release is done or near. */
+	/*
+	 * A reference of our own keeps the count from reaching zero meanwhile; if it is there
+	 * already, the release is done or near.
+	 */
 	if (percpu_ref_tryget(&d->ref)) {
 		percpu_ref_resurrect(&d->ref);
 		percpu_ref_put(&d->ref);

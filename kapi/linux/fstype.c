@@ -71,8 +71,8 @@ static int add_option(struct fs_context *fc, const struct fs_parameter *param)
 
 	if (!has_value && param->type != fs_value_is_flag)
 		return invalf(fc, "lull: option %s has a value of an unknown kind", param->key);
-	n = snprintf(args->options + args->used, room, "%s%s%s%s", args->used ? "," : "", param->key,
-		     has_value ? "=" : "", has_value ? param->string : "");
+	n = snprintf(args->options + args->used, room, "%s%s%s%s", args->used ? "," : "",
+		     param->key, has_value ? "=" : "", has_value ? param->string : "");
 	if (n >= room)
 		return invalf(fc, "lull: more than %d bytes of options", OPTIONS_MAX);
 	args->used += n;

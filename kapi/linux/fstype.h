@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * File-system type "lull" has two faces: a source that begins with '/' is a target's device (lull_server.ko), any other is
- * NID[:NID]:/fsname (lull_client.ko). lull.ko registers the type; the other modules register their face at load.
+ * File-system type "lull" has two faces: a source that begins with '/' is a target's device
+ * (lull_server.ko), any other is NID[:NID]:/fsname (lull_client.ko). lull.ko registers the type;
+ * the other modules register their face at load.
  *
- * For both: fc->s_fs_info and then sb->s_fs_info is a struct lull_sb made here; ->private is the face's own. get_tree is
- * called with it in place (get_tree_nodev() and vfs_get_super() then hand it to the super block). kill_sb must call
- * kill_anon_super(sb); ->private may still be NULL. Both faces may sleep; errorf(fc, …) reaches the administrator.
+ * For both: fc->s_fs_info and then sb->s_fs_info is a struct lull_sb made here; ->private is the
+ * face's own. get_tree is called with it in place (get_tree_nodev() and vfs_get_super() then hand
+ * it to the super block). kill_sb must call kill_anon_super(sb); ->private may still be NULL. Both
+ * faces may sleep; errorf(fc, …) reaches the administrator.
  */
 #pragma once
 #include <linux/fs.h>
@@ -18,7 +20,8 @@ struct lull_mount_ops {
 	struct module *owner;
 	/* source: as given; options: "a,b=c", without the generic ones (ro, nosuid…), maybe "". */
 	int (*get_tree)(struct fs_context *fc, const char *source, const char *options);
-	int (*reconfigure)(struct fs_context *fc, const char *options); /* may be NULL: remount changes nothing */
+	/* may be NULL: remount changes nothing */
+	int (*reconfigure)(struct fs_context *fc, const char *options);
 	void (*kill_sb)(struct super_block *sb);
 };
 

@@ -57,7 +57,10 @@ bool kapi_mutex_is_mine(struct kapi_mutex *m)
 	return READ_ONCE(ranked(m)->owner) == current;
 }
 
-/* Takes one lock of every rank in order, once: the first wrong order anywhere is then reported, not the first deadlock. */
+/*
+ * Takes one lock of every rank in order, once: the first wrong order anywhere is then reported, not
+ * the first deadlock.
+ */
 int kapi_locks_init(void)
 {
 #ifdef CONFIG_PROVE_LOCKING

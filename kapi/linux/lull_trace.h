@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The trace points of lull.ko (B4): /sys/kernel/tracing/events/lull, perf, trace-cmd, bpftrace. docs/operation.md shows their use. Texts are
- * copied into fixed arrays: how a string field is declared differs between kernels.
+ * The trace points of lull.ko (B4): /sys/kernel/tracing/events/lull, perf, trace-cmd, bpftrace.
+ * docs/operation.md shows their use. Texts are copied into fixed arrays: how a string field is
+ * declared differs between kernels.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM lull
@@ -66,13 +67,16 @@ TRACE_EVENT(upgrade_phases,
 		__entry->start_ns = p->start_ns;
 		__entry->reconnect_ns = p->reconnect_ns;
 	),
-	TP_printk("%s: warm=%llu notify=%llu drain=%llu commit=%llu halt=%llu away=%llu start=%llu reconnect=%llu ns",
-		__entry->device, __entry->warm_ns, __entry->notify_ns, __entry->drain_ns, __entry->commit_ns,
-		__entry->halt_ns, __entry->away_ns, __entry->start_ns, __entry->reconnect_ns)
+	TP_printk("%s: warm=%llu notify=%llu drain=%llu commit=%llu "
+		"halt=%llu away=%llu start=%llu reconnect=%llu ns",
+		__entry->device, __entry->warm_ns, __entry->notify_ns, __entry->drain_ns,
+		__entry->commit_ns, __entry->halt_ns, __entry->away_ns,
+		__entry->start_ns, __entry->reconnect_ns)
 );
 
 TRACE_EVENT(request_done,
-	TP_PROTO(const char *device, const char *operation, u64 xid, u64 transno, int status, u64 took_ns),
+	TP_PROTO(const char *device, const char *operation, u64 xid, u64 transno,
+		 int status, u64 took_ns),
 	TP_ARGS(device, operation, xid, transno, status, took_ns),
 	TP_STRUCT__entry(
 		__array(char, device, LULL_TRACE_DEVICE_BYTES)
@@ -90,8 +94,9 @@ TRACE_EVENT(request_done,
 		__entry->took_ns = took_ns;
 		__entry->status = status;
 	),
-	TP_printk("%s: %s xid=%llu transno=%llu status=%d took=%llu ns", __entry->device, __entry->operation,
-		__entry->xid, __entry->transno, __entry->status, __entry->took_ns)
+	TP_printk("%s: %s xid=%llu transno=%llu status=%d took=%llu ns", __entry->device,
+		__entry->operation, __entry->xid, __entry->transno, __entry->status,
+		__entry->took_ns)
 );
 
 TRACE_EVENT(evict,

@@ -12,7 +12,10 @@
 /* Counted per CPU and summed at unload: an allocation may be freed on another CPU. */
 static DEFINE_PER_CPU(long, live_allocations);
 
-/* On a kernel with fault injection, /sys/kernel/debug/fail_lull_alloc: as failslab, but for Lull's own allocations alone. */
+/*
+ * On a kernel with fault injection, /sys/kernel/debug/fail_lull_alloc: as failslab, but for Lull's
+ * own allocations alone.
+ */
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 static DECLARE_FAULT_ATTR(fail_alloc);
 static struct dentry *fail_alloc_dir;

@@ -95,13 +95,14 @@ static struct pernet_operations pernet_ops = {
 int lull_nodes_init(void)
 {
 	if (protocol_max < PROTOCOL_MIN || protocol_max > PROTOCOL_MAX) {
-		pr_err("Lull: protocol_max=%u: this software speaks %d to %d\n", protocol_max, PROTOCOL_MIN,
-		       PROTOCOL_MAX);
+		pr_err("Lull: protocol_max=%u: this software speaks %d to %d\n", protocol_max,
+		       PROTOCOL_MIN, PROTOCOL_MAX);
 		return -EINVAL;
 	}
 	if (!port || port > U16_MAX || !service_threads_max || service_threads_max > THREADS_MAX ||
 	    timeout_ms < TIMEOUT_MIN_MS) {
-		pr_err("Lull: port (1..65535), service_threads_max (1..%d) or timeout_ms (at least %d) is out of range\n",
+		pr_err("Lull: port (1..65535), service_threads_max (1..%d) "
+		       "or timeout_ms (at least %d) is out of range\n",
 		       THREADS_MAX, TIMEOUT_MIN_MS);
 		return -EINVAL;
 	}

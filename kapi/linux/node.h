@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The node of a network namespace: made at its first use, kept until the namespace or the module goes. A reference also
- * holds the namespace. lull_node_get() may sleep; ERR_PTR on failure.
+ * The node of a network namespace: made at its first use, kept until the namespace or the module
+ * goes. A reference also holds the namespace. lull_node_get() may sleep; ERR_PTR on failure.
  */
 #pragma once
 #include <net/net_namespace.h>

@@ -88,14 +88,16 @@ static int connect_until(struct socket *sock, uint32_t addr, uint16_t port, u64 
 
 	if (now >= deadline_ns)
 		return -ETIMEDOUT;
-	sock->sk->sk_sndtimeo = deadline_ns == KAPI_FOREVER ? MAX_SCHEDULE_TIMEOUT :
-							      (long)nsecs_to_jiffies64(deadline_ns - now) + 1;
+	sock->sk->sk_sndtimeo = deadline_ns == KAPI_FOREVER ?
+				MAX_SCHEDULE_TIMEOUT :
+				(long)nsecs_to_jiffies64(deadline_ns - now) + 1;
 	err = kernel_connect(sock, (struct sockaddr *)&peer, sizeof(peer), 0);
 	sock->sk->sk_sndtimeo = MAX_SCHEDULE_TIMEOUT;
 	return err == -EINPROGRESS ? -ETIMEDOUT : err;
 }
 
-int kapi_sock_connect(struct kapi_net *net, uint32_t addr, uint16_t port, uint64_t deadline_ns, struct kapi_sock **out)
+int kapi_sock_connect(struct kapi_net *net, uint32_t addr, uint16_t port, uint64_t deadline_ns,
+		      struct kapi_sock **out)
 {
 	struct socket *sock;
 	int err;
@@ -135,7 +137,10 @@ int kapi_sock_accept(struct kapi_sock *listener, struct kapi_sock **out, uint32_
 	return err;
 }
 
-/* A signal of the calling process must not tear a message apart: kernel threads have none, others put theirs off. */
+/*
+ * A signal of the calling process must not tear a message apart: kernel threads have none, others
+ * put theirs off.
+ */
 static void block_signals(sigset_t *saved)
 {
 	sigset_t all;
@@ -152,7 +157,8 @@ static void unblock_signals(sigset_t *saved)
 		sigprocmask(SIG_SETMASK, saved, NULL);
 }
 
-static int send_batch(struct kapi_sock *s, const struct kapi_iov *iov, unsigned int count, bool more)
+static int send_batch(struct kapi_sock *s, const struct kapi_iov *iov, unsigned int count,
+		      bool more)
 {
 	struct msghdr msg = { .msg_flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0) };
 	struct kvec vec[SEND_BATCH_IOV];

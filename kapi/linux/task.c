@@ -20,7 +20,10 @@ static int run_task(void *data)
 	void (*fn)(void *arg) = t->fn;
 	void *arg = t->arg;
 
-	/* Serves file systems: memory for it must not wait for one. Modes of what it creates are as asked for. */
+	/*
+	 * Serves file systems: memory for it must not wait for one. Modes of what it creates are as
+	 * asked for.
+	 */
 	memalloc_nofs_save();
 	if (!unshare_fs_struct())
 		current->fs->umask = 0;

@@ -4,7 +4,8 @@
 #define CREATE_TRACE_POINTS
 #include "kapi/linux/lull_trace.h"
 
-void kapi_trace_state(enum kapi_machine machine, const char *device, const char *from, const char *to)
+void kapi_trace_state(enum kapi_machine machine, const char *device, const char *from,
+		      const char *to)
 {
 	switch (machine) {
 	case KAPI_SHUTDOWN:
@@ -23,8 +24,8 @@ void kapi_trace_phases(const char *device, const struct kapi_phases *phases)
 	trace_upgrade_phases(device, phases);
 }
 
-void kapi_trace_request(const char *device, const char *operation, uint64_t xid, uint64_t transno, int status,
-			uint64_t took_ns)
+void kapi_trace_request(const char *device, const char *operation, uint64_t xid, uint64_t transno,
+			int status, uint64_t took_ns)
 {
 	trace_request_done(device, operation, xid, transno, status, took_ns);
 }

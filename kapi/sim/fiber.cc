@@ -35,7 +35,8 @@ constexpr size_t kStackBytes = 512 << 10;
 constexpr size_t kStackBytes = 256 << 10;
 #endif
 constexpr size_t kGuardBytes = 4096;
-constexpr size_t kGuardedMax = 16384;  // stacks; a process has 65530 mappings, and a guard makes two of one
+// stacks; a process has 65530 mappings, and a guard makes two of one
+constexpr size_t kGuardedMax = 16384;
 
 std::vector<char*>& free_stacks()
 {

@@ -32,10 +32,8 @@ int format_stable(char* out, size_t bytes, const char* format, va_list args)
     bool inside = false;
     for (const char* t = text; *t; t++) {
         if (*t == kBegin) stable += "(ptr)";
-        if (*t == kBegin || *t == kEnd)
-            inside = *t == kBegin;
-        else if (!inside)
-            stable += *t;
+        if (*t == kBegin || *t == kEnd) inside = *t == kBegin;
+        else if (!inside) stable += *t;
     }
     return std::snprintf(out, bytes, "%s", stable.c_str());
 }
@@ -65,17 +63,22 @@ void kapi_trace_state(kapi_machine machine, const char* device, const char* from
 void kapi_trace_phases(const char* device, const kapi_phases* p)
 {
     using ull = unsigned long long;
-    kapi_log(KAPI_DEBUG, "lull:upgrade_phases: %s: warm=%llu notify=%llu drain=%llu commit=%llu halt=%llu away=%llu start=%llu reconnect=%llu ns",
-             device, static_cast<ull>(p->warm_ns), static_cast<ull>(p->notify_ns), static_cast<ull>(p->drain_ns),
-             static_cast<ull>(p->commit_ns), static_cast<ull>(p->halt_ns), static_cast<ull>(p->away_ns),
+    kapi_log(KAPI_DEBUG,
+             "lull:upgrade_phases: %s: warm=%llu notify=%llu drain=%llu commit=%llu halt=%llu "
+             "away=%llu start=%llu reconnect=%llu ns",
+             device, static_cast<ull>(p->warm_ns), static_cast<ull>(p->notify_ns),
+             static_cast<ull>(p->drain_ns), static_cast<ull>(p->commit_ns),
+             static_cast<ull>(p->halt_ns), static_cast<ull>(p->away_ns),
              static_cast<ull>(p->start_ns), static_cast<ull>(p->reconnect_ns));
 }
 
-void kapi_trace_request(const char* device, const char* operation, uint64_t xid, uint64_t transno, int status, uint64_t took_ns)
+void kapi_trace_request(const char* device, const char* operation, uint64_t xid, uint64_t transno,
+                        int status, uint64_t took_ns)
 {
     using ull = unsigned long long;
-    kapi_log(KAPI_DEBUG, "lull:request_done: %s: %s xid=%llu transno=%llu status=%d took=%llu ns", device, operation,
-             static_cast<ull>(xid), static_cast<ull>(transno), status, static_cast<ull>(took_ns));
+    kapi_log(KAPI_DEBUG, "lull:request_done: %s: %s xid=%llu transno=%llu status=%d took=%llu ns",
+             device, operation, static_cast<ull>(xid), static_cast<ull>(transno), status,
+             static_cast<ull>(took_ns));
 }
 
 void kapi_trace_evict(const char* device, const char* client, const char* why)

@@ -134,10 +134,8 @@ void Network::reset_connections(Host& a, Host& b)
 
 void Network::lose(Host& a, Host& b, unsigned permille, unsigned losses)
 {
-    if (losses)
-        losses_[{a.index(), b.index()}] = {permille, losses};
-    else
-        losses_.erase({a.index(), b.index()});
+    if (losses) losses_[{a.index(), b.index()}] = {permille, losses};
+    else losses_.erase({a.index(), b.index()});
 }
 
 bool Network::is_lost(const Host& from, const Host& to, const Segment& segment)
@@ -222,9 +220,9 @@ int Network::connect(Host& host, uint32_t addr, uint16_t port, uint64_t deadline
         }
         world_.after(delay(host, *to), [this, attempt] { syn_arrives(attempt); });
         uint64_t until_ns = std::min(deadline_ns, world_.now_ns() + retry_ns);
-        world_.block(
-            attempt->waiter,
-            {.what = "connection to", .name = to->name().c_str(), .deadline_ns = until_ns});
+        world_.block(attempt->waiter, {.what = "connection to",
+                                       .name = to->name().c_str(),
+                                       .deadline_ns = until_ns});
     }
     if (attempt->error) return attempt->error;
     auto it = connections_.find(attempt->connection);

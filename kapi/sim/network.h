@@ -59,8 +59,8 @@ public:
     void heal_all();
     void partition(const std::vector<Host*>& side_a, const std::vector<Host*>& side_b);
     void reset_connections(Host& a, Host& b);
-    // Of the next segments of data from a to b each is lost with this chance, and its connection with it: what b asked for is
-    // done, and b does not know. Ends after so many losses; 0: now.
+    // Of the next segments of data from a to b each is lost with this chance, and its connection
+    // with it: what b asked for is done, and b does not know. Ends after so many losses; 0: now.
     void lose(Host& a, Host& b, unsigned permille, unsigned losses);
     void set_delay(Host& a, Host& b, uint64_t min_ns, uint64_t max_ns);  // both ways
     void clear_delay(Host& a, Host& b);
@@ -76,7 +76,8 @@ public:
     size_t live_sockets(const Host& host) const;
     // Told the first bytes of whatever is sent, for traces.
     std::function<void(Host& from, Host& to, const std::string& head)> on_message;
-    // Asked for each segment of data that is about to arrive: from the first one it picks nothing gets that way any more (a cut).
+    // Asked for each segment of data that is about to arrive: from the first one it picks nothing
+    // gets that way any more (a cut).
     std::function<bool(Host& from, Host& to, const std::string& bytes)> cut_at;
 
     // ---- for kapi/sim

@@ -50,8 +50,7 @@ const char* rank_name(unsigned rank)
     return rank < std::size(kNames) ? kNames[rank] : "?";
 }
 
-template <class T, class C>
-T& checked(C* opaque, uint64_t magic, const char* what)
+template <class T, class C> T& checked(C* opaque, uint64_t magic, const char* what)
 {
     T* t = reinterpret_cast<T*>(opaque);
     if (t->magic != magic)
@@ -181,8 +180,7 @@ int kapi_cond_wait(kapi_cond* c, kapi_mutex* m, uint64_t deadline_ns, kapi_wait_
     SimMutex& sm = mutex_of(m);
     give(w, self, sm);
     int result;
-    if (hears_signal(self, mode))
-        result = -kERESTARTSYS;
+    if (hears_signal(self, mode)) result = -kERESTARTSYS;
     else if (w.fault_rng().chance(w.options().spurious_wake_permille)) {
         w.yield();
         result = 0;

@@ -139,10 +139,8 @@ Host* World::current_host() { return current_ ? current_->host : nullptr; }
 void World::make_runnable(Task& task)
 {
     task.state = Task::State::kRunnable;
-    if (task.host && task.host->paused_)
-        task.host->held_.push_back(&task);
-    else
-        runnable_.push_back(&task);
+    if (task.host && task.host->paused_) task.host->held_.push_back(&task);
+    else runnable_.push_back(&task);
 }
 
 void World::hold_tasks(Host& host, bool hold)
@@ -207,10 +205,8 @@ Step World::step(uint64_t limit_ns)
 {
     Task* caller = std::exchange(current_, nullptr);
     Step result = Step::kRan;
-    if (failed())
-        result = Step::kIdle;
-    else if (runnable_.empty())
-        result = advance_time(limit_ns);
+    if (failed()) result = Step::kIdle;
+    else if (runnable_.empty()) result = advance_time(limit_ns);
     if (result == Step::kRan && !runnable_.empty() && !failed()) {
         size_t i = sched_rng_.below(runnable_.size());
         Task* t = runnable_[i];
@@ -218,10 +214,8 @@ Step World::step(uint64_t limit_ns)
         runnable_.pop_back();
         if (++steps_ - steps_at_advance_ > options_.livelock_steps)
             fail("livelock: time does not pass any more");
-        if (t == &main_task())
-            result = Step::kMain;
-        else
-            run_task(*t);
+        if (t == &main_task()) result = Step::kMain;
+        else run_task(*t);
     }
     current_ = caller;
     return result;

@@ -107,7 +107,8 @@ public:
     // it.
     void crash(CrashNet net = CrashNet::kBySeed);
     void boot();
-    // A host that hangs: none of its tasks runs until resume(). Its connections stay, its disk stays its own.
+    // A host that hangs: none of its tasks runs until resume(). Its connections stay, its disk
+    // stays its own.
     void pause();
     void resume();
     bool paused() const { return paused_; }

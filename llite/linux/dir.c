@@ -8,7 +8,8 @@ struct emit_state {
 	struct dir_context *ctx;
 };
 
-static bool emit_entry(void *arg, const char *name, size_t len, uint64_t ino, uint32_t type, uint64_t next_cookie)
+static bool emit_entry(void *arg, const char *name, size_t len, uint64_t ino, uint32_t type,
+		       uint64_t next_cookie)
 {
 	struct emit_state *s = arg;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapped files. A fault takes an I/O scope over the whole file, so that what gets mapped is covered by a lock; when the lock goes, the
- * pages are unmapped (port.c) and the next access faults again.
+ * Mapped files. A fault takes an I/O scope over the whole file, so that what gets mapped is covered
+ * by a lock; when the lock goes, the pages are unmapped (port.c) and the next access faults again.
  */
 #include <linux/mm.h>
 
@@ -9,7 +9,10 @@
 
 #define RESERVE_TRIES 3
 
-/* A user's fault can be given up for a signal and is taken again afterwards; the kernel's own cannot. */
+/*
+ * A user's fault can be given up for a signal and is taken again afterwards; the kernel's own
+ * cannot.
+ */
 static int begin(struct vm_fault *vmf, u64 pos, u64 end, unsigned int mode, struct llc_io *io)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);

@@ -44,8 +44,9 @@ static int ll_release(struct inode *inode, struct file *file)
 }
 
 /*
- * User pages are faulted in before the scope and not inside it: a fault on a mapping of this very file system would need a scope of
- * its own, and a gate that closes between the two would wait for ever.
+ * User pages are faulted in before the scope and not inside it: a fault on a mapping of this very
+ * file system would need a scope of its own, and a gate that closes between the two would wait for
+ * ever.
  */
 static ssize_t read_chunk(struct kiocb *iocb, struct iov_iter *to, size_t want, bool *again)
 {

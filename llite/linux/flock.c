@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * flock(2) and fcntl(2) locks: decided at the MDT. The VFS's own records are kept as well: by them it knows at a close what is to be
- * released, and /proc/locks shows them. So a lock is recorded after the MDT granted it, and its record goes after the MDT's.
+ * flock(2) and fcntl(2) locks: decided at the MDT. The VFS's own records are kept as well: by them
+ * it knows at a close what is to be released, and /proc/locks shows them. So a lock is recorded
+ * after the MDT granted it, and its record goes after the MDT's.
  */
 #include "llite/linux/glue.h"
 
@@ -41,13 +42,16 @@ static int get_lock(struct inode *inode, struct file_lock *fl)
 		return 0;
 	lull_fl(fl, type) = lock.type == LLC_FLOCK_SHARED ? F_RDLCK : F_WRLCK;
 	lull_fl(fl, flags) = FL_POSIX;
-	lull_fl(fl, pid) = lock.same_client ? lock.pid : -(pid_t)lock.pid; /* of another node: not to be translated */
+	/* of another node: not to be translated */
+	lull_fl(fl, pid) = lock.same_client ? lock.pid : -(pid_t)lock.pid;
 	fl->fl_start = lock.start;
 	fl->fl_end = lock.end > OFFSET_MAX ? OFFSET_MAX : lock.end;
 	return 0;
 }
 
-/* What the MDT granted is in nobody's way here; a record that is about to go may be, for a moment. */
+/*
+ * What the MDT granted is in nobody's way here; a record that is about to go may be, for a moment.
+ */
 static int record(struct file *file, struct file_lock *fl)
 {
 	unsigned int flags = lull_fl(fl, flags);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * llite/linux joins the mountable client (llite/llite_port.h) to the VFS and the page cache. No policy here: what may be cached and
- * who waits where is the core's to say.
+ * llite/linux joins the mountable client (llite/llite_port.h) to the VFS and the page cache. No
+ * policy here: what may be cached and who waits where is the core's to say.
  *
- * super.c mount and super block   inode.c inodes and attributes   namei.c names   dir.c readdir   file.c open, read, fsync
- * flock.c file locks   write.c buffered write   pages.c address space   fault.c mmap   xattr.c layouts   port.c what the core asks of us
+ * super.c mount and super block   inode.c inodes and attributes   namei.c names   dir.c readdir
+ * file.c open, read, fsync   flock.c file locks   write.c buffered write   pages.c address space
+ * fault.c mmap   xattr.c layouts   port.c what the core asks of us
  */
 #pragma once
 #include <linux/fs.h>
@@ -79,9 +80,11 @@ void ll_copy_size(struct inode *inode);
 int ll_permission(lull_idmap *idmap, struct inode *inode, int mask);
 int ll_setattr(lull_idmap *idmap, struct dentry *dentry, struct iattr *attr);
 #if LULL_SINCE(6, 3)
-int ll_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask, unsigned int flags);
+int ll_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask,
+	       unsigned int flags);
 #else
-int ll_getattr(struct user_namespace *idmap, const struct path *path, struct kstat *stat, u32 mask, unsigned int flags);
+int ll_getattr(struct user_namespace *idmap, const struct path *path, struct kstat *stat, u32 mask,
+	       unsigned int flags);
 #endif
 
 int ll_lock(struct file *file, int cmd, struct file_lock *fl);

@@ -54,8 +54,9 @@ void ll_evict_inode(struct inode *inode)
 }
 
 /*
- * Asked for under the lock, not taken from io->size: a writer on another CPU may have moved the size since the scope began, and an
- * older idea of it would make write-back cut off what was written.
+ * Asked for under the lock, not taken from io->size: a writer on another CPU may have moved the
+ * size since the scope began, and an older idea of it would make write-back cut off what was
+ * written.
  */
 void ll_copy_size(struct inode *inode)
 {
@@ -158,14 +159,17 @@ int ll_permission(lull_idmap *idmap, struct inode *inode, int mask)
 }
 
 #if LULL_SINCE(6, 3)
-int ll_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask, unsigned int flags)
+int ll_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask,
+	       unsigned int flags)
 #else
-int ll_getattr(struct user_namespace *idmap, const struct path *path, struct kstat *stat, u32 mask, unsigned int flags)
+int ll_getattr(struct user_namespace *idmap, const struct path *path, struct kstat *stat, u32 mask,
+	       unsigned int flags)
 #endif
 {
 	struct inode *inode = d_inode(path->dentry);
 	bool size_too = S_ISREG(inode->i_mode) &&
-			(mask & (STATX_SIZE | STATX_BLOCKS | STATX_MTIME | STATX_CTIME | STATX_ATIME));
+			(mask & (STATX_SIZE | STATX_BLOCKS | STATX_MTIME | STATX_CTIME |
+				 STATX_ATIME));
 	struct llc_attr attr;
 	int err = llc_revalidate(ll_core(inode), size_too, &attr);
 

@@ -13,14 +13,18 @@ static int epoch_of(struct inode *dir, bool acquire, u64 *epoch)
 	return err;
 }
 
-/* Is the name still what this dentry says? Asks the server only if the directory's lock was lost since. */
+/*
+ * Is the name still what this dentry says? Asks the server only if the directory's lock was lost
+ * since.
+ */
 static int revalidate_by_lookup(struct dentry *dentry, struct inode *dir)
 {
 	struct inode *inode = d_inode(dentry);
 	struct llc_inode *core = NULL;
 	struct llc_attr attr;
 	uint64_t epoch = 0;
-	int err = llc_lookup(ll_core(dir), dentry->d_name.name, dentry->d_name.len, &core, &attr, &epoch);
+	int err = llc_lookup(ll_core(dir), dentry->d_name.name, dentry->d_name.len, &core, &attr,
+			     &epoch);
 	bool same = err == -ENOENT ? !inode : !err && inode && core == ll_core(inode);
 
 	if (err && err != -ENOENT)
@@ -79,7 +83,8 @@ static struct dentry *ll_lookup(struct inode *dir, struct dentry *dentry, unsign
 
 	if (dentry->d_name.len > NAME_MAX)
 		return ERR_PTR(-ENAMETOOLONG);
-	err = llc_lookup(ll_core(dir), dentry->d_name.name, dentry->d_name.len, &core, &attr, &epoch);
+	err = llc_lookup(ll_core(dir), dentry->d_name.name, dentry->d_name.len, &core, &attr,
+			 &epoch);
 	if (err && err != -ENOENT)
 		return ERR_PTR(err);
 	return splice(dir, dentry, err ? NULL : core, &attr, epoch);
@@ -104,7 +109,8 @@ static int create_any(struct inode *dir, struct dentry *dentry, const struct llc
 
 	if (dentry->d_name.len > NAME_MAX)
 		return -ENAMETOOLONG;
-	err = llc_create(ll_core(dir), dentry->d_name.name, dentry->d_name.len, how, &core, &attr, &epoch);
+	err = llc_create(ll_core(dir), dentry->d_name.name, dentry->d_name.len, how, &core, &attr,
+			 &epoch);
 	if (err)
 		return err;
 	inode = ll_iget(dir->i_sb, core, &attr);
@@ -117,7 +123,8 @@ static int create_any(struct inode *dir, struct dentry *dentry, const struct llc
 	return 0;
 }
 
-static int ll_create(lull_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode, bool excl)
+static int ll_create(lull_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode,
+		     bool excl)
 {
 	struct llc_create how = {};
 
@@ -133,7 +140,8 @@ static int ll_mkdir(lull_idmap *idmap, struct inode *dir, struct dentry *dentry,
 	return create_any(dir, dentry, &how);
 }
 
-static int ll_mknod(lull_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode, dev_t rdev)
+static int ll_mknod(lull_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode,
+		    dev_t rdev)
 {
 	struct llc_create how = {};
 
@@ -142,7 +150,8 @@ static int ll_mknod(lull_idmap *idmap, struct inode *dir, struct dentry *dentry,
 	return create_any(dir, dentry, &how);
 }
 
-static int ll_symlink(lull_idmap *idmap, struct inode *dir, struct dentry *dentry, const char *target)
+static int ll_symlink(lull_idmap *idmap, struct inode *dir, struct dentry *dentry,
+		      const char *target)
 {
 	struct llc_create how = {};
 
@@ -159,7 +168,8 @@ static int ll_link(struct dentry *old, struct inode *dir, struct dentry *dentry)
 	int err = epoch_of(dir, false, &epoch);
 
 	if (!err)
-		err = llc_link(ll_core(inode), ll_core(dir), dentry->d_name.name, dentry->d_name.len, &attr);
+		err = llc_link(ll_core(inode), ll_core(dir), dentry->d_name.name,
+			       dentry->d_name.len, &attr);
 	if (err)
 		return err;
 	ll_update_inode(inode, &attr);
@@ -172,7 +182,8 @@ static int ll_link(struct dentry *old, struct inode *dir, struct dentry *dentry)
 static int remove_name(struct inode *dir, struct dentry *dentry, bool rmdir)
 {
 	struct inode *inode = d_inode(dentry);
-	int err = llc_unlink(ll_core(dir), dentry->d_name.name, dentry->d_name.len, rmdir, ll_core(inode));
+	int err = llc_unlink(ll_core(dir), dentry->d_name.name, dentry->d_name.len, rmdir,
+			     ll_core(inode));
 
 	if (err)
 		return err;
@@ -193,8 +204,8 @@ static int ll_rmdir(struct inode *dir, struct dentry *dentry)
 	return remove_name(dir, dentry, true);
 }
 
-static int ll_rename(lull_idmap *idmap, struct inode *old_dir, struct dentry *old, struct inode *new_dir,
-		     struct dentry *new, unsigned int flags)
+static int ll_rename(lull_idmap *idmap, struct inode *old_dir, struct dentry *old,
+		     struct inode *new_dir, struct dentry *new, unsigned int flags)
 {
 	struct inode *replaced = d_inode(new);
 	u64 epoch = 0;
@@ -204,8 +215,9 @@ static int ll_rename(lull_idmap *idmap, struct inode *old_dir, struct dentry *ol
 		return -EINVAL;
 	err = epoch_of(new_dir, false, &epoch);
 	if (!err)
-		err = llc_rename(ll_core(old_dir), old->d_name.name, old->d_name.len, ll_core(new_dir), new->d_name.name,
-				 new->d_name.len, flags & RENAME_NOREPLACE, ll_core(d_inode(old)),
+		err = llc_rename(ll_core(old_dir), old->d_name.name, old->d_name.len,
+				 ll_core(new_dir), new->d_name.name, new->d_name.len,
+				 flags & RENAME_NOREPLACE, ll_core(d_inode(old)),
 				 replaced ? ll_core(replaced) : NULL);
 	if (err)
 		return err;
@@ -224,8 +236,8 @@ static int use_open_handle(struct inode *inode, struct file *file)
 	return 0; /* private_data is set already */
 }
 
-static int ll_atomic_open(struct inode *dir, struct dentry *dentry, struct file *file, unsigned int open_flags,
-			  umode_t mode)
+static int ll_atomic_open(struct inode *dir, struct dentry *dentry, struct file *file,
+			  unsigned int open_flags, umode_t mode)
 {
 	struct llc_create how = {};
 	struct llc_inode *core = NULL;
@@ -248,12 +260,15 @@ static int ll_atomic_open(struct inode *dir, struct dentry *dentry, struct file 
 		return finish_no_open(file, other);
 
 	owner_of_new(dir, mode | S_IFREG, &how);
-	err = llc_open_create(ll_core(dir), dentry->d_name.name, dentry->d_name.len, flags, &how, &core, &attr, &epoch,
-			      &handle, &created);
+	err = llc_open_create(ll_core(dir), dentry->d_name.name, dentry->d_name.len, flags, &how,
+			      &core, &attr, &epoch, &handle, &created);
 	if (err)
 		goto out;
 	if (!created) {
-		/* Somebody else was quicker: open it the ordinary way, with the checks of permission that go with it. */
+		/*
+		 * Somebody else was quicker: open it the ordinary way, with the checks of
+		 * permission that go with it.
+		 */
 		llc_close(handle);
 		llc_inode_put(core);
 		d_drop(dentry);

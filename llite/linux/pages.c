@@ -36,7 +36,8 @@ static int ll_read_folio(struct file *file, struct folio *folio)
 static void ll_readahead(struct readahead_control *rac)
 {
 	struct inode *inode = rac->mapping->host;
-	void *buf = kvmalloc(READ_ONCE(rac->ra->ra_pages) ? BATCH_PAGES * PAGE_SIZE : PAGE_SIZE, GFP_NOFS);
+	void *buf = kvmalloc(READ_ONCE(rac->ra->ra_pages) ? BATCH_PAGES * PAGE_SIZE : PAGE_SIZE,
+			     GFP_NOFS);
 	unsigned int max = READ_ONCE(rac->ra->ra_pages) ? BATCH_PAGES : 1;
 
 	if (!buf)
@@ -110,7 +111,8 @@ static int add_to_batch(struct page *page, struct batch *b)
 {
 	int err = 0;
 
-	if (b->count && (b->count == BATCH_PAGES || b->pages[b->count - 1]->index + 1 != page->index))
+	if (b->count &&
+	    (b->count == BATCH_PAGES || b->pages[b->count - 1]->index + 1 != page->index))
 		err = send_batch(b);
 	get_page(page);
 	set_page_writeback(page);
@@ -132,10 +134,11 @@ static int collect(struct page *page, struct writeback_control *wbc, void *batch
 #endif
 
 /*
- * One stripe after the other: while an OST is waited for, no page of another one is locked or under write-back. An error does not keep the
- * others from being written when that is for integrity.
+ * One stripe after the other: while an OST is waited for, no page of another one is locked or under
+ * write-back. An error does not keep the others from being written when that is for integrity.
  */
-static int write_stripes(struct address_space *mapping, struct writeback_control *wbc, struct batch *b)
+static int write_stripes(struct address_space *mapping, struct writeback_control *wbc,
+			 struct batch *b)
 {
 	unsigned long index = wbc->range_start >> PAGE_SHIFT;
 	unsigned long end = wbc->range_end >> PAGE_SHIFT;
@@ -148,7 +151,8 @@ static int write_stripes(struct address_space *mapping, struct writeback_control
 		part.range_cyclic = 0;
 	}
 	while (index <= end && xa_find(&mapping->i_pages, &index, end, PAGECACHE_TAG_DIRTY)) {
-		unsigned long last = min_t(u64, end, llc_last_page_beside(ll_core(b->inode), index));
+		unsigned long last = min_t(u64, end,
+					   llc_last_page_beside(ll_core(b->inode), index));
 		int got, sent;
 
 		part.range_start = (loff_t)index << PAGE_SHIFT;
@@ -157,7 +161,8 @@ static int write_stripes(struct address_space *mapping, struct writeback_control
 		sent = send_batch(b);
 		err = err ?: got ?: sent;
 		index = last + 1;
-		if (index == 0 || (wbc->sync_mode == WB_SYNC_NONE && (err || part.nr_to_write <= 0)))
+		if (index == 0 ||
+		    (wbc->sync_mode == WB_SYNC_NONE && (err || part.nr_to_write <= 0)))
 			break;
 	}
 	wbc->nr_to_write = part.nr_to_write;

@@ -19,7 +19,8 @@ void llp_put(struct llp_inode *host)
 
 int llp_flush(struct llp_inode *host, uint64_t start, uint64_t end)
 {
-	return filemap_write_and_wait_range(ll_vfs(host)->i_mapping, start, min_t(u64, end, LLONG_MAX));
+	return filemap_write_and_wait_range(ll_vfs(host)->i_mapping, start,
+					    min_t(u64, end, LLONG_MAX));
 }
 
 void llp_drop(struct llp_inode *host, uint64_t start, uint64_t end, bool discard)
@@ -31,16 +32,21 @@ void llp_drop(struct llp_inode *host, uint64_t start, uint64_t end, bool discard
 	if (discard) {
 		unmap_mapping_pages(mapping, first, last - first + 1, false);
 		truncate_inode_pages_range(mapping, (loff_t)first << PAGE_SHIFT,
-					   last >= LLONG_MAX >> PAGE_SHIFT ? -1 : ((loff_t)(last + 1) << PAGE_SHIFT) - 1);
+					   last >= LLONG_MAX >> PAGE_SHIFT ?
+						   -1 : ((loff_t)(last + 1) << PAGE_SHIFT) - 1);
 		return;
 	}
-	/* A mapping may dirty a page between write-back and here; the lock is no longer given out, so this ends. */
+	/*
+	 * A mapping may dirty a page between write-back and here; the lock is no longer given out,
+	 * so this ends.
+	 */
 	for (tries = 0; tries < DROP_TRIES; tries++) {
 		if (!invalidate_inode_pages2_range(mapping, first, last))
 			return;
 		filemap_write_and_wait_range(mapping, start, min_t(u64, end, LLONG_MAX));
 	}
-	pr_err("Lull: inode %lu: pages %lu-%lu could not be dropped\n", ll_vfs(host)->i_ino, first, last);
+	pr_err("Lull: inode %lu: pages %lu-%lu could not be dropped\n", ll_vfs(host)->i_ino,
+	       first, last);
 }
 
 void llp_set_size(struct llp_inode *host, uint64_t size)

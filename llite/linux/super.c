@@ -54,7 +54,10 @@ static void ll_kill_sb(struct super_block *sb)
 {
 	struct ll_mount *m = ll_mount(sb);
 
-	/* With the last page written, callbacks let go of the inodes, and no more of them take one: the VFS frees them next. */
+	/*
+	 * With the last page written, callbacks let go of the inodes, and no more of them take one:
+	 * the VFS frees them next.
+	 */
 	if (m && sb->s_root) {
 		sync_filesystem(sb);
 		llc_mount_leave_host(m->core);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Buffered writes: into the page cache under an I/O scope, each page paid for by grant, so that write-back cannot run out of space. */
+/*
+ * Buffered writes: into the page cache under an I/O scope, each page paid for by grant, so that
+ * write-back cannot run out of space.
+ */
 #include <linux/backing-dev.h>
 #include <linux/uio.h>
 #include <linux/writeback.h>
@@ -45,7 +48,8 @@ static int reserve(struct inode *inode, struct page *page)
 	return err;
 }
 
-static int write_through(struct inode *inode, struct llc_io *io, struct page *page, u64 pos, size_t bytes)
+static int write_through(struct inode *inode, struct llc_io *io, struct page *page, u64 pos,
+			 size_t bytes)
 {
 	void *p = kmap_local_page(page);
 	int err = llc_write_through(ll_core(inode), io, pos, p + offset_in_page(pos), bytes);
@@ -54,8 +58,12 @@ static int write_through(struct inode *inode, struct llc_io *io, struct page *pa
 	return err;
 }
 
-/* One page's worth. Returns what was written; 0: the user's page is not there, fault it in again. *last: the scope is to end. */
-static ssize_t write_page(struct inode *inode, struct llc_io *io, u64 pos, struct iov_iter *from, bool *last)
+/*
+ * One page's worth. Returns what was written; 0: the user's page is not there, fault it in again.
+ * *last: the scope is to end.
+ */
+static ssize_t write_page(struct inode *inode, struct llc_io *io, u64 pos, struct iov_iter *from,
+			  bool *last)
 {
 	size_t bytes = min_t(size_t, iov_iter_count(from), PAGE_SIZE - offset_in_page(pos));
 	struct page *page = grab_cache_page_write_begin(inode->i_mapping, pos >> PAGE_SHIFT);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* "lull.layout": striping, readable with getfattr; set on a directory it is the default for new files in it. */
+/*
+ * "lull.layout": striping, readable with getfattr; set on a directory it is the default for new
+ * files in it.
+ */
 #include <linux/slab.h>
 #include <linux/xattr.h>
 
@@ -7,8 +10,8 @@
 
 #define LAYOUT_TEXT_MAX 4096
 
-static int layout_get(const struct xattr_handler *handler, struct dentry *dentry, struct inode *inode, const char *name,
-		      void *buffer, size_t size)
+static int layout_get(const struct xattr_handler *handler, struct dentry *dentry,
+		      struct inode *inode, const char *name, void *buffer, size_t size)
 {
 	char *text = kmalloc(LAYOUT_TEXT_MAX, GFP_KERNEL);
 	int n;
@@ -26,8 +29,9 @@ static int layout_get(const struct xattr_handler *handler, struct dentry *dentry
 	return n;
 }
 
-static int layout_set(const struct xattr_handler *handler, lull_idmap *idmap, struct dentry *dentry, struct inode *inode,
-		      const char *name, const void *value, size_t size, int flags)
+static int layout_set(const struct xattr_handler *handler, lull_idmap *idmap, struct dentry *dentry,
+		      struct inode *inode, const char *name, const void *value, size_t size,
+		      int flags)
 {
 	if (!S_ISDIR(inode->i_mode))
 		return -EINVAL; /* a file's layout is chosen when it is made */

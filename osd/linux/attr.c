@@ -69,7 +69,8 @@ int kbfs_setattr(struct kbfs_node *n, const struct kbfs_attr *attr, uint32_t val
 
 	if ((valid & KBFS_SIZE) && !S_ISREG(inode->i_mode))
 		return S_ISDIR(inode->i_mode) ? -EISDIR : -EINVAL;
-	if (((valid & KBFS_UID) && attr->uid == U32_MAX) || ((valid & KBFS_GID) && attr->gid == U32_MAX) ||
+	if (((valid & KBFS_UID) && attr->uid == U32_MAX) ||
+	    ((valid & KBFS_GID) && attr->gid == U32_MAX) ||
 	    ((valid & KBFS_SIZE) && attr->size > S64_MAX))
 		return -EINVAL;
 	err = mnt_want_write(n->fs->mnt);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Entries are gathered under the directory's lock and handed out without it: emit may look them up. Where to go on after
- * an entry is where the next one begins, so the last of a batch gets the position the batch ended at.
+ * Entries are gathered under the directory's lock and handed out without it: emit may look them up.
+ * Where to go on after an entry is where the next one begins, so the last of a batch gets the
+ * position the batch ended at.
  */
 #include "osd/linux/kbfs.h"
 
@@ -27,7 +28,8 @@ static size_t entry_bytes(size_t len)
 	return ALIGN(sizeof(struct entry) + len, sizeof(u64));
 }
 
-static bool gather(struct dir_context *ctx, const char *name, int len, loff_t pos, u64 ino, unsigned int type)
+static bool gather(struct dir_context *ctx, const char *name, int len, loff_t pos, u64 ino,
+		   unsigned int type)
 {
 	struct batch *b = container_of(ctx, struct batch, ctx);
 	struct entry *e;

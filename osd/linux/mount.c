@@ -6,7 +6,9 @@
 #define BACKING_TYPE "ext4"
 #define BACKING_OPTIONS "data=ordered,errors=remount-ro"
 
-/* ext4 shares one super block among all mounts of a device on this node; a target wants it alone. */
+/*
+ * ext4 shares one super block among all mounts of a device on this node; a target wants it alone.
+ */
 static int check_alone(struct super_block *sb)
 {
 	return atomic_read(&sb->s_active) == 1 ? 0 : -EBUSY;
@@ -22,7 +24,8 @@ static int mount_backing(const char *device, bool read_only, struct vfsmount **o
 	if (!type)
 		return -ENODEV;
 	/* SB_KERNMOUNT: the last reference unmounts at once, in the task that drops it. */
-	mnt = vfs_kern_mount(type, SB_KERNMOUNT | SB_NOATIME | (read_only ? SB_RDONLY : 0), device, options);
+	mnt = vfs_kern_mount(type, SB_KERNMOUNT | SB_NOATIME | (read_only ? SB_RDONLY : 0), device,
+			     options);
 	module_put(type->owner);
 	if (IS_ERR(mnt))
 		return PTR_ERR(mnt);
@@ -72,7 +75,9 @@ int kbfs_sync(struct kbfs *fs)
 	int err, data_err;
 
 	down_read(&sb->s_umount);
-	/* Writes back all data, then waits for the journal's commit and flushes the device's cache. */
+	/*
+	 * Writes back all data, then waits for the journal's commit and flushes the device's cache.
+	 */
 	err = sync_filesystem(sb);
 	up_read(&sb->s_umount);
 

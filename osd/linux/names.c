@@ -101,7 +101,8 @@ int kbfs_create(struct kbfs_node *dir, const char *name, size_t len, uint32_t mo
 	return err ?: kbfs_node_new(dir->fs, made, out);
 }
 
-int kbfs_symlink(struct kbfs_node *dir, const char *name, size_t len, const char *target, struct kbfs_node **out)
+int kbfs_symlink(struct kbfs_node *dir, const char *name, size_t len, const char *target,
+		 struct kbfs_node **out)
 {
 	struct dentry *made = NULL;
 	struct change c;
@@ -110,7 +111,8 @@ int kbfs_symlink(struct kbfs_node *dir, const char *name, size_t len, const char
 	err = begin_change(dir, name, len, &c);
 	if (err)
 		return err;
-	err = d_is_positive(c.entry) ? -EEXIST : vfs_symlink(kbfs_idmap(dir->fs), c.dir, c.entry, target);
+	err = d_is_positive(c.entry) ? -EEXIST :
+	      vfs_symlink(kbfs_idmap(dir->fs), c.dir, c.entry, target);
 	if (!err)
 		made = dget(c.entry);
 	end_change(dir, &c);
@@ -142,7 +144,8 @@ int kbfs_link(struct kbfs_node *n, struct kbfs_node *dir, const char *name, size
 	err = begin_change(dir, name, len, &c);
 	if (err)
 		return err;
-	err = d_is_positive(c.entry) ? -EEXIST : vfs_link(n->dentry, kbfs_idmap(dir->fs), c.dir, c.entry, NULL);
+	err = d_is_positive(c.entry) ? -EEXIST :
+	      vfs_link(n->dentry, kbfs_idmap(dir->fs), c.dir, c.entry, NULL);
 	end_change(dir, &c);
 	return err;
 }
@@ -159,7 +162,10 @@ static int remove(struct kbfs_node *dir, const char *name, size_t len, bool is_d
 	if (d_is_negative(c.entry)) {
 		err = -ENOENT;
 	} else {
-		/* The blocks of a big file are freed by the last reference, which should not hold the directory up. */
+		/*
+		 * The blocks of a big file are freed by the last reference, which should not hold
+		 * the directory up.
+		 */
 		victim = d_inode(c.entry);
 		ihold(victim);
 		if (is_dir)
@@ -183,8 +189,8 @@ int kbfs_rmdir(struct kbfs_node *dir, const char *name, size_t len)
 	return remove(dir, name, len, true);
 }
 
-static int rename_locked(struct kbfs_node *from_dir, struct dentry *from, struct kbfs_node *to_dir, struct dentry *to,
-			 struct dentry *trap)
+static int rename_locked(struct kbfs_node *from_dir, struct dentry *from, struct kbfs_node *to_dir,
+			 struct dentry *to, struct dentry *trap)
 {
 	struct renamedata rd;
 
@@ -199,8 +205,8 @@ static int rename_locked(struct kbfs_node *from_dir, struct dentry *from, struct
 	return vfs_rename(&rd);
 }
 
-int kbfs_rename(struct kbfs_node *from_dir, const char *from_name, size_t from_len, struct kbfs_node *to_dir,
-		const char *to_name, size_t to_len)
+int kbfs_rename(struct kbfs_node *from_dir, const char *from_name, size_t from_len,
+		struct kbfs_node *to_dir, const char *to_name, size_t to_len)
 {
 	struct dentry *trap, *from, *to;
 	int err;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A mounted target shows an empty directory; mounting starts the targets of the device, unmounting stops them. */
+/*
+ * A mounted target shows an empty directory; mounting starts the targets of the device, unmounting
+ * stops them.
+ */
 #include <linux/err.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -30,7 +33,8 @@ static struct server_sb *server_sb(struct super_block *sb)
 static int server_statfs(struct dentry *dentry, struct kstatfs *st)
 {
 	u64 total, free, files, free_files;
-	int err = lull_server_statfs(server_sb(dentry->d_sb)->server, &total, &free, &files, &free_files);
+	int err = lull_server_statfs(server_sb(dentry->d_sb)->server, &total, &free, &files,
+				     &free_files);
 
 	if (err)
 		return err;

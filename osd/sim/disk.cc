@@ -89,8 +89,7 @@ int Disk::sync(kbfs& fs)
     if (sync_ns_)
         world_.sleep_until(world_.now_ns() +
                            world_.disk_rng().between(sync_ns_ / 2, sync_ns_ + sync_ns_ / 2));
-    else
-        world_.point();
+    else world_.point();
     if (fs.fenced()) return fs.aborted = true, -kEIO;
     if (int error = std::exchange(sync_error_, 0)) return error;
     if (broken_) return -kEIO;
@@ -158,14 +157,17 @@ size_t Disk::survivors()
     if (exact_cut_ || cut_ == Cut::kAll) return log_.size();
     if (cut_ == Cut::kNone) return 0;
     Rng& rng = world_.disk_rng();
-    if (rng.chance(300)) return log_.size() - rng.below(std::min<size_t>(log_.size(), kLastSteps) + 1);  // within what was just done
+    // within what was just done
+    if (rng.chance(300))
+        return log_.size() - rng.below(std::min<size_t>(log_.size(), kLastSteps) + 1);
     return rng.below(log_.size() + 1);
 }
 
 bool Disk::is_durable(uint64_t end) const
 {
     if (end > log_start_ || damaged_.count(end)) return false;
-    return std::none_of(lost_.begin(), lost_.end(), [end](auto& lost) { return end > lost.first && end <= lost.second; });
+    return std::none_of(lost_.begin(), lost_.end(),
+                        [end](auto& lost) { return end > lost.first && end <= lost.second; });
 }
 
 void Disk::apply_damaged(size_t i)
@@ -193,7 +195,8 @@ void Disk::host_crashed(Host& host)
 void Disk::fence()
 {
     if (!owner_) return;
-    if (world_.tracing()) world_.trace("%s: taken away from %s", name_.c_str(), owner_->name().c_str());
+    if (world_.tracing())
+        world_.trace("%s: taken away from %s", name_.c_str(), owner_->name().c_str());
     mounted_->own = std::make_unique<FsState>(live_);
     lose_the_rest();
 }
@@ -203,8 +206,7 @@ void Disk::lose_the_rest()
     size_t keep = survivors();
     if (world_.tracing())
         world_.trace("%s: %zu of %zu steps survive", name_.c_str(), keep, log_.size());
-    for (size_t i = 0; i < keep; i++)
-        apply_damaged(i);
+    for (size_t i = 0; i < keep; i++) apply_damaged(i);
     durable_.drop_orphans();
     lost_.emplace_back(log_start_ + keep, end());
     log_start_ += log_.size();

@@ -46,8 +46,9 @@ public:
         step_ns_ = per_step_ns, sync_ns_ = per_sync_ns;
     }
     void set_full(bool full) { full_ = full; }
-    // Takes the disk away from its owner, as a reservation does, and another host may mount it: what is not durable is lost as
-    // in a crash. The owner goes on in its caches and learns it from its next sync (-EIO); then its journal is aborted (-EROFS).
+    // Takes the disk away from its owner, as a reservation does, and another host may mount it:
+    // what is not durable is lost as in a crash. The owner goes on in its caches and learns it from
+    // its next sync (-EIO); then its journal is aborted (-EROFS).
     void fence();
     void set_cut(Cut cut) { cut_ = cut; }
     void set_write_loss(unsigned permille) { write_loss_permille_ = permille; }  // default 500
@@ -56,14 +57,17 @@ public:
     uint64_t unsynced_steps() const { return log_.size(); }
     uint64_t syncs() const { return syncs_; }
     Host* owner() const { return owner_; }
-    // Places in the history of steps, for those who want to know what became of a change: what was done before now ends at end().
+    // Places in the history of steps, for those who want to know what became of a change: what was
+    // done before now ends at end().
     uint64_t end() const { return log_start_ + log_.size(); }
     uint64_t durable_end() const { return log_start_; }
-    bool is_durable(uint64_t end) const;  // the step that ends there was not lost, nor damaged, and cannot be any more
-    std::function<void()> on_step;        // told each, in the task that does it
+    // the step that ends there was not lost, nor damaged, and cannot be any more
+    bool is_durable(uint64_t end) const;
+    std::function<void()> on_step;  // told each, in the task that does it
     // A text of everything on it, live or durable, in a fixed order: to compare.
     std::string dump(bool durable = false);
-    uint64_t files_below(const std::string& dir);  // in the root; live, everything that is not a directory
+    // in the root; live, everything that is not a directory
+    uint64_t files_below(const std::string& dir);
     bool has(const std::string& dir, const std::string& name, bool durable);  // dir: in the root
 
     void host_crashed(Host& host) override;
@@ -74,7 +78,7 @@ public:
     void unmount(kbfs* fs);
     int sync(kbfs& fs);
     int before_step(const kbfs& fs, bool grows);  // faults; -EROFS, -ENOSPC…
-    void step(kbfs& fs, Op op);   // executes it; may not return (crash_at_step)
+    void step(kbfs& fs, Op op);                   // executes it; may not return (crash_at_step)
     void release_if_orphan(kbfs& fs, uint64_t ino);
     FsState& live() { return live_; }
     World& world() { return world_; }
@@ -100,7 +104,8 @@ private:
     uint64_t log_start_ = 0;  // number of the first of the log
     static constexpr size_t kLastSteps = 12;
     std::set<uint64_t> damaged_;  // ends of writes
-    std::vector<std::pair<uint64_t, uint64_t>> lost_;  // (where the survivors ended, end) of each crash
+    // (where the survivors ended, end) of each crash
+    std::vector<std::pair<uint64_t, uint64_t>> lost_;
     uint64_t steps_ = 0, syncs_ = 0;
     uint64_t crash_in_ = 0, fail_in_ = 0;
     CrashNet crash_net_ = CrashNet::kBySeed;

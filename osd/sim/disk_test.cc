@@ -312,8 +312,7 @@ TEST(DiskCrash, KeepsAPrefix)
                     if (w.user_rng().below(2))
                         (void)kbfs_write(n, w.user_rng().below(3) * 3000, other.data(),
                                          other.size());
-                    else
-                        (void)kbfs_setxattr(n, "x", other.data(), other.size());
+                    else (void)kbfs_setxattr(n, "x", other.data(), other.size());
                     kbfs_put(n);
                 }
                 if (disk.dump() != states.back()) states.push_back(disk.dump());

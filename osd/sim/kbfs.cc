@@ -151,10 +151,7 @@ int kbfs_statfs(kbfs* fs, struct kbfs_statfs* out)
     return 0;
 }
 
-int kbfs_root(kbfs* fs, kbfs_node** out)
-{
-    return get_node(fs, *fs->live().find(kRootIno), out);
-}
+int kbfs_root(kbfs* fs, kbfs_node** out) { return get_node(fs, *fs->live().find(kRootIno), out); }
 
 kbfs_node* kbfs_get(kbfs_node* n)
 {
@@ -339,10 +336,8 @@ int64_t kbfs_read(kbfs_node* n, uint64_t offset, void* buf, size_t bytes)
         size_t part = std::min<size_t>(kFsBlockBytes - within, bytes - done);
         char* to = static_cast<char*>(buf) + done;
         auto block = i.blocks.find(at / kFsBlockBytes);
-        if (block == i.blocks.end())
-            memset(to, 0, part);
-        else
-            memcpy(to, block->second->data() + within, part);
+        if (block == i.blocks.end()) memset(to, 0, part);
+        else memcpy(to, block->second->data() + within, part);
         done += part;
     }
     return static_cast<int64_t>(bytes);

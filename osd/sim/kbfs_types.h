@@ -17,7 +17,8 @@ struct kbfs {
     lull::sim::Host* host;
     bool read_only;
     std::map<uint64_t, std::unique_ptr<kbfs_node>> nodes;  // by inode number, while referenced
-    // Once the disk was taken away: what the caches of its host hold. Changes still seem to work, until the next sync.
+    // Once the disk was taken away: what the caches of its host hold. Changes still seem to work,
+    // until the next sync.
     std::unique_ptr<lull::sim::FsState> own;
     bool aborted = false;
 

@@ -59,12 +59,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     if (!info) return 0;
     bool reply = header.kind == static_cast<uint16_t>(RpcKind::kReply);
     switch (info->opcode) {
-#define LULL_FUZZ_CASE(Op)                                \
-    case Op::kOpcode:                                     \
-        if (reply)                                        \
-            round_trip<Op::Reply>(header.protocol, body); \
-        else                                              \
-            round_trip<Op>(header.protocol, body);        \
+#define LULL_FUZZ_CASE(Op)                                       \
+    case Op::kOpcode:                                            \
+        if (reply) round_trip<Op::Reply>(header.protocol, body); \
+        else round_trip<Op>(header.protocol, body);              \
         break;
         LULL_FUZZ_OPERATIONS(LULL_FUZZ_CASE)
 #undef LULL_FUZZ_CASE

@@ -43,7 +43,10 @@ static void take_tickets(void *arg)
 	kapi_mutex_unlock(&q->m);
 }
 
-/* Every ticket is announced once, by wake_one: one lost wake-up and the test hangs with tickets left. */
+/*
+ * Every ticket is announced once, by wake_one: one lost wake-up and the test hangs with tickets
+ * left.
+ */
 static void no_wake_up_is_lost(struct kunit *test)
 {
 	struct kapi_task *tasks[WAITERS];

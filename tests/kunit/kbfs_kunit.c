@@ -103,7 +103,8 @@ static void names_and_modes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kbfs_getattr(n, &a), 0);
 	KUNIT_EXPECT_EQ(test, a.mode, S_IFDIR | 03777u);
 	kbfs_put(n);
-	KUNIT_ASSERT_EQ(test, kbfs_create(f->dir, "null", 4, S_IFCHR | 0666, new_encode_dev(MKDEV(1, 3)), &n), 0);
+	KUNIT_ASSERT_EQ(test, kbfs_create(f->dir, "null", 4, S_IFCHR | 0666,
+					  new_encode_dev(MKDEV(1, 3)), &n), 0);
 	KUNIT_EXPECT_EQ(test, kbfs_getattr(n, &a), 0);
 	KUNIT_EXPECT_EQ(test, a.rdev, new_encode_dev(MKDEV(1, 3)));
 	KUNIT_EXPECT_EQ(test, kbfs_write(n, 0, "a", 1), -EINVAL);
@@ -126,7 +127,8 @@ static void symlinks(struct kunit *test)
 static void renames(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	struct kbfs_node *a = make(test, "a", S_IFDIR | 0700), *b = make(test, "b", S_IFDIR | 0700), *in, *n;
+	struct kbfs_node *a = make(test, "a", S_IFDIR | 0700),
+			 *b = make(test, "b", S_IFDIR | 0700), *in, *n;
 
 	KUNIT_ASSERT_EQ(test, kbfs_create(a, "in", 2, S_IFDIR | 0700, 0, &in), 0);
 	KUNIT_EXPECT_EQ(test, kbfs_rename(f->dir, "none", 4, f->dir, "x", 1), -ENOENT);
@@ -156,8 +158,8 @@ static void attributes(struct kunit *test)
 		.atime_ns = 1111111111222222222ull, .mtime_ns = 1333333333444444444ull,
 	}, got;
 
-	KUNIT_EXPECT_EQ(test, kbfs_setattr(n, &set, KBFS_MODE | KBFS_UID | KBFS_GID | KBFS_SIZE | KBFS_ATIME |
-							    KBFS_MTIME | KBFS_CTIME), 0);
+	KUNIT_EXPECT_EQ(test, kbfs_setattr(n, &set, KBFS_MODE | KBFS_UID | KBFS_GID | KBFS_SIZE |
+						    KBFS_ATIME | KBFS_MTIME | KBFS_CTIME), 0);
 	KUNIT_EXPECT_EQ(test, kbfs_getattr(n, &got), 0);
 	KUNIT_EXPECT_EQ(test, got.mode, S_IFREG | 0640u);
 	KUNIT_EXPECT_EQ(test, got.uid, 1000u);
@@ -195,7 +197,8 @@ static void data_in_and_out(struct kunit *test)
 static void xattrs(struct kunit *test)
 {
 	struct kbfs_node *n = make(test, "file", S_IFREG | 0600);
-	u8 *value = kunit_kzalloc(test, 3000, GFP_KERNEL), *got = kunit_kzalloc(test, 3000, GFP_KERNEL);
+	u8 *value = kunit_kzalloc(test, 3000, GFP_KERNEL),
+	   *got = kunit_kzalloc(test, 3000, GFP_KERNEL);
 
 	memset(value, 0x5a, 3000);
 	KUNIT_EXPECT_EQ(test, kbfs_getxattr(n, "fid", got, 100), -ENODATA);
@@ -213,7 +216,8 @@ static void xattrs(struct kunit *test)
 static void handles_survive_a_remount(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	struct kbfs_node *file = make(test, "file", S_IFREG | 0600), *dir = make(test, "dir", S_IFDIR | 0700), *n;
+	struct kbfs_node *file = make(test, "file", S_IFREG | 0600),
+			 *dir = make(test, "dir", S_IFDIR | 0700), *n;
 	struct kbfs_attr fa, da, got;
 
 	KUNIT_EXPECT_EQ(test, kbfs_write(file, 0, "hello", 5), 0);
@@ -233,7 +237,10 @@ static void handles_survive_a_remount(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, kbfs_open_handle(f->fs, fa.ino, fa.generation, &n), 0);
 	KUNIT_EXPECT_EQ(test, kbfs_getattr(n, &got), 0);
 	KUNIT_EXPECT_EQ(test, got.size, 5ull);
-	/* A directory found by handle is part of the tree: the file can be moved there, and it cannot go into itself. */
+	/*
+	 * A directory found by handle is part of the tree: the file can be moved there, and it
+	 * cannot go into itself.
+	 */
 	KUNIT_ASSERT_EQ(test, kbfs_open_handle(f->fs, da.ino, da.generation, &dir), 0);
 	KUNIT_ASSERT_EQ(test, kbfs_lookup(f->root, "case", 4, &f->dir), 0);
 	KUNIT_EXPECT_EQ(test, kbfs_rename(f->dir, "dir", 3, dir, "x", 1), -EINVAL);
@@ -300,7 +307,8 @@ static void a_device_is_mounted_once(struct kunit *test)
 	struct kbfs *second;
 
 	KUNIT_EXPECT_EQ(test, kbfs_mount(net_to_kapi(&init_net), device, false, &second), -EBUSY);
-	KUNIT_EXPECT_EQ(test, kbfs_mount(net_to_kapi(&init_net), "/dev/none", false, &second), -ENOENT);
+	KUNIT_EXPECT_EQ(test, kbfs_mount(net_to_kapi(&init_net), "/dev/none", false, &second),
+			-ENOENT);
 }
 
 static void numbers(struct kunit *test)
@@ -328,5 +336,6 @@ static struct kunit_case kbfs_cases[] = {
 	{}
 };
 struct kunit_suite kbfs_suite = {
-	.name = "lull_kbfs", .init = kbfs_kunit_init, .exit = kbfs_kunit_exit, .test_cases = kbfs_cases,
+	.name = "lull_kbfs", .init = kbfs_kunit_init, .exit = kbfs_kunit_exit,
+	.test_cases = kbfs_cases,
 };

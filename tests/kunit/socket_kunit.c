@@ -21,7 +21,8 @@ static void connect_pair(struct kunit *test, struct pair *p)
 	u32 peer = 0;
 
 	KUNIT_ASSERT_EQ(test, kapi_sock_listen(net(), PORT, &p->listener), 0);
-	KUNIT_ASSERT_EQ(test, kapi_sock_connect(net(), LOOPBACK, PORT, after_ms(5000), &p->client), 0);
+	KUNIT_ASSERT_EQ(test, kapi_sock_connect(net(), LOOPBACK, PORT, after_ms(5000), &p->client),
+			0);
 	KUNIT_ASSERT_EQ(test, kapi_sock_accept(p->listener, &p->server, &peer), 0);
 	KUNIT_EXPECT_EQ(test, peer, LOOPBACK);
 	KUNIT_EXPECT_EQ(test, kapi_sock_local_addr(p->client), LOOPBACK);
@@ -159,7 +160,8 @@ static void connect_says_why(struct kunit *test)
 	struct kapi_sock *s;
 	u64 before = kapi_now_ns();
 
-	KUNIT_EXPECT_EQ(test, kapi_sock_connect(net(), LOOPBACK, CLOSED_PORT, after_ms(5000), &s), -ECONNREFUSED);
+	KUNIT_EXPECT_EQ(test, kapi_sock_connect(net(), LOOPBACK, CLOSED_PORT, after_ms(5000), &s),
+			-ECONNREFUSED);
 	KUNIT_EXPECT_EQ(test, kapi_sock_connect(net(), LOOPBACK, CLOSED_PORT, 1, &s), -ETIMEDOUT);
 	KUNIT_EXPECT_LT(test, kapi_now_ns(), before + 2 * (u64)NSEC_PER_SEC);
 }

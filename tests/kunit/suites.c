@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* lull_kunit.ko: what only a kernel can show of kapi/linux and osd/linux. Results are KTAP on the console. */
+/*
+ * lull_kunit.ko: what only a kernel can show of kapi/linux and osd/linux. Results are KTAP on the
+ * console.
+ */
 #include <kunit/test.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -8,9 +11,11 @@
 
 char *device;
 module_param(device, charp, 0444);
-MODULE_PARM_DESC(device, "a scratch block device with an empty ext4; without it the kbfs suite is skipped");
+MODULE_PARM_DESC(device,
+		 "a scratch block device with an empty ext4; without it the kbfs suite is skipped");
 
-static struct kunit_suite *suites[] = { &cond_suite, &drainref_suite, &socket_suite, &basics_suite, &kbfs_suite };
+static struct kunit_suite *suites[] = { &cond_suite, &drainref_suite, &socket_suite, &basics_suite,
+					 &kbfs_suite };
 
 /* kunit_test_suites() would run them before the parameters are known. */
 static int __init suites_init(void)

@@ -17,7 +17,8 @@ TEST(ActiveServerLock, ResourceId)
     EXPECT_EQ(std::size(id.name), 2u);
 }
 
-// S6: emptying the LRU takes every lock of a client but this one; no operation has to ask for it again.
+// S6: emptying the LRU takes every lock of a client but this one; no operation has to ask for it
+// again.
 TEST(ActiveServerLock, IsNotOnTheLru)
 {
     FsWorld w(1);

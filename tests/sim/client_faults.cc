@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What happens to clients: they stop for a while, hang until they are evicted, die. The others go on.
+// What happens to clients: they stop for a while, hang until they are evicted, die. The others go
+// on.
 #include "tests/sim/model_check.h"
 #include "tests/sim/scenario_impl.h"
 
@@ -11,7 +12,8 @@ void Scenario::client_pause()
     loose_cut_ = true;
     Host* host = w_.client_nodes[rng_.below(clients())]->host;
     uint64_t length = rng_.below(8 * kSec);
-    note("%s stops for %llu ms", host->name().c_str(), static_cast<unsigned long long>(length / kMsec));
+    note("%s stops for %llu ms", host->name().c_str(),
+         static_cast<unsigned long long>(length / kMsec));
     host->pause();
     pass(length);
     host->resume();
@@ -45,11 +47,13 @@ void Scenario::client_hang()
 struct Scenario::Victim {
     SimMount& c;
     std::string dir;
-    std::string synced = sample_text(20000, 1), lost = sample_text(9000, 2), others = sample_text(15000, 3);
+    std::string synced = sample_text(20000, 1), lost = sample_text(9000, 2),
+                others = sample_text(15000, 3);
     int dirty = -1, clean = -1, unlinked = -1;
     std::string path(const char* name) const { return dir + name; }
 
-    // Three open files: one with dirty pages, one only read, one without a name; and one that is only cached.
+    // Three open files: one with dirty pages, one only read, one without a name; and one that is
+    // only cached.
     void begin()
     {
         expect_equal(c.mkdir(dir), 0, "mkdir", dir);
@@ -65,7 +69,8 @@ struct Scenario::Victim {
         }
         expect_equal(c.unlink(path("/unlinked")), 0, "unlink", path("/unlinked"));
         expect_equal(c.sync(), 0, "sync", dir);
-        expect_equal(c.pwrite(dirty, 100, lost.data(), lost.size()), static_cast<int64_t>(lost.size()), "pwrite", path("/dirty"));
+        expect_equal(c.pwrite(dirty, 100, lost.data(), lost.size()),
+                     static_cast<int64_t>(lost.size()), "pwrite", path("/dirty"));
     }
     // An open of before is void: each use fails, none hangs, and none works.
     void use_void(int fd, const char* name)
@@ -73,7 +78,8 @@ struct Scenario::Victim {
         char byte = 0;
         expect_equal(c.pread(fd, 0, &byte, 1), -kEIO, "read after an eviction of", path(name));
         expect_equal(c.pwrite(fd, 0, &byte, 1), -kEIO, "write after an eviction to", path(name));
-        expect_equal(c.flock(fd, LLC_FLOCK_SHARED, false), -kEIO, "flock after an eviction of", path(name));
+        expect_equal(c.flock(fd, LLC_FLOCK_SHARED, false), -kEIO, "flock after an eviction of",
+                     path(name));
     }
     // was_told: of the loss, through the file that had written.
     void look(bool was_told)
@@ -83,13 +89,18 @@ struct Scenario::Victim {
             int err = 0;
             got = c.get(path(name), &err);  // a process that had nothing open is told of nothing
             expect_equal(err, 0, "read after an eviction of", path(name));
-            expect_text(got, name[2] == 'a' ? others : synced, "read after an eviction of", path(name));
+            expect_text(got, name[2] == 'a' ? others : synced, "read after an eviction of",
+                        path(name));
             int fd = c.open(path(name), SimMount::kRead | SimMount::kWrite);
-            expect_equal(c.pwrite(fd, 0, others.data(), others.size()), static_cast<int64_t>(others.size()), "write again to", path(name));
-            expect_equal(c.fsync(fd), 0, "fsync, by who opened it after the eviction, of", path(name));
+            expect_equal(c.pwrite(fd, 0, others.data(), others.size()),
+                         static_cast<int64_t>(others.size()), "write again to", path(name));
+            expect_equal(c.fsync(fd), 0, "fsync, by who opened it after the eviction, of",
+                         path(name));
             expect_equal(c.close(fd), 0, "close", path(name));
         }
-        if (!was_told) ADD_FAILURE() << "nobody was told that what was written to " << path("/dirty") << " is lost";
+        if (!was_told)
+            ADD_FAILURE() << "nobody was told that what was written to " << path("/dirty")
+                          << " is lost";
     }
 };
 
@@ -108,7 +119,10 @@ void Scenario::eviction_noticed()
     hurry_ = false;
     invariants_.dead_client_is_gone(host.name(), kEvictLimit);
     // What it has in its caches is not true any more.
-    w_.on(other, [&] { expect_equal(w_.c(other).put(victim.path("/cached"), victim.others), 0, "put", victim.path("/cached")); });
+    w_.on(other, [&] {
+        expect_equal(w_.c(other).put(victim.path("/cached"), victim.others), 0, "put",
+                     victim.path("/cached"));
+    });
     pass(rng_.below(30 * kSec));
     host.resume();
     hurry_ = true;
@@ -120,9 +134,13 @@ void Scenario::eviction_noticed()
         victim.use_void(victim.clean, "/clean");
         victim.use_void(victim.unlinked, "/unlinked");
         int told = victim.c.fsync(victim.dirty), again = victim.c.close(victim.dirty);
-        expect_equal(victim.c.close(victim.clean), 0, "close, with nothing lost, of", victim.path("/clean"));
-        expect_equal(victim.c.close(victim.unlinked), 0, "close, with nothing lost, of", victim.path("/unlinked"));
-        if (told == -kEIO) expect_equal(again, 0, "close, after fsync has told of the loss, of", victim.path("/dirty"));
+        expect_equal(victim.c.close(victim.clean), 0, "close, with nothing lost, of",
+                     victim.path("/clean"));
+        expect_equal(victim.c.close(victim.unlinked), 0, "close, with nothing lost, of",
+                     victim.path("/unlinked"));
+        if (told == -kEIO)
+            expect_equal(again, 0, "close, after fsync has told of the loss, of",
+                         victim.path("/dirty"));
         victim.look(told == -kEIO || again == -kEIO);
     });
     wait_for_progress();

@@ -68,7 +68,8 @@ void Scenario::start_crashed(Target& t)
         err = w_.start(t, *to, "", &why);
         clean = !err && number(*to, t.param + "clean_start") == 1;
     }
-    note("%s: started at %s%s", t.name.c_str(), to->host->name().c_str(), clean ? " from its clean record" : " to recover");
+    note("%s: started at %s%s", t.name.c_str(), to->host->name().c_str(),
+         clean ? " from its clean record" : " to recover");
     if (err) ADD_FAILURE() << t.name << " does not start after a crash: " << err << " " << why;
     if (!err && !clean) invariants_.started(t);
     ran_protocol_[&t] = to->protocol;
@@ -98,7 +99,8 @@ void Scenario::fence()
     bool hangs = rng_.chance(500);
     Node& partner = partner_of(t, old);
     if (!is_alone(t) || partner.protocol != ran_protocol_[&t]) return crash_node(old);
-    note("%s: %s %s, its disk is taken away", t.name.c_str(), old.host->name().c_str(), hangs ? "hangs" : "lives");
+    note("%s: %s %s, its disk is taken away", t.name.c_str(), old.host->name().c_str(),
+         hangs ? "hangs" : "lives");
     if (hangs) old.host->pause();
     if (hangs) pass(a_moment());
     t.disk->fence();
@@ -106,7 +108,8 @@ void Scenario::fence()
     std::string why;
     t.at = nullptr;
     t.server = nullptr;
-    if (int err = w_.start(t, partner, "", &why)) ADD_FAILURE() << t.name << " does not start at the partner: " << err << " " << why;
+    if (int err = w_.start(t, partner, "", &why))
+        ADD_FAILURE() << t.name << " does not start at the partner: " << err << " " << why;
     else invariants_.started(t);
     tune(t);
     pass(a_moment());
@@ -116,12 +119,14 @@ void Scenario::fence()
     w_.crash(old);
 }
 
-// A4, invariant 7: what was not halted cleanly is refused to another version. With force it starts, and may evict.
+// A4, invariant 7: what was not halted cleanly is refused to another version. With force it starts,
+// and may evict.
 void Scenario::wrong_version(bool force)
 {
     Target& t = any_target();
     Node& node = *t.at;
-    if (!is_alone(t)) return crash_node(node);  // the others would be started with that version, too
+    // the others would be started with that version, too
+    if (!is_alone(t)) return crash_node(node);
     if (force) begin_doubt_all();
     note("crash of %s, then another version", node.host->name().c_str());
     node.host->crash();
@@ -137,11 +142,15 @@ void Scenario::wrong_version(bool force)
     std::string why;
     int err = w_.start(t, at, "", &why);
     bool clean = !err && number(at, t.param + "clean_start") == 1;
-    note("%s: start at %s with protocol %u: %d %s", t.name.c_str(), at.host->name().c_str(), other, err, why.c_str());
-    if (!err && !clean) ADD_FAILURE() << t.name << ", not halted cleanly, started with another version";
-    if (err && err != -kEPROTONOSUPPORT) ADD_FAILURE() << t.name << ": start of another version: " << err << " " << why;
+    note("%s: start at %s with protocol %u: %d %s", t.name.c_str(), at.host->name().c_str(), other,
+         err, why.c_str());
+    if (!err && !clean)
+        ADD_FAILURE() << t.name << ", not halted cleanly, started with another version";
+    if (err && err != -kEPROTONOSUPPORT)
+        ADD_FAILURE() << t.name << ": start of another version: " << err << " " << why;
     if (err && force) err = w_.start(t, at, "force", &why);
-    if (err && force) ADD_FAILURE() << t.name << " does not start with force: " << err << " " << why;
+    if (err && force)
+        ADD_FAILURE() << t.name << " does not start with force: " << err << " " << why;
     if (err) {
         change_protocol(at, before);
     } else {
@@ -162,18 +171,20 @@ void Scenario::cut()
     Node& client = *w_.client_nodes[rng_.below(clients())];
     Node& server = rng_.chance(200) ? *w_.mdt().at : *any_target().at;
     uint64_t length = rng_.below(6 * kSec);
-    note("%s and %s: resets, or a cut of %llu ms", client.host->name().c_str(), server.host->name().c_str(),
-         static_cast<unsigned long long>(length / kMsec));
+    note("%s and %s: resets, or a cut of %llu ms", client.host->name().c_str(),
+         server.host->name().c_str(), static_cast<unsigned long long>(length / kMsec));
     Host *a = client.host, *b = server.host;
     for (uint64_t resets = rng_.chance(500) ? rng_.below(8) : 0; resets > 0; resets--)
-        w_.world.after(rng_.below(3 * kSec), [a, b, w = &w_.world] { w->network().reset_connections(*a, *b); });
+        w_.world.after(rng_.below(3 * kSec),
+                       [a, b, w = &w_.world] { w->network().reset_connections(*a, *b); });
     if (rng_.chance(300)) return;
     w_.world.network().cut(*a, *b);
     w_.world.after(length, [a, b, w = &w_.world] { w->network().heal(*a, *b); });
     if (rng_.chance(500)) pass(rng_.below(length + 1));
 }
 
-// Requests arrive, replies do not; or the other way round. In the middle the connection may break: then what was on the way is lost.
+// Requests arrive, replies do not; or the other way round. In the middle the connection may break:
+// then what was on the way is lost.
 void Scenario::one_way_cut()
 {
     loose_cut_ = true;
@@ -185,7 +196,8 @@ void Scenario::one_way_cut()
          static_cast<unsigned long long>(length / kMsec));
     w_.world.network().cut(*a, *b, Network::Way::kThere);
     if (rng_.chance(700))
-        w_.world.after(rng_.below(length + 1), [a, b, w = &w_.world] { w->network().reset_connections(*a, *b); });
+        w_.world.after(rng_.below(length + 1),
+                       [a, b, w = &w_.world] { w->network().reset_connections(*a, *b); });
     w_.world.after(length, [a, b, w = &w_.world] { w->network().heal(*a, *b); });
     pass(length);
 }
@@ -195,12 +207,15 @@ void Scenario::lose_replies()
     loose_cut_ = true;
     bool every = rng_.chance(500);
     size_t only = rng_.below(clients());
-    unsigned permille = static_cast<unsigned>(20ull << rng_.below(5)), losses = static_cast<unsigned>(rng_.between(1, 12));
+    unsigned permille = static_cast<unsigned>(20ull << rng_.below(5)),
+             losses = static_cast<unsigned>(rng_.between(1, 12));
     note("connections break when replies arrive (%u of 1000, %u losses)", permille, losses);
     auto set = [&](unsigned count) {
         for (auto& t : w_.targets())
             for (size_t i = 0; i < clients(); i++)
-                if (t->at && (every || i == only)) w_.world.network().lose(*t->at->host, *w_.client_nodes[i]->host, permille, count);
+                if (t->at && (every || i == only))
+                    w_.world.network().lose(*t->at->host, *w_.client_nodes[i]->host, permille,
+                                            count);
     };
     set(losses);
     pass(rng_.below(8 * kSec));
@@ -217,12 +232,16 @@ void Scenario::lose_replies_and_crash()
     for (size_t i = 0; i < clients(); i++)
         if (rng_.chance(850)) deaf.push_back(w_.client_nodes[i]->host);
     // From the first answer on that something was changed.
-    w_.world.network().cut_at = [server = node.host, deaf](Host& from, Host& to, const std::string& bytes) {
-        return &from == server && std::find(deaf.begin(), deaf.end(), &to) != deaf.end() && tells_of_a_change(bytes);
+    w_.world.network().cut_at = [server = node.host, deaf](Host& from, Host& to,
+                                                           const std::string& bytes) {
+        return &from == server && std::find(deaf.begin(), deaf.end(), &to) != deaf.end() &&
+               tells_of_a_change(bytes);
     };
     bool at_step = rng_.chance(400);
     if (at_step) t.disk->crash_at_step(rng_.between(1, 40));
-    pass(rng_.chance(300) ? a_moment() : plan_.commit_ms ? rng_.below(kSec) : rng_.between(4 * kSec, 8 * kSec));
+    pass(rng_.chance(300)  ? a_moment()
+         : plan_.commit_ms ? rng_.below(kSec)
+                           : rng_.between(4 * kSec, 8 * kSec));
     t.disk->crash_at_step(0);
     w_.world.network().cut_at = nullptr;
     for (Host* c : deaf)  // what is on its way is lost
@@ -238,10 +257,8 @@ void Scenario::slow_network()
     uint64_t most = kMsec << rng_.below(9);
     note("the network takes up to %llu ms", static_cast<unsigned long long>(most / kMsec));
     w_.world.network().set_default_delay(50000, most);
-    if (rng_.chance(500))
-        shutdown(any_target(), Twist::kNone);
-    else
-        pass(rng_.below(10 * kSec));
+    if (rng_.chance(500)) shutdown(any_target(), Twist::kNone);
+    else pass(rng_.below(10 * kSec));
     set_network_delay();
 }
 
@@ -250,12 +267,15 @@ void Scenario::slow_network()
 void Scenario::clock_jump()
 {
     for (auto& host : w_.world.hosts())
-        if (rng_.chance(500)) host->set_realtime_offset_ns(static_cast<int64_t>(rng_.below(2000000 * kSec)) - 1000000ll * 1000000000);
+        if (rng_.chance(500))
+            host->set_realtime_offset_ns(static_cast<int64_t>(rng_.below(2000000 * kSec)) -
+                                         1000000ll * 1000000000);
     note("clocks jump");
     if (rng_.chance(500)) shutdown(any_target(), Twist::kNone);
 }
 
-// A step fails; or from then on all of them, until the machine is switched off and the disk replaced by its good half.
+// A step fails; or from then on all of them, until the machine is switched off and the disk
+// replaced by its good half.
 void Scenario::disk_error()
 {
     Target& t = any_target();
@@ -287,11 +307,15 @@ void Scenario::disk_full()
     note("%s fills the OSTs", w_.client_nodes[i]->host->name().c_str());
     w_.on(i, [&] {
         struct llc_statfs all;
-        if (w_.c(i).statfs(&all) == 0) enough = static_cast<unsigned>(2 * all.total_bytes / big.size());  // others remove files meanwhile
-        for (int err = 0; !err && made < enough; made++) err = w_.c(i).put("/fill" + std::to_string(made), big);
+        // others remove files meanwhile
+        if (w_.c(i).statfs(&all) == 0)
+            enough = static_cast<unsigned>(2 * all.total_bytes / big.size());
+        for (int err = 0; !err && made < enough; made++)
+            err = w_.c(i).put("/fill" + std::to_string(made), big);
     });
     note("%u files made", made);
-    if (enough && made == enough) ADD_FAILURE() << "the OSTs cannot be filled with " << enough << " files";
+    if (enough && made == enough)
+        ADD_FAILURE() << "the OSTs cannot be filled with " << enough << " files";
     pass(rng_.below(10 * kSec));
     w_.on(i, [&] {
         for (unsigned k = 0; k < made; k++) (void)w_.c(i).unlink("/fill" + std::to_string(k));
@@ -299,15 +323,18 @@ void Scenario::disk_full()
     end_doubt_all();
 }
 
-// What a client took into its cache was granted to it: it gets to the disk, however many others fill theirs.
+// What a client took into its cache was granted to it: it gets to the disk, however many others
+// fill theirs.
 void Scenario::fill_caches()
 {
     begin_doubt_all();  // the others meet a full disk
     note("all clients fill the OSTs");
     std::vector<std::vector<uint64_t>> sizes(clients());
-    for (size_t i = 0; i < clients(); i++) w_.spawn(i, "fill", [this, i, &sizes] { fill_cache(i, &sizes[i]); });
+    for (size_t i = 0; i < clients(); i++)
+        w_.spawn(i, "fill", [this, i, &sizes] { fill_cache(i, &sizes[i]); });
     if (!w_.join()) return;
-    for (size_t i = 0; i < clients(); i++) w_.on((i + 1) % clients(), [&] { check_filled(i, sizes[i]); });
+    for (size_t i = 0; i < clients(); i++)
+        w_.on((i + 1) % clients(), [&] { check_filled(i, sizes[i]); });
     end_doubt_all();
 }
 
@@ -322,9 +349,11 @@ void Scenario::fill_cache(size_t client, std::vector<uint64_t>* sizes)
         int fd = c.open(path, SimMount::kWrite | SimMount::kCreate);
         if (fd < 0) return ADD_FAILURE() << "open of " << path << ": " << fd, void();
         uint64_t size = 0;
-        while (size < kFileBytes && (n = c.pwrite(fd, size, piece.data(), piece.size())) > 0) size += static_cast<uint64_t>(n);
+        while (size < kFileBytes && (n = c.pwrite(fd, size, piece.data(), piece.size())) > 0)
+            size += static_cast<uint64_t>(n);
         if (n < 0 && n != -kENOSPC) ADD_FAILURE() << "write to " << path << ": " << n;
-        if (int err = n <= 0 || sizes->size() % 4 == 3 ? c.fsync(fd) : 0) ADD_FAILURE() << "fsync of " << path << ": " << err;
+        if (int err = n <= 0 || sizes->size() % 4 == 3 ? c.fsync(fd) : 0)
+            ADD_FAILURE() << "fsync of " << path << ": " << err;
         if (int err = c.close(fd)) ADD_FAILURE() << "close of " << path << ": " << err;
         sizes->push_back(size);
     }

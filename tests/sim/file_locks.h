@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Applications that lock files (flock, fcntl), and what they may expect of it: nobody ever holds what conflicts with somebody
- * else's lock, whatever becomes of the MDT meanwhile; every wait ends; nothing stays locked when all have let go (A5, A9, B1).
+ * Applications that lock files (flock, fcntl), and what they may expect of it: nobody ever holds
+ * what conflicts with somebody else's lock, whatever becomes of the MDT meanwhile; every wait ends;
+ * nothing stays locked when all have let go (A5, A9, B1).
  *
- * Each locker is one task with an owner of its own and at most one lock. While its client is in doubt, its lock may be lost.
+ * Each locker is one task with an owner of its own and at most one lock. While its client is in
+ * doubt, its lock may be lost.
  */
 #pragma once
 #include <list>
@@ -39,15 +41,16 @@ private:
     using Held = std::list<Lock>;
     static bool conflict(const Lock& a, const Lock& b);
     void granted(const Lock& lock);  // complains
-    Held held_;  // surely
+    Held held_;                      // surely
 };
 
 class FileLocks::Locker {
 public:
-    Locker(FileLocks& all, SimMount& mount, const Trust& trust, unsigned client, uint64_t owner, Rng rng)
-        : all_(all), c_(mount), trust_(trust), client_(client), owner_(owner), rng_(rng), epoch_(trust.epoch())
-    {
-    }
+    Locker(FileLocks& all, SimMount& mount, const Trust& trust, unsigned client, uint64_t owner,
+           Rng rng)
+        : all_(all), c_(mount), trust_(trust), client_(client), owner_(owner), rng_(rng),
+          epoch_(trust.epoch())
+    {}
     void step();
     void end();
 

@@ -28,9 +28,11 @@ struct Lab {
         for (size_t i = 0; i < 2; i++) w.on(i, [&, i] { fd[i] = w.c(i).open("/f", kRw); });
         EXPECT_GE(fd[0], 0);
         EXPECT_GE(fd[1], 0);
-        w.on(1, [&] { EXPECT_EQ(w.c(1).sync(), 0); });  // nobody's open builds on what is not committed
+        // nobody's open builds on what is not committed
+        w.on(1, [&] { EXPECT_EQ(w.c(1).sync(), 0); });
     }
-    int setlk(size_t c, unsigned type, uint64_t start, uint64_t end, bool wait = false, uint64_t owner = 1)
+    int setlk(size_t c, unsigned type, uint64_t start, uint64_t end, bool wait = false,
+              uint64_t owner = 1)
     {
         int err = 1;
         w.on(c, [&] { err = w.c(c).setlk(fd[c], owner, type, start, end, wait); });
@@ -46,13 +48,18 @@ struct Lab {
     TaskHandle start_lock(size_t c, unsigned type, int* err)
     {
         *err = 1;
-        return w.c(c).host().spawn("locker", [this, c, type, err] { *err = w.c(c).setlk(fd[c], 1, type, 0, kAll, true); });
+        return w.c(c).host().spawn("locker", [this, c, type, err] {
+            *err = w.c(c).setlk(fd[c], 1, type, 0, kAll, true);
+        });
     }
     void close(size_t c)
     {
         w.on(c, [&] { EXPECT_EQ(w.c(c).close(fd[c]), 0); });
     }
-    bool until(const std::function<bool()>& p, uint64_t seconds = 300) { return w.world.run_until(p, w.world.now_ns() + seconds * kSec); }
+    bool until(const std::function<bool()>& p, uint64_t seconds = 300)
+    {
+        return w.world.run_until(p, w.world.now_ns() + seconds * kSec);
+    }
     void crash_mdt()
     {
         w.crash(w.mdt());
@@ -116,7 +123,8 @@ TEST(Flock, WaitsAndIsWoken)
     }
 }
 
-// Two owners of one client: the second one may hear of the first one's downgrade before the first one does.
+// Two owners of one client: the second one may hear of the first one's downgrade before the first
+// one does.
 TEST(Flock, ADowngradeLetsItsNeighbourIn)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {
@@ -124,7 +132,8 @@ TEST(Flock, ADowngradeLetsItsNeighbourIn)
         Lab lab(seed);
         int err = 1;
         EXPECT_EQ(0, lab.setlk(0, kEx, 0, kAll));
-        lab.w.spawn(0, "neighbour", [&] { err = lab.w.c(0).setlk(lab.fd[0], 2, kSh, 0, kAll, true); });
+        lab.w.spawn(0, "neighbour",
+                    [&] { err = lab.w.c(0).setlk(lab.fd[0], 2, kSh, 0, kAll, true); });
         lab.w.run_for_ms(100);
         EXPECT_EQ(1, err);
         EXPECT_EQ(0, lab.setlk(0, kSh, 0, kAll));
@@ -162,7 +171,9 @@ TEST(Flock, SignalEndsTheWait)
         lab.w.run_for_ms(seed % 3 ? 1000 : 0);
         int unlocked = 0;
         // Sometimes the lock is granted at this very moment.
-        if (seed % 2) lab.w.spawn(0, "unlock", [&] { unlocked = lab.w.c(0).setlk(lab.fd[0], 1, kUn, 0, kAll, false); });
+        if (seed % 2)
+            lab.w.spawn(0, "unlock",
+                        [&] { unlocked = lab.w.c(0).setlk(lab.fd[0], 1, kUn, 0, kAll, false); });
         if (seed % 4 == 1) lab.w.run_for_ms(1);
         if (!World::finished(t)) lab.w.world.signal(t, false);
         EXPECT_TRUE(lab.until([&] { return World::finished(t); }, 20));
@@ -223,7 +234,8 @@ TEST(Flock, SurvivesAControlledRestart)
     }
 }
 
-// B1, A5. A conversion that was sent back to the gate has given up nothing: whoever is back first after the restart finds the lock held.
+// B1, A5. A conversion that was sent back to the gate has given up nothing: whoever is back first
+// after the restart finds the lock held.
 TEST(Flock, ADowngradeUnderWayKeepsItsLock)
 {
     for (uint64_t seed = 1; seed <= 60; seed++) {
@@ -247,8 +259,8 @@ TEST(Flock, ADowngradeUnderWayKeepsItsLock)
     }
 }
 
-// B3, E2. A shutdown is cancelled while a request for a lock is on its way: its client is still asked to drain, and the MDT parks nobody any
-// more. What it waits for may be behind its own gate.
+// B3, E2. A shutdown is cancelled while a request for a lock is on its way: its client is still
+// asked to drain, and the MDT parks nobody any more. What it waits for may be behind its own gate.
 TEST(Flock, ACancelledShutdownIsNotHeldUpByAWait)
 {
     for (uint64_t seed = 1; seed <= 150; seed++) {
@@ -266,7 +278,10 @@ TEST(Flock, ACancelledShutdownIsNotHeldUpByAWait)
         lab.w.world.run_for(seed % 11 * 60000);
         int err = lab.w.set_param(*mdt.at, mdt.param + "controlled_shutdown", "0");
         if (err) {  // too late
-            EXPECT_TRUE(lab.until([&] { return lab.w.get_param(*mdt.at, mdt.param + "controlled_shutdown").find("halted") != std::string::npos; }));
+            EXPECT_TRUE(lab.until([&] {
+                return lab.w.get_param(*mdt.at, mdt.param + "controlled_shutdown").find("halted") !=
+                       std::string::npos;
+            }));
             lab.w.stop(mdt);
             ASSERT_EQ(lab.w.start(mdt, lab.w.mds1), 0);
         }
@@ -313,7 +328,9 @@ TEST(Flock, AFreezeIsNotHeldUpByAWait)
         EXPECT_EQ(0, lab.setlk(0, kEx, 0, kAll));
         auto t = lab.start_lock(1, kEx, &err);
         lab.w.run_for_ms(seed % 2 * 100);
-        auto is = [&](const char* state) { return lab.w.get_param(mgs, "mgs.MGS.fs_state").find(state) != std::string::npos; };
+        auto is = [&](const char* state) {
+            return lab.w.get_param(mgs, "mgs.MGS.fs_state").find(state) != std::string::npos;
+        };
         EXPECT_EQ(lab.w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), 0);
         for (int i = 0; i < 500 && !is("lull: frozen"); i++) lab.w.run_for_ms(10);
         EXPECT_TRUE(is("lull: frozen")) << lab.w.world.report();
@@ -327,7 +344,8 @@ TEST(Flock, AFreezeIsNotHeldUpByAWait)
     }
 }
 
-// After a clean halt nobody waits for a missing client; what it had locked stays locked until it is given up.
+// After a clean halt nobody waits for a missing client; what it had locked stays locked until it is
+// given up.
 TEST(Flock, ReservedForAMissingClient)
 {
     Lab lab(1);
@@ -374,7 +392,8 @@ TEST(Flock, ReleasedWhileTheGateIsClosed)
         ASSERT_EQ(lab.w.start(lab.w.mdt(), lab.w.mds1), 0);
         lab.w.on(0, [&] {
             lab.fd[0] = lab.w.c(0).open("/f", kRw);
-            EXPECT_EQ(0, lab.w.c(0).setlk(lab.fd[0], 1, kEx, 0, 9, true));  // the same owner as before
+            // the same owner as before
+            EXPECT_EQ(0, lab.w.c(0).setlk(lab.fd[0], 1, kEx, 0, 9, true));
         });
         EXPECT_EQ(0, lab.setlk(1, kEx, 10, kAll, true));
         lab.w.run_for_ms(5000);
@@ -383,7 +402,8 @@ TEST(Flock, ReleasedWhileTheGateIsClosed)
     }
 }
 
-// Both clients lock, change and unlock a counter, while the MDT crashes and is restarted: nobody ever sees another inside.
+// Both clients lock, change and unlock a counter, while the MDT crashes and is restarted: nobody
+// ever sees another inside.
 TEST(Flock, MutualExclusionOverRestarts)
 {
     for (uint64_t seed = 1; seed <= 4; seed++) {

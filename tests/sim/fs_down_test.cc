@@ -17,7 +17,8 @@ class Straddlers {
 public:
     explicit Straddlers(FsWorld& w) : w_(w)
     {
-        for (const char* path : {"/truncated", "/touched", "/replaced", "/looked_at", "/read", "/appended"})
+        for (const char* path :
+             {"/truncated", "/touched", "/replaced", "/looked_at", "/read", "/appended"})
             w.on(0, [&] {
                 EXPECT_EQ(w.c(0).put(path, pattern(300000)), 0);
                 EXPECT_EQ(w.c(0).sync(), 0);
@@ -58,7 +59,9 @@ public:
     }
     void finish()
     {
-        EXPECT_TRUE(w_.world.run_until([&] { return running_ == 0; }, w_.world.now_ns() + 300 * kSec)) << w_.world.report();
+        EXPECT_TRUE(
+            w_.world.run_until([&] { return running_ == 0; }, w_.world.now_ns() + 300 * kSec))
+            << w_.world.report();
         w_.on(1, [&] { EXPECT_TRUE(w_.c(1).get("/appended") == pattern(300000) + "more"); });
         EXPECT_EQ(w_.client_counter("evictions"), 0u);
         if (!changing_) return;
@@ -94,7 +97,9 @@ void wait_noticed(FsWorld& w, const std::string& target)
     auto noticed = [&] {
         for (auto& n : w.client_nodes) {
             std::string text = w.get_param(*n, "osc." + target + "-*.import");
-            if (text.find("state: ") == std::string::npos || text.find("state: FULL") != std::string::npos) return false;
+            if (text.find("state: ") == std::string::npos ||
+                text.find("state: FULL") != std::string::npos)
+                return false;
         }
         return true;
     };
@@ -184,13 +189,15 @@ TEST(FsDown, OstIsDrainedBesideAnOstThatDiesWithRequestsForLocks)
     });
 }
 
-// B3. Reads were on their way, some pages were there already: they are given up, and read when it is back.
+// B3. Reads were on their way, some pages were there already: they are given up, and read when it
+// is back.
 TEST(FsDown, OstIsDrainedBesideAnOstThatDiesUnderReads)
 {
     for_seeds([](uint64_t seed) { drain_beside_an_ost_that_dies(seed, &Straddlers::lock); });
 }
 
-// B3. Changes were on their way: what is done elsewhere is done, and only the dead one's gate is held.
+// B3. Changes were on their way: what is done elsewhere is done, and only the dead one's gate is
+// held.
 TEST(FsDown, OstIsDrainedBesideAnOstThatDiesUnderChanges)
 {
     for_seeds([](uint64_t seed) { drain_beside_an_ost_that_dies(seed, &Straddlers::start); });
@@ -226,7 +233,8 @@ TEST(FsDown, OstIsDrainedBesideAnOstThatDiesUnderAWriteThrough)
         int fd = w.c(0).open("/big", SimMount::kWrite | SimMount::kCreate);
         std::string data = pattern(65536);
         int64_t n = 1;
-        for (uint64_t at = 0; n > 0; at += 65536) n = w.c(0).pwrite(fd, at, data.data(), data.size());
+        for (uint64_t at = 0; n > 0; at += 65536)
+            n = w.c(0).pwrite(fd, at, data.data(), data.size());
         EXPECT_EQ(n, -kENOSPC);
         *ended_ns = w.world.now_ns();
         (void)w.c(0).close(fd);

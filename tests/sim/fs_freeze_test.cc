@@ -8,20 +8,24 @@ using lull::kSec;
 
 namespace {
 
-bool wait_state(FsWorld& w, FsWorld::Node& mgs, const std::string& state, uint64_t limit_ms = 120000)
+bool wait_state(FsWorld& w, FsWorld::Node& mgs, const std::string& state,
+                uint64_t limit_ms = 120000)
 {
     for (uint64_t waited = 0; waited < limit_ms; waited += 20) {
-        if (w.get_param(mgs, "mgs.MGS.fs_state").find("lull: " + state + "\n") != std::string::npos) return true;
+        if (w.get_param(mgs, "mgs.MGS.fs_state").find("lull: " + state + "\n") != std::string::npos)
+            return true;
         w.run_for_ms(20);
     }
-    ADD_FAILURE() << "not " << state << ": " << w.get_param(mgs, "mgs.MGS.fs_state") << w.world.report();
+    ADD_FAILURE() << "not " << state << ": " << w.get_param(mgs, "mgs.MGS.fs_state")
+                  << w.world.report();
     return false;
 }
 
 bool goes_on(FsWorld& w, Load& load, uint64_t more = 8)
 {
     uint64_t done = load.operations;
-    bool ok = w.world.run_until([&] { return load.operations > done + more; }, w.world.now_ns() + 120 * kSec);
+    bool ok = w.world.run_until([&] { return load.operations > done + more; },
+                                w.world.now_ns() + 120 * kSec);
     EXPECT_TRUE(ok) << w.world.report();
     return ok;
 }
@@ -36,99 +40,114 @@ void expect_still(FsWorld& w, Load& load)
 
 }  // namespace
 
-// T5 A1: all servers restarted at once; each has nothing to wait for, nobody notices more than one pause.
+// T5 A1: all servers restarted at once; each has nothing to wait for, nobody notices more than one
+// pause.
 TEST(FsFreeze, WholeFileSystemRestarts)
 {
-    for_seeds([](uint64_t seed) {
-        FsWorld w(seed);
-        Load load(w);
-        load.start();
-        w.run_for_ms(300 + seed * 41);
-        Counters before = Counters::of(w);
-        FsWorld::Node& mgs = *w.mdt().at;
-        EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "nonsense"), -kENOENT);
-        EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_thaw", "lull"), -kEALREADY);
-        EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), 0);
-        EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), -kEALREADY);
-        ASSERT_TRUE(wait_state(w, mgs, "frozen"));
-        expect_still(w, load);
-        for (auto& t : w.targets())  // everything is committed already
-            EXPECT_EQ(w.get_param(*t->at, t->param + "last_committed").substr(t->param.size() + 14),
-                      w.get_param(*t->at, t->param + "last_transno").substr(t->param.size() + 12)) << t->name;
-        for (size_t i = w.targets().size(); i-- > 0;) ASSERT_TRUE(w.controlled_shutdown(*w.targets()[i]));  // the MGS last
-        for (auto& t : w.targets()) EXPECT_EQ(w.start(*t, *t->partner), 0);
-        goes_on(w, load);
-        load.stop = true;
-        ASSERT_TRUE(w.join());
-        before.expect_unchanged(w);
-        w.finish();
-    }, 4);
+    for_seeds(
+        [](uint64_t seed) {
+            FsWorld w(seed);
+            Load load(w);
+            load.start();
+            w.run_for_ms(300 + seed * 41);
+            Counters before = Counters::of(w);
+            FsWorld::Node& mgs = *w.mdt().at;
+            EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "nonsense"), -kENOENT);
+            EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_thaw", "lull"), -kEALREADY);
+            EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), 0);
+            EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), -kEALREADY);
+            ASSERT_TRUE(wait_state(w, mgs, "frozen"));
+            expect_still(w, load);
+            for (auto& t : w.targets())  // everything is committed already
+                EXPECT_EQ(
+                    w.get_param(*t->at, t->param + "last_committed").substr(t->param.size() + 14),
+                    w.get_param(*t->at, t->param + "last_transno").substr(t->param.size() + 12))
+                    << t->name;
+            // the MGS last
+            for (size_t i = w.targets().size(); i-- > 0;)
+                ASSERT_TRUE(w.controlled_shutdown(*w.targets()[i]));
+            for (auto& t : w.targets()) EXPECT_EQ(w.start(*t, *t->partner), 0);
+            goes_on(w, load);
+            load.stop = true;
+            ASSERT_TRUE(w.join());
+            before.expect_unchanged(w);
+            w.finish();
+        },
+        4);
 }
 
 // T5 E2: thawed before anything was shut down, also while it is still freezing.
 TEST(FsFreeze, Thaw)
 {
-    for_seeds([](uint64_t seed) {
-        FsWorld w(seed);
-        Load load(w);
-        load.start();
-        FsWorld::Node& mgs = *w.mdt().at;
-        for (int round = 0; round < 4; round++) {
-            w.run_for_ms(100 + seed * 13);
-            EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), 0);
-            if (round % 2) w.run_for_ms(seed * 3);
-            else ASSERT_TRUE(wait_state(w, mgs, "frozen"));
-            EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_thaw", "lull"), 0);
-            goes_on(w, load, 4);
-        }
-        load.stop = true;
-        ASSERT_TRUE(w.join());
-        EXPECT_EQ(w.client_counter("evictions") + w.client_counter("resends"), 0u);
-        w.finish();
-    }, 4);
+    for_seeds(
+        [](uint64_t seed) {
+            FsWorld w(seed);
+            Load load(w);
+            load.start();
+            FsWorld::Node& mgs = *w.mdt().at;
+            for (int round = 0; round < 4; round++) {
+                w.run_for_ms(100 + seed * 13);
+                EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), 0);
+                if (round % 2) w.run_for_ms(seed * 3);
+                else ASSERT_TRUE(wait_state(w, mgs, "frozen"));
+                EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_thaw", "lull"), 0);
+                goes_on(w, load, 4);
+            }
+            load.stop = true;
+            ASSERT_TRUE(w.join());
+            EXPECT_EQ(w.client_counter("evictions") + w.client_counter("resends"), 0u);
+            w.finish();
+        },
+        4);
 }
 
-// T5: an MGS that dies stops nobody; one that dies while the file system is frozen lets it go on when it is back.
+// T5: an MGS that dies stops nobody; one that dies while the file system is frozen lets it go on
+// when it is back.
 TEST(FsFreeze, DeadMgs)
 {
-    for_seeds([](uint64_t seed) {
-        FsOptions options;
-        FsWorld w(seed, options);
-        Load load(w);
-        load.start();
-        w.run_for_ms(300);
-        EXPECT_EQ(w.set_param(*w.mdt().at, "mgs.MGS.fs_freeze", "lull"), 0);
-        ASSERT_TRUE(wait_state(w, *w.mdt().at, "frozen"));
-        w.crash(w.mdt());
-        ASSERT_EQ(w.start(w.mdt(), w.mds2), 0);
-        goes_on(w, load);
-        ASSERT_TRUE(wait_state(w, w.mds2, "open"));
-        load.stop = true;
-        ASSERT_TRUE(w.join());
-        EXPECT_EQ(w.client_counter("evictions"), 0u);
-        w.finish();
-    }, 4);
+    for_seeds(
+        [](uint64_t seed) {
+            FsOptions options;
+            FsWorld w(seed, options);
+            Load load(w);
+            load.start();
+            w.run_for_ms(300);
+            EXPECT_EQ(w.set_param(*w.mdt().at, "mgs.MGS.fs_freeze", "lull"), 0);
+            ASSERT_TRUE(wait_state(w, *w.mdt().at, "frozen"));
+            w.crash(w.mdt());
+            ASSERT_EQ(w.start(w.mdt(), w.mds2), 0);
+            goes_on(w, load);
+            ASSERT_TRUE(wait_state(w, w.mds2, "open"));
+            load.stop = true;
+            ASSERT_TRUE(w.join());
+            EXPECT_EQ(w.client_counter("evictions"), 0u);
+            w.finish();
+        },
+        4);
 }
 
 // T5 T3: a client that died is not waited for longer than the MGS takes to notice.
 TEST(FsFreeze, DeadClient)
 {
-    for_seeds([](uint64_t seed) {
-        FsOptions options;
-        options.clients = 2;
-        FsWorld w(seed, options);
-        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/a", "before"), 0); });
-        w.crash_client(1);
-        FsWorld::Node& mgs = *w.mdt().at;
-        EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), 0);
-        ASSERT_TRUE(wait_state(w, mgs, "frozen"));
-        int wrote = 1;
-        w.c(0).host().spawn("write", [&] { wrote = w.c(0).put("/b", "after"); });
-        w.run_for_ms(3000);
-        EXPECT_EQ(wrote, 1);
-        EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_thaw", "lull"), 0);
-        EXPECT_TRUE(w.world.run_until([&] { return wrote == 0; }, w.world.now_ns() + 60 * kSec));
-        w.on(0, [&] { EXPECT_EQ(w.c(0).get("/b"), "after"); });
-        w.finish();
-    }, 4);
+    for_seeds(
+        [](uint64_t seed) {
+            FsOptions options;
+            options.clients = 2;
+            FsWorld w(seed, options);
+            w.on(0, [&] { EXPECT_EQ(w.c(0).put("/a", "before"), 0); });
+            w.crash_client(1);
+            FsWorld::Node& mgs = *w.mdt().at;
+            EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), 0);
+            ASSERT_TRUE(wait_state(w, mgs, "frozen"));
+            int wrote = 1;
+            w.c(0).host().spawn("write", [&] { wrote = w.c(0).put("/b", "after"); });
+            w.run_for_ms(3000);
+            EXPECT_EQ(wrote, 1);
+            EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_thaw", "lull"), 0);
+            EXPECT_TRUE(
+                w.world.run_until([&] { return wrote == 0; }, w.world.now_ns() + 60 * kSec));
+            w.on(0, [&] { EXPECT_EQ(w.c(0).get("/b"), "after"); });
+            w.finish();
+        },
+        4);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* For the stories on a simulated cluster: seeds, data, and applications that work all day and check what they get. */
+/*
+ * For the stories on a simulated cluster: seeds, data, and applications that work all day and check
+ * what they get.
+ */
 #pragma once
 #include <gtest/gtest.h>
 
@@ -12,11 +15,10 @@
 namespace lull::sim {
 
 inline constexpr uint64_t kSeeds = 2;
-template <class F>
-void for_seeds(F story, uint64_t seeds = kSeeds)
+template <class F> void for_seeds(F story, uint64_t seeds = kSeeds)
 {
-    const char* more = getenv("LULL_SEEDS");     // how many, instead
-    const char* first = getenv("LULL_SEED");     // the first one
+    const char* more = getenv("LULL_SEEDS");  // how many, instead
+    const char* first = getenv("LULL_SEED");  // the first one
     uint64_t from = first ? strtoull(first, nullptr, 0) : 1;
     if (more) seeds = strtoull(more, nullptr, 0);
     for (uint64_t seed = from; seed < from + seeds; seed++) {
@@ -29,7 +31,8 @@ void for_seeds(F story, uint64_t seeds = kSeeds)
 inline std::string pattern(size_t n, unsigned salt = 0)
 {
     std::string s(n, 0);
-    for (size_t i = 0; i < n; i++) s[i] = static_cast<char>('a' + (i * 7 + i / 251 + salt * 13) % 26);
+    for (size_t i = 0; i < n; i++)
+        s[i] = static_cast<char>('a' + (i * 7 + i / 251 + salt * 13) % 26);
     return s;
 }
 
@@ -100,7 +103,8 @@ struct Counters {
     uint64_t replays, resends, evictions;
     static Counters of(FsWorld& w)
     {
-        return {w.client_counter("replays"), w.client_counter("resends"), w.client_counter("evictions")};
+        return {w.client_counter("replays"), w.client_counter("resends"),
+                w.client_counter("evictions")};
     }
     // Nothing was recovered since then.
     void expect_unchanged(FsWorld& w) const

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The whole file system on the simulated cluster: every operation, coherency of two clients, crashes, controlled shutdowns.
+// The whole file system on the simulated cluster: every operation, coherency of two clients,
+// crashes, controlled shutdowns.
 #include "include/lull/fid.h"
 #include "kapi/sim/network.h"
 #include "tests/sim/fs_load.h"
@@ -79,7 +80,8 @@ TEST(Fs, Names)
             EXPECT_EQ(c.chmod("/d/f", 0600), 0);
             EXPECT_EQ(c.stat("/d/f", &a), 0);
             EXPECT_EQ(a.mode, 0100600u);
-            for (const char* n : {"/d/f", "/d/l", "/d/fifo", "/d"}) EXPECT_EQ(n == std::string("/d") ? c.rmdir(n) : c.unlink(n), 0) << n;
+            for (const char* n : {"/d/f", "/d/l", "/d/fifo", "/d"})
+                EXPECT_EQ(n == std::string("/d") ? c.rmdir(n) : c.unlink(n), 0) << n;
             EXPECT_EQ(c.readdir("/", &names), 0);
             EXPECT_EQ(names, Names{});
         });
@@ -192,9 +194,7 @@ TEST(Fs, TruncateAgainstAModel)
                     EXPECT_EQ(c.ftruncate(fd, at), 0);
                     model.resize(at);
                     break;
-                case 1:
-                    c.drop_caches();
-                    break;
+                case 1: c.drop_caches(); break;
                 default: {
                     std::string data = pattern(n, i);
                     EXPECT_EQ(c.pwrite(fd, at, data.data(), n), static_cast<int64_t>(n));
@@ -370,7 +370,8 @@ TEST(Fs, ConcurrentAppends)
 
 namespace {
 
-void controlled_restart_under_load(uint64_t seed, FsWorld& w, FsWorld::Target& target, FsWorld::Node& next)
+void controlled_restart_under_load(uint64_t seed, FsWorld& w, FsWorld::Target& target,
+                                   FsWorld::Node& next)
 {
     Load load(w);
     load.start();
@@ -456,7 +457,9 @@ TEST(FsCrash, MdtReplays)
         w.run_for_ms(1000);
         ASSERT_EQ(w.start(w.mdt(), seed % 2 ? w.mds1 : w.mds2), 0);
         uint64_t done = load.operations;
-        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; }, w.world.now_ns() + 300 * kSec)) << w.world.report();
+        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; },
+                                      w.world.now_ns() + 300 * kSec))
+            << w.world.report();
         load.stop = true;
         ASSERT_TRUE(w.join());
         EXPECT_EQ(w.client_counter("evictions"), 0u);
@@ -476,7 +479,9 @@ TEST(FsCrash, OstReplaysWrites)
         w.run_for_ms(1000);
         ASSERT_EQ(w.start(w.ost(0), seed % 2 ? w.oss1 : w.oss2), 0);
         uint64_t done = load.operations;
-        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; }, w.world.now_ns() + 300 * kSec)) << w.world.report();
+        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; },
+                                      w.world.now_ns() + 300 * kSec))
+            << w.world.report();
         load.stop = true;
         ASSERT_TRUE(w.join());
         EXPECT_EQ(w.client_counter("evictions"), 0u);
@@ -486,7 +491,8 @@ TEST(FsCrash, OstReplaysWrites)
 
 namespace {
 
-// Power off that nobody is told of, and the takeover by the partner. Virtual time from the mount there until every client is FULL.
+// Power off that nobody is told of, and the takeover by the partner. Virtual time from the mount
+// there until every client is FULL.
 uint64_t takeover_ms(FsWorld& w, FsWorld::Target& t, FsWorld::Node& to)
 {
     FsWorld::Node& from = *t.at;
@@ -499,7 +505,9 @@ uint64_t takeover_ms(FsWorld& w, FsWorld::Target& t, FsWorld::Node& to)
     auto full = [&] {
         for (auto& n : w.client_nodes) {
             std::string text = w.get_param(*n, "*." + t.name + "-*.import");
-            if (text.find("state: FULL") == std::string::npos || text.find(instance) == std::string::npos) return false;
+            if (text.find("state: FULL") == std::string::npos ||
+                text.find(instance) == std::string::npos)
+                return false;
         }
         return true;
     };
@@ -537,8 +545,10 @@ TEST(FsCrash, TakeoverIsAnnounced)
             EXPECT_EQ(w.client_counter("evictions"), 0u);
             w.finish();
         }
-        printf("takeover of an OST, 12 clients: all FULL after %llu ms, without the MGS's word %llu ms\n",
-               static_cast<unsigned long long>(with), static_cast<unsigned long long>(without));
+        printf(
+            "takeover of an OST, 12 clients: all FULL after %llu ms, "
+            "without the MGS's word %llu ms\n",
+            static_cast<unsigned long long>(with), static_cast<unsigned long long>(without));
     });
 }
 
@@ -637,7 +647,8 @@ TEST(FsShutdown, CloseDoesNotWait)
             EXPECT_EQ(c.pwrite(fd, 0, "hello", 5), 5);
         });
         ASSERT_TRUE(w.controlled_shutdown(w.mdt()));
-        w.on(w.c(0).host(), [&] { EXPECT_EQ(c.close(fd), 0); }, kSec);
+        w.on(
+            w.c(0).host(), [&] { EXPECT_EQ(c.close(fd), 0); }, kSec);
         EXPECT_EQ(w.start(w.mdt(), w.mds2), 0);
         w.on(0, [&] { EXPECT_EQ(c.get("/f"), "hello"); });
         w.run_for_ms(1000);
@@ -659,7 +670,8 @@ TEST(FsShutdown, MountWaitsForATargetThatIsDown)
         w.run_for_ms(10000);
         EXPECT_EQ(result, 1);
         EXPECT_EQ(w.start(w.ost(0), w.oss2), 0);
-        EXPECT_TRUE(w.world.run_until([&] { return result == 0; }, w.world.now_ns() + 60 * kSec)) << result << w.world.report();
+        EXPECT_TRUE(w.world.run_until([&] { return result == 0; }, w.world.now_ns() + 60 * kSec))
+            << result << w.world.report();
         w.finish();
     });
 }
@@ -691,18 +703,25 @@ TEST(FsShutdown, EverythingAtOnce)
         load.start();
         w.run_for_ms(400);
         Counters before = Counters::of(w);
-        for (auto& t : w.targets()) EXPECT_EQ(w.set_param(*t->at, t->param + "controlled_shutdown", "1"), 0);
-        for (auto& t : w.targets()) ASSERT_TRUE([&] {
-            for (int i = 0; i < 6000; i++) {
-                if (w.get_param(*t->at, t->param + "controlled_shutdown").find("halted") != std::string::npos) return true;
-                w.run_for_ms(20);
-            }
-            return false;
-        }()) << t->name << w.world.report();
+        for (auto& t : w.targets())
+            EXPECT_EQ(w.set_param(*t->at, t->param + "controlled_shutdown", "1"), 0);
+        for (auto& t : w.targets())
+            ASSERT_TRUE([&] {
+                for (int i = 0; i < 6000; i++) {
+                    if (w.get_param(*t->at, t->param + "controlled_shutdown").find("halted") !=
+                        std::string::npos)
+                        return true;
+                    w.run_for_ms(20);
+                }
+                return false;
+            }()) << t->name
+                 << w.world.report();
         for (auto& t : w.targets()) w.stop(*t);
         for (auto& t : w.targets()) EXPECT_EQ(w.start(*t, *t->partner), 0);
         uint64_t done = load.operations;
-        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; }, w.world.now_ns() + 60 * kSec)) << w.world.report();
+        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; },
+                                      w.world.now_ns() + 60 * kSec))
+            << w.world.report();
         load.stop = true;
         ASSERT_TRUE(w.join());
         Counters after = Counters::of(w);
@@ -732,7 +751,9 @@ TEST(FsShutdown, CancelledInTime)
                 EXPECT_EQ(w.start(t, *t.home), 0);
             }
             uint64_t done = load.operations;
-            EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; }, w.world.now_ns() + 60 * kSec)) << w.world.report();
+            EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; },
+                                          w.world.now_ns() + 60 * kSec))
+                << w.world.report();
         }
         load.stop = true;
         ASSERT_TRUE(w.join());
@@ -752,7 +773,9 @@ TEST(FsCrash, EverythingAtOnce)
         w.run_for_ms(1000);
         for (auto& t : w.targets()) ASSERT_EQ(w.start(*t, *t->partner), 0);
         uint64_t done = load.operations;
-        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; }, w.world.now_ns() + 300 * kSec)) << w.world.report();
+        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; },
+                                      w.world.now_ns() + 300 * kSec))
+            << w.world.report();
         load.stop = true;
         ASSERT_TRUE(w.join());
         EXPECT_EQ(w.client_counter("evictions"), 0u);
@@ -778,7 +801,9 @@ TEST(FsCrash, DuringAControlledShutdown)
                 ASSERT_EQ(w.start(*other, *other->partner), 0);
             }
         uint64_t done = load.operations;
-        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; }, w.world.now_ns() + 300 * kSec)) << w.world.report();
+        EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; },
+                                      w.world.now_ns() + 300 * kSec))
+            << w.world.report();
         load.stop = true;
         ASSERT_TRUE(w.join());
         EXPECT_EQ(w.client_counter("evictions"), 0u);
@@ -819,7 +844,9 @@ TEST(FsNetwork, CutsAreSurvived)
             w.world.network().reset_connections(w.c(i % 2).host(), server);
             w.world.network().heal_all();
             uint64_t done = load.operations;
-            EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; }, w.world.now_ns() + 120 * kSec)) << w.world.report();
+            EXPECT_TRUE(w.world.run_until([&] { return load.operations > done + 8; },
+                                          w.world.now_ns() + 120 * kSec))
+                << w.world.report();
         }
         load.stop = true;
         ASSERT_TRUE(w.join());
@@ -892,7 +919,8 @@ TEST(Fs, ReadersAndWritersOfOneFile)
         FsWorld w(seed);
         w.on(0, [&] { EXPECT_EQ(w.c(0).put("/shared", std::string(200000, 'a')), 0); });
         bool stop = false;
-        // Each write covers the whole file with one letter inside one scope per 64 KiB: a read of one page never sees two letters.
+        // Each write covers the whole file with one letter inside one scope per 64 KiB: a read of
+        // one page never sees two letters.
         for (size_t client = 0; client < 2; client++) {
             w.spawn(client, "writer", [&w, client] {
                 SimMount& c = w.c(client);
@@ -921,7 +949,8 @@ TEST(Fs, ReadersAndWritersOfOneFile)
         stop = true;
         w.join();
         std::string got[2];
-        for (size_t client = 0; client < 2; client++) w.on(client, [&] { got[client] = w.c(client).get("/shared"); });
+        for (size_t client = 0; client < 2; client++)
+            w.on(client, [&] { got[client] = w.c(client).get("/shared"); });
         EXPECT_TRUE(got[0] == got[1]);
         EXPECT_EQ(got[0].size(), 200000u);
         w.finish();
@@ -961,7 +990,8 @@ TEST(Fs, ReadersDuringTruncation)
                 ASSERT_EQ(c.ftruncate(fd, cut), 0);
                 ASSERT_EQ(c.pwrite(fd, 149999, "y", 1), 1);
                 ASSERT_EQ(c.pread(fd, 0, data.data(), data.size()), 150000);
-                ASSERT_TRUE(data == std::string(cut, 'x') + std::string(149999 - cut, 0) + "y") << i;
+                ASSERT_TRUE(data == std::string(cut, 'x') + std::string(149999 - cut, 0) + "y")
+                    << i;
             }
             EXPECT_EQ(c.close(fd), 0);
             stop = true;
@@ -982,7 +1012,8 @@ TEST(Fs, Mappings)
         for (int i = 0; i < 20; i++) {
             char c = static_cast<char>('A' + i), got = 0;
             w.on(i % 2, [&] { EXPECT_EQ(w.c(i % 2).mapped_write(fd[i % 2], i * 400, c), 0); });
-            w.on(1 - i % 2, [&] { EXPECT_EQ(w.c(1 - i % 2).mapped_read(fd[1 - i % 2], i * 400, &got), 0); });
+            w.on(1 - i % 2,
+                 [&] { EXPECT_EQ(w.c(1 - i % 2).mapped_read(fd[1 - i % 2], i * 400, &got), 0); });
             EXPECT_EQ(got, c);
         }
         for (size_t i = 0; i < 2; i++) w.on(i, [&] { EXPECT_EQ(w.c(i).close(fd[i]), 0); });

@@ -10,7 +10,8 @@
 
 namespace lull::sim {
 
-FsWorld::FsWorld(uint64_t seed, FsOptions options, bool mount) : world(seed, options.world), options_(options)
+FsWorld::FsWorld(uint64_t seed, FsOptions options, bool mount)
+    : world(seed, options.world), options_(options)
 {
     auto node = [&](Node& n, const char* name, unsigned protocol) {
         n.host = &world.host(name);
@@ -64,17 +65,19 @@ FsWorld::~FsWorld()
 std::string FsWorld::nid(const Node& node) const
 {
     uint32_t a = node.host->address();
-    return std::to_string(a >> 24) + "." + std::to_string(a >> 16 & 255) + "." + std::to_string(a >> 8 & 255) + "." +
-           std::to_string(a & 255) + "@tcp";
+    return std::to_string(a >> 24) + "." + std::to_string(a >> 16 & 255) + "." +
+           std::to_string(a >> 8 & 255) + "." + std::to_string(a & 255) + "@tcp";
 }
 
 std::string FsWorld::source() const { return nid(mds1) + ":" + nid(mds2) + ":/lull"; }
 
 void FsWorld::format(Target& t, const std::string& kinds, unsigned index)
 {
-    std::string data = "format=1\nfsname=lull\nkinds=" + kinds + "\nindex=" + std::to_string(index) + "\nuuid=" + t.name +
-                       "-uuid\nservicenode=" + nid(*t.home) + ":" + nid(*t.partner) + "\nstripesize=" +
-                       std::to_string(options_.stripe_bytes) + "\nstripecount=" + std::to_string(options_.stripe_count) + "\n";
+    std::string data = "format=1\nfsname=lull\nkinds=" + kinds +
+                       "\nindex=" + std::to_string(index) + "\nuuid=" + t.name +
+                       "-uuid\nservicenode=" + nid(*t.home) + ":" + nid(*t.partner) +
+                       "\nstripesize=" + std::to_string(options_.stripe_bytes) +
+                       "\nstripecount=" + std::to_string(options_.stripe_count) + "\n";
     if (kinds == "ost") data += "mgsnode=" + nid(mds1) + ":" + nid(mds2) + "\n";
     on(*t.home, [&] {
         kbfs* fs;
@@ -144,7 +147,10 @@ int FsWorld::start(Target& t, Node& node, const std::string& options, std::strin
     int err = -1;
     char text[200] = "";
     if (!node.node) boot(node);
-    on(node, [&] { err = lull_server_start(node.node, t.device.c_str(), options.c_str(), &t.server, text, sizeof text); });
+    on(node, [&] {
+        err = lull_server_start(node.node, t.device.c_str(), options.c_str(), &t.server, text,
+                                sizeof text);
+    });
     if (why) *why = text;
     t.at = err ? nullptr : &node;
     return err;
@@ -191,7 +197,8 @@ std::string FsWorld::get_param(Node& node, const std::string& name)
     on(node, [&] {
         std::vector<char> out(1 << 18);
         size_t n = out.size();
-        int err = lull_node_control(node.node, LULL_CTL_GET, name.data(), name.size(), out.data(), &n);
+        int err =
+            lull_node_control(node.node, LULL_CTL_GET, name.data(), name.size(), out.data(), &n);
         text = err ? "error " + std::to_string(err) : std::string(out.data(), n);
     });
     return text;
@@ -206,7 +213,8 @@ bool FsWorld::controlled_shutdown(Target& t, uint64_t limit_ms)
         if (state.find("halted") != std::string::npos) break;
         if (world.now_ns() > end || world.failed()) {
             ADD_FAILURE() << t.name << " does not halt: " << state
-                          << get_param(*t.at, t.param + "controlled_shutdown_status") << world.report();
+                          << get_param(*t.at, t.param + "controlled_shutdown_status")
+                          << world.report();
             return false;
         }
         run_for_ms(20);

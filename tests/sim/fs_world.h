@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A whole simulated cluster: a file system "lull" whose MGS and MDT share a disk attached to mds1 and mds2, OSTs on disks attached to both oss1 and
- * oss2, and clients c1, c2, …, each with one mount (sim_host.h).
+ * A whole simulated cluster: a file system "lull" whose MGS and MDT share a disk attached to mds1
+ * and mds2, OSTs on disks attached to both oss1 and oss2, and clients c1, c2, …, each with one
+ * mount (sim_host.h).
  *
- *   FsWorld w(seed);                   // formatted, started, mounted; a failure is a GoogleTest failure
+ *   FsWorld w(seed);                   // formatted, started, mounted; a failure is a GoogleTest
+ *                                      failure
  *   w.on(c1, [&] { EXPECT_EQ(w.c(0).put("/a", "x"), 0); });
  *   w.crash(w.mdt()); w.start(w.mdt(), w.mds2);
  *   w.finish();                        // unmounts, stops, checks that nothing was left behind
@@ -42,13 +44,13 @@ public:
         unsigned protocol = 2;
     };
     struct Target {
-        std::string name;           // "lull-MDT0000"
-        std::string param;          // "mdt.lull-MDT0000."
+        std::string name;   // "lull-MDT0000"
+        std::string param;  // "mdt.lull-MDT0000."
         std::string device;
         Disk* disk = nullptr;
-        Node* home = nullptr;       // first choice
+        Node* home = nullptr;  // first choice
         Node* partner = nullptr;
-        Node* at = nullptr;         // where it runs
+        Node* at = nullptr;  // where it runs
         lull_server* server = nullptr;
     };
     explicit FsWorld(uint64_t seed, FsOptions options = {}, bool mount = true);
@@ -63,19 +65,25 @@ public:
     std::vector<std::unique_ptr<Target>>& targets() { return targets_; }
     SimMount& c(size_t i) { return *mounts[i]; }
 
-    // Runs fn in a task of the host to its end; false, and a test failure, when it does not end in time (virtual).
+    // Runs fn in a task of the host to its end; false, and a test failure, when it does not end in
+    // time (virtual).
     bool on(Host& host, const std::function<void()>& fn, uint64_t limit_ns = 900ull * 1000000000);
     bool on(Node& node, const std::function<void()>& fn) { return on(*node.host, fn); }
-    bool on(size_t client, const std::function<void()>& fn) { return on(mounts[client]->host(), fn); }
+    bool on(size_t client, const std::function<void()>& fn)
+    {
+        return on(mounts[client]->host(), fn);
+    }
     // Starts fn beside everything else; wait for all with join().
     void spawn(size_t client, const std::string& name, const std::function<void()>& fn);
     bool join(uint64_t limit_ns = 900ull * 1000000000);
     void run_for_ms(uint64_t ms) { world.run_for(ms * 1000000); }
 
-    int start(Target& target, Node& node, const std::string& options = "", std::string* why = nullptr);
-    void stop(Target& target, unsigned flags = 0);            // umount
-    void crash(Node& node);                                   // power off, with everything that runs there
-    void forget(Node& node);                                  // its host has crashed
+    int start(Target& target, Node& node, const std::string& options = "",
+              std::string* why = nullptr);
+    void stop(Target& target, unsigned flags = 0);  // umount
+    // power off, with everything that runs there
+    void crash(Node& node);
+    void forget(Node& node);  // its host has crashed
     void crash(Target& target) { crash(*target.at); }
     void boot(Node& node);
     // lctl on that node. set: 0 or the error; get: the value.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// An operation that fails in the middle of its steps: its client does not go on believing in the names it knew before.
+// An operation that fails in the middle of its steps: its client does not go on believing in the
+// names it knew before.
 #include "tests/sim/fs_load.h"
 
 using namespace lull::sim;
@@ -19,7 +20,8 @@ void expect_names_agree(SimMount& c, const std::string& dir, const Names& candid
 }
 
 // Each allocation of the MDT fails once while one operation runs, until one needs no more of them.
-void each_allocation_fails(const std::function<int(SimMount&, const std::string& dir)>& operation, const Names& names)
+void each_allocation_fails(const std::function<int(SimMount&, const std::string& dir)>& operation,
+                           const Names& names)
 {
     int failures = 0;
     for (unsigned nth = 1; nth < 400; nth++) {
@@ -53,13 +55,19 @@ void each_allocation_fails(const std::function<int(SimMount&, const std::string&
 // Invariant 9.
 TEST(FsMemory, RenameThatFailedHalfWay)
 {
-    each_allocation_fails([](SimMount& c, const std::string& dir) { return c.rename(dir + "/a", dir + "/b"); }, {"a", "b"});
+    each_allocation_fails([](SimMount& c,
+                             const std::string& dir) { return c.rename(dir + "/a", dir + "/b"); },
+                          {"a", "b"});
 }
 
 // Invariant 9.
 TEST(FsMemory, CreateAndRemoveThatFailedHalfWay)
 {
-    each_allocation_fails([](SimMount& c, const std::string& dir) { return c.mkdir(dir + "/n"); }, {"a", "n"});
-    each_allocation_fails([](SimMount& c, const std::string& dir) { return c.link(dir + "/a", dir + "/l"); }, {"a", "l"});
-    each_allocation_fails([](SimMount& c, const std::string& dir) { return c.unlink(dir + "/a"); }, {"a"});
+    each_allocation_fails([](SimMount& c, const std::string& dir) { return c.mkdir(dir + "/n"); },
+                          {"a", "n"});
+    each_allocation_fails([](SimMount& c,
+                             const std::string& dir) { return c.link(dir + "/a", dir + "/l"); },
+                          {"a", "l"});
+    each_allocation_fails([](SimMount& c, const std::string& dir) { return c.unlink(dir + "/a"); },
+                          {"a"});
 }

@@ -12,9 +12,12 @@
 namespace lull::sim {
 
 namespace {
-constexpr uint64_t kMs = 1000000, kConnectExpectedMs = 1000, kConnectMs = 3000, kPingEveryMs = 5000, kPingGroups = 50;
-constexpr uint64_t kBackoffMinMs = 20, kBackoffMaxMs = 1000, kBackoffExpectedMs = 50;  // as the import's
-constexpr uint64_t kHandleBit = 1ull << 63;                                            // as ActiveEnv's
+constexpr uint64_t kMs = 1000000, kConnectExpectedMs = 1000, kConnectMs = 3000, kPingEveryMs = 5000,
+                   kPingGroups = 50;
+// as the import's
+constexpr uint64_t kBackoffMinMs = 20, kBackoffMaxMs = 1000, kBackoffExpectedMs = 50;
+// as ActiveEnv's
+constexpr uint64_t kHandleBit = 1ull << 63;
 constexpr uint16_t kNoSlot = 0xffff;
 }  // namespace
 
@@ -30,7 +33,8 @@ struct LightClients::Client {
     uint8_t seen[kScalePhases][2] = {};
 };
 
-LightClients::LightClients(World& world, Host& host, std::string target, size_t count, uint32_t server)
+LightClients::LightClients(World& world, Host& host, std::string target, size_t count,
+                           uint32_t server)
     : world_(world), host_(host), target_(std::move(target)), server_(server)
 {
     for (size_t i = 0; i < count; i++) {
@@ -55,13 +59,15 @@ void LightClients::start(uint64_t spread_ns)
 void LightClients::run(Client& c)
 {
     while (!c.done) {
-        if (c.spread.on() && world_.now_ns() < c.spread.not_before_ns()) world_.sleep_until(c.spread.not_before_ns());
+        if (c.spread.on() && world_.now_ns() < c.spread.not_before_ns())
+            world_.sleep_until(c.spread.not_before_ns());
         bool was_connected = session(c);
         hang_up(c);
         if (c.done || c.leaves) break;
         if (was_connected) continue;
         failed_attempts_ += restarted;
-        uint64_t ms = std::min(c.backoff_ms, c.expects_restart ? kBackoffExpectedMs : kBackoffMaxMs);
+        uint64_t ms =
+            std::min(c.backoff_ms, c.expects_restart ? kBackoffExpectedMs : kBackoffMaxMs);
         c.backoff_ms = std::min(2 * ms, kBackoffMaxMs);
         world_.sleep_until(world_.now_ns() + c.spread.pause_ms(ms) * kMs);
     }
@@ -107,11 +113,15 @@ bool LightClients::session(Client& c)
 
 bool LightClients::open(Client& c)
 {
-    uint64_t attempt_ms = c.expects_restart ? c.spread.attempt_ms(kConnectExpectedMs, kConnectMs) : kConnectMs;
-    if (kapi_sock_connect(host_.net(), server_, kLnetPort, world_.now_ns() + attempt_ms * kMs, &c.sock) != 0) return false;
+    uint64_t attempt_ms =
+        c.expects_restart ? c.spread.attempt_ms(kConnectExpectedMs, kConnectMs) : kConnectMs;
+    if (kapi_sock_connect(host_.net(), server_, kLnetPort, world_.now_ns() + attempt_ms * kMs,
+                          &c.sock) != 0)
+        return false;
     if (!send_frame(c, static_cast<uint16_t>(LnetType::kHello), 0, nullptr)) return false;
     LnetHeader hello;
-    return kapi_sock_recv(c.sock, &hello, sizeof hello) == 0 && hello.type == static_cast<uint16_t>(LnetType::kHello);
+    return kapi_sock_recv(c.sock, &hello, sizeof hello) == 0 &&
+           hello.type == static_cast<uint16_t>(LnetType::kHello);
 }
 
 void LightClients::note_attempt()
@@ -143,7 +153,9 @@ bool LightClients::handle(Client& c)
         return send_frame(c, static_cast<uint16_t>(LnetType::kPong), frame.cookie, nullptr);
     }
     std::vector<uint8_t> bytes(frame.body_bytes);
-    if (frame.type != static_cast<uint16_t>(LnetType::kData) || kapi_sock_recv(c.sock, bytes.data(), bytes.size()) != 0) return false;
+    if (frame.type != static_cast<uint16_t>(LnetType::kData) ||
+        kapi_sock_recv(c.sock, bytes.data(), bytes.size()) != 0)
+        return false;
     RpcHeader header;
     std::span<const uint8_t> rest;
     if (!parse_header(bytes, 0, &header, &rest).ok()) return false;
@@ -165,7 +177,9 @@ bool LightClients::on_reply(Client& c, const RpcHeader& header, Decoder& body)
         note(c, phase_of_session(kPhaseMount, kPhaseConnect), true, bytes);
         if (!status.ok() || !body.status().ok()) return false;
         c.export_cookie = reply.export_cookie;
-        not_resumed_ += c.instance && reply.result != static_cast<uint8_t>(ConnectResult::kResume) && c.instance != reply.instance;
+        not_resumed_ += c.instance &&
+                        reply.result != static_cast<uint8_t>(ConnectResult::kResume) &&
+                        c.instance != reply.instance;
         c.instance = reply.instance;
         c.backoff_ms = kBackoffMinMs;
         c.connected = true;
@@ -177,7 +191,8 @@ bool LightClients::on_reply(Client& c, const RpcHeader& header, Decoder& body)
         LdlmEnqueueReply reply;
         reply.io(body);
         note(c, phase_of_session(kPhaseMount, kPhaseResume), true, bytes);
-        if (!status.ok() || !body.status().ok()) return status.is(kERetryLater);  // the halt: the connection goes with it
+        // the halt: the connection goes with it
+        if (!status.ok() || !body.status().ok()) return status.is(kERetryLater);
         c.handle = reply.server_handle;
         holding_++;
         last_resume_ns_ = world_.now_ns();
@@ -302,7 +317,9 @@ void LightClients::note(Client& c, ScalePhase phase, bool to_client, size_t byte
 
 uint64_t LightClients::rush_per_ms() const
 {
-    return attempts_in_ms_.empty() ? 0 : *std::max_element(attempts_in_ms_.begin(), attempts_in_ms_.end());
+    return attempts_in_ms_.empty()
+               ? 0
+               : *std::max_element(attempts_in_ms_.begin(), attempts_in_ms_.end());
 }
 
 }  // namespace lull::sim

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Clients by the ten thousand: each is one fiber that speaks the real wire protocol (lnet, ptlrpc, ldlm messages) over a connection of
- * its own and does what an import with an active lock does, in a straight line, without page cache, namespace or gate:
+ * Clients by the ten thousand: each is one fiber that speaks the real wire protocol (lnet, ptlrpc,
+ * ldlm messages) over a connection of its own and does what an import with an active lock does, in
+ * a straight line, without page cache, namespace or gate:
  *
- *   connect → enqueue the active lock → (told) cancel it → (answered: committed) hang up → come back in its place of the spread → …
+ *   connect → enqueue the active lock → (told) cancel it → (answered: committed) hang up → come
+ *   back in its place of the spread → …
  *
- * What it gets and sends is counted by the phase it belongs to, for each client, so that "one message per client and phase" can be checked.
+ * What it gets and sends is counted by the phase it belongs to, for each client, so that "one
+ * message per client and phase" can be checked.
  */
 #pragma once
 #include <array>
@@ -22,15 +25,15 @@
 namespace lull::sim {
 
 enum ScalePhase : unsigned {
-    kPhaseMount,      // first connect, and the active lock
-    kPhaseWarm,       // ActiveWarm
-    kPhaseDrain,      // BlAst, cancel
-    kPhaseCommit,     // the answer to the cancel
-    kPhaseConnect,    // after the restart
-    kPhaseResume,     // the active lock again
-    kPhaseLeave,      // disconnect
-    kPhaseAlive,      // pings, ours and lnet's: by time, not by phase
-    kPhaseOther,      // what belongs nowhere: nothing should
+    kPhaseMount,    // first connect, and the active lock
+    kPhaseWarm,     // ActiveWarm
+    kPhaseDrain,    // BlAst, cancel
+    kPhaseCommit,   // the answer to the cancel
+    kPhaseConnect,  // after the restart
+    kPhaseResume,   // the active lock again
+    kPhaseLeave,    // disconnect
+    kPhaseAlive,    // pings, ours and lnet's: by time, not by phase
+    kPhaseOther,    // what belongs nowhere: nothing should
     kScalePhases
 };
 
@@ -47,13 +50,14 @@ public:
     // Each begins somewhere within spread_ns. servers: where the target may be.
     void start(uint64_t spread_ns);
     void leave(uint64_t spread_ns);
-    size_t holding() const { return holding_; }   // the active lock
+    size_t holding() const { return holding_; }  // the active lock
     size_t gone() const { return gone_; }
     size_t count() const { return clients_.size(); }
     void use_spread(bool on) { use_spread_ = on; }
 
     const std::array<Traffic, kScalePhases>& traffic() const { return traffic_; }
-    uint64_t attempts() const { return attempts_; }              // connections tried since the shutdown began
+    // connections tried since the shutdown began
+    uint64_t attempts() const { return attempts_; }
     uint64_t failed_attempts() const { return failed_attempts_; }
     // The most of them within one millisecond.
     uint64_t rush_per_ms() const;
@@ -65,13 +69,20 @@ public:
 
 private:
     struct Client;
-    enum Wait : unsigned { kConnectReply, kEnqueueReply, kCancelReply, kPingReply, kLeaveReply, kWaits };
+    enum Wait : unsigned {
+        kConnectReply,
+        kEnqueueReply,
+        kCancelReply,
+        kPingReply,
+        kLeaveReply,
+        kWaits
+    };
 
     void run(Client& c);
     void ping_task();
-    bool session(Client& c);      // one connection, from connect() to its end
+    bool session(Client& c);  // one connection, from connect() to its end
     bool open(Client& c);
-    bool handle(Client& c);       // one message; false: the connection is over
+    bool handle(Client& c);  // one message; false: the connection is over
     bool on_reply(Client& c, const RpcHeader& header, Decoder& body);
     bool on_callback(Client& c, const RpcHeader& header, Decoder& body);
     template <class Op> bool send(Client& c, Op& op, Wait wait, ScalePhase phase);
@@ -82,7 +93,10 @@ private:
     void hang_up(Client& c);
     void note_attempt();
     void note(Client& c, ScalePhase phase, bool to_client, size_t bytes);
-    ScalePhase phase_of_session(ScalePhase first, ScalePhase again) const { return restarted ? again : first; }
+    ScalePhase phase_of_session(ScalePhase first, ScalePhase again) const
+    {
+        return restarted ? again : first;
+    }
 
     World& world_;
     Host& host_;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sim --seeds=N [--first=S] [--jobs=N] [--stop] [--limit=SECONDS] [--kind=K]   seeds S … S+N-1, each in a process of its own
- * sim --seed=S [--trace | --trace=full] [--kind=K] [--without=NAME,…]   one seed, in this process, telling its story: faults,
- *                                                               log lines and messages; full: every step of the schedule
- * sim --seed=S --minimize [--kind=K]                            shrinks a failing seed (minimize.h)
+ * sim --seeds=N [--first=S] [--jobs=N] [--stop] [--limit=SECONDS] [--kind=K]
+ *     seeds S … S+N-1, each in a process of its own
+ * sim --seed=S [--trace | --trace=full] [--kind=K] [--without=NAME,…]
+ *     one seed, in this process, telling its story: faults, log lines and messages; full: every
+ *     step of the schedule
+ * sim --seed=S --minimize [--kind=K]
+ *     shrinks a failing seed (minimize.h)
  *
  * K: clean, cut, crash, evict, hard (scenario.h).
  */
@@ -28,8 +31,8 @@ using namespace lull::sim;
 
 namespace {
 
-constexpr int kNoAnswer = 1 << 20;           // as a descriptor: nobody wants the result
-constexpr size_t kShownBytes = 12000;        // of a failure's report
+constexpr int kNoAnswer = 1 << 20;     // as a descriptor: nobody wants the result
+constexpr size_t kShownBytes = 12000;  // of a failure's report
 
 struct Options {
     uint64_t seeds = 0, first = 1, seed = 0;
@@ -46,8 +49,9 @@ class EndAtFailure : public testing::EmptyTestEventListener {
     void OnTestPartResult(const testing::TestPartResult& result) override
     {
         if (!result.failed()) return;
-        fprintf(stderr, "FAILURE: %s\n  (%s:%d)\nstory:\n%s%s", result.message(), result.file_name() ? result.file_name() : "?",
-                result.line_number(), scenario_story().c_str(), scenario_state().c_str());
+        fprintf(stderr, "FAILURE: %s\n  (%s:%d)\nstory:\n%s%s", result.message(),
+                result.file_name() ? result.file_name() : "?", result.line_number(),
+                scenario_story().c_str(), scenario_state().c_str());
         fflush(stderr);
         _exit(1);
     }
@@ -68,9 +72,12 @@ void run_one(uint64_t seed, const Options& o, int answer)
     ScenarioResult r = run_scenario(seed, o.kind, o.without);
     if (answer >= 0 && answer < kNoAnswer && write(answer, &r, sizeof r) != sizeof r) _exit(2);
     if (answer < 0)
-        printf("seed %llu passed: %llu operations, %llu ms of virtual time, %llu steps, trace %016llx\n", (unsigned long long)seed,
-               (unsigned long long)r.operations, (unsigned long long)r.virtual_ms, (unsigned long long)r.steps,
-               (unsigned long long)r.trace_hash);
+        printf(
+            "seed %llu passed: %llu operations, %llu ms of virtual time, "
+            "%llu steps, trace %016llx\n",
+            (unsigned long long)seed, (unsigned long long)r.operations,
+            (unsigned long long)r.virtual_ms, (unsigned long long)r.steps,
+            (unsigned long long)r.trace_hash);
     fflush(stdout);
     _exit(0);
 }
@@ -106,7 +113,9 @@ std::string where_of(const std::string& output, int status)
     std::string line = output.substr(at + 1, output.find('\n', at + 1) - at - 1);
     if (output[at] == 'k') {
         size_t why = output.find("failure: ", at);
-        line = why == std::string::npos ? line : output.substr(why, output.find_first_of("\n(", why) - why);
+        line = why == std::string::npos
+                   ? line
+                   : output.substr(why, output.find_first_of("\n(", why) - why);
     }
     std::erase_if(line, [](char c) { return c >= '0' && c <= '9'; });
     return line;
@@ -131,7 +140,8 @@ Minimizer::Outcome attempt_one(const Options& o, const std::set<std::string>& wi
 int minimize(const Options& o)
 {
     std::vector<std::string> names = Plan::make(o.seed, o.kind, o.without).names();
-    Minimizer m([&o](const std::set<std::string>& without) { return attempt_one(o, without); }, names);
+    Minimizer m([&o](const std::set<std::string>& without) { return attempt_one(o, without); },
+                names);
     if (!m.run(o.without)) {
         printf("seed %llu does not fail\n", (unsigned long long)o.seed);
         return 1;
@@ -141,8 +151,8 @@ int minimize(const Options& o)
     printf("%s\n%u attempts; left:", m.last().output.c_str(), m.attempts());
     for (auto& n : names)
         if (!m.without().count(n)) printf(" %s", n.c_str());
-    printf("\nrepeat: build/user-fast/sim --seed=%llu%s%s%s --trace\n", (unsigned long long)o.seed, o.kind_text.c_str(),
-           list.empty() ? "" : " --without=", list.c_str());
+    printf("\nrepeat: build/user-fast/sim --seed=%llu%s%s%s --trace\n", (unsigned long long)o.seed,
+           o.kind_text.c_str(), list.empty() ? "" : " --without=", list.c_str());
     return 0;
 }
 
@@ -184,9 +194,11 @@ void Batch::failed(const Child& child, int status)
     std::string text = text_of(child.output);
     std::string why = "it ended with status " + std::to_string(WEXITSTATUS(status));
     if (WIFSIGNALED(status)) why = std::string("signal: ") + strsignal(WTERMSIG(status));
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) why = "no end within " + std::to_string(o_.limit_s) + " s";
-    printf("seed %llu FAILED (%s)\n%s\nrepeat: build/user-fast/sim --seed=%llu%s --trace\n", (unsigned long long)child.seed, why.c_str(),
-           text.c_str(), (unsigned long long)child.seed, o_.kind_text.c_str());
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+        why = "no end within " + std::to_string(o_.limit_s) + " s";
+    printf("seed %llu FAILED (%s)\n%s\nrepeat: build/user-fast/sim --seed=%llu%s --trace\n",
+           (unsigned long long)child.seed, why.c_str(), text.c_str(),
+           (unsigned long long)child.seed, o_.kind_text.c_str());
 }
 
 void Batch::reap()
@@ -206,7 +218,8 @@ void Batch::reap()
             operations_ += r.operations;
         } else if (known->second != r.trace_hash) {
             failed_++;
-            printf("seed %llu FAILED: not the same trace when it was run again\n", (unsigned long long)child.seed);
+            printf("seed %llu FAILED: not the same trace when it was run again\n",
+                   (unsigned long long)child.seed);
         }
     } else {
         failed(child, status);
@@ -226,9 +239,11 @@ int Batch::run()
         start(seed++);
     }
     while (!children_.empty()) reap();
-    double minutes = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count() / 60;
+    double minutes =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count() / 60;
     uint64_t run = seed - o_.first;
-    printf("%llu seeds, %llu operations of applications, %.1f seeds per minute\n", (unsigned long long)run, (unsigned long long)operations_,
+    printf("%llu seeds, %llu operations of applications, %.1f seeds per minute\n",
+           (unsigned long long)run, (unsigned long long)operations_,
            static_cast<double>(run) / minutes);
     printf("%llu passed, %llu failed\n", (unsigned long long)passed_, (unsigned long long)failed_);
     return failed_ ? 1 : 0;
@@ -285,8 +300,12 @@ int main(int argc, char** argv)
     bool ok = argc > 1;
     for (int i = 1; i < argc; i++) ok &= parse(argv[i], o);
     if (!ok || (o.seeds == 0) == (o.seed == 0)) {
-        fprintf(stderr, "usage: %s --seeds=N [--first=S] [--jobs=N] [--stop] [--kind=clean|cut|crash|evict|hard]\n"
-                        "       %s --seed=S [--trace | --trace=full | --minimize] [--kind=…] [--without=NAME,…]\n", argv[0], argv[0]);
+        fprintf(stderr,
+                "usage: %s --seeds=N [--first=S] [--jobs=N] [--stop] "
+                "[--kind=clean|cut|crash|evict|hard]\n"
+                "       %s --seed=S [--trace | --trace=full | --minimize] "
+                "[--kind=…] [--without=NAME,…]\n",
+                argv[0], argv[0]);
         return 2;
     }
     int none = 1;

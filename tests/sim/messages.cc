@@ -37,7 +37,8 @@ std::string describe(const lull::RpcHeader& h)
     if (h.transno) text += " transno " + transno_text(h.transno);
     if (static_cast<uint16_t>(h.kind) == static_cast<uint16_t>(lull::RpcKind::kReply)) {
         text += " committed " + transno_text(h.last_committed);
-        if (int status = static_cast<int>(static_cast<uint32_t>(h.status))) text += " error " + std::to_string(status);
+        if (int status = static_cast<int>(static_cast<uint32_t>(h.status)))
+            text += " error " + std::to_string(status);
     }
     if (uint32_t bulk = h.bulk_bytes) text += " with " + std::to_string(bulk) + " bytes";
     return text;
@@ -51,7 +52,9 @@ bool tells_of_a_change(const std::string& bytes)
         lull::RpcHeader h;
         if (bytes.size() < at + sizeof h) return false;
         memcpy(&h, bytes.data() + at, sizeof h);
-        if (h.magic != lull::kRpcMagic || static_cast<uint16_t>(h.kind) != static_cast<uint16_t>(lull::RpcKind::kReply)) continue;
+        if (h.magic != lull::kRpcMagic ||
+            static_cast<uint16_t>(h.kind) != static_cast<uint16_t>(lull::RpcKind::kReply))
+            continue;
         const lull::OpcodeInfo* info = lull::opcode_info(h.opcode);
         return info && info->slot && info->opcode != lull::Opcode::kMdsClose && h.transno;
     }
@@ -66,9 +69,11 @@ void trace_messages(World& world)
         if (head.size() < sizeof lnet + sizeof rpc) return;  // greetings and pings
         memcpy(&lnet, head.data(), sizeof lnet);
         memcpy(&rpc, head.data() + sizeof lnet, sizeof rpc);
-        if (static_cast<uint16_t>(lnet.type) != static_cast<uint16_t>(lull::LnetType::kData) || rpc.magic != lull::kRpcMagic) return;
-        fprintf(stderr, "%10.4f s    %-4s > %-4s %s\n", static_cast<double>(world.now_ns()) / 1e9, from.name().c_str(), to.name().c_str(),
-                describe(rpc).c_str());
+        if (static_cast<uint16_t>(lnet.type) != static_cast<uint16_t>(lull::LnetType::kData) ||
+            rpc.magic != lull::kRpcMagic)
+            return;
+        fprintf(stderr, "%10.4f s    %-4s > %-4s %s\n", static_cast<double>(world.now_ns()) / 1e9,
+                from.name().c_str(), to.name().c_str(), describe(rpc).c_str());
     };
 }
 

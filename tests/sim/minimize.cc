@@ -39,8 +39,7 @@ bool Minimizer::run(Without without)
     without_ = std::move(without);
     if (!still_fails(without_)) return false;
     for (size_t at_once = names_.size() / 2; at_once > 1; at_once /= 2) drop_some(at_once);
-    while (drop_some(1)) {
-    }
+    while (drop_some(1)) {}
     return true;
 }
 

@@ -25,14 +25,22 @@ std::string sample_text(size_t bytes, uint64_t salt)
 }
 
 const Worker::Operation Worker::kOperations[] = {
-    {"put", 3, 1, &Worker::put},           {"append", 1, 0, &Worker::append},
-    {"overwrite", 1, 0, &Worker::overwrite}, {"truncate", 1, 0, &Worker::truncate},
-    {"rename", 2, 3, &Worker::rename},     {"unlink", 1, 1, &Worker::unlink},
-    {"stat", 1, 1, &Worker::stat},         {"read", 2, 0, &Worker::read},
-    {"mkdir", 2, 4, &Worker::toggle_dir},  {"hold", 1, 1, &Worker::hold},
-    {"use_held", 2, 1, &Worker::use_held}, {"fsync", 1, 0, &Worker::fsync},
-    {"readdir", 1, 1, &Worker::list},      {"drop", 1, 0, &Worker::drop},
-    {"chmod", 1, 3, &Worker::chmod},       {"link", 1, 3, &Worker::link},
+    {"put", 3, 1, &Worker::put},
+    {"append", 1, 0, &Worker::append},
+    {"overwrite", 1, 0, &Worker::overwrite},
+    {"truncate", 1, 0, &Worker::truncate},
+    {"rename", 2, 3, &Worker::rename},
+    {"unlink", 1, 1, &Worker::unlink},
+    {"stat", 1, 1, &Worker::stat},
+    {"read", 2, 0, &Worker::read},
+    {"mkdir", 2, 4, &Worker::toggle_dir},
+    {"hold", 1, 1, &Worker::hold},
+    {"use_held", 2, 1, &Worker::use_held},
+    {"fsync", 1, 0, &Worker::fsync},
+    {"readdir", 1, 1, &Worker::list},
+    {"drop", 1, 0, &Worker::drop},
+    {"chmod", 1, 3, &Worker::chmod},
+    {"link", 1, 3, &Worker::link},
     {"symlink", 1, 3, &Worker::toggle_symlink},
 };
 
@@ -48,18 +56,15 @@ const std::vector<std::string>& OperationNames::all()
     return *names;
 }
 
-template <class F>
-auto Worker::sys(F call)
-{
-    return restarted(call, &interruptions);
-}
+template <class F> auto Worker::sys(F call) { return restarted(call, &interruptions); }
 
 void Worker::expect(int64_t got, int64_t want, const char* what, const std::string& path) const
 {
     if (sure()) expect_equal(got, want, what, path);
 }
 
-void Worker::expect_data(const std::string& got, const std::string& want, const char* what, const std::string& path) const
+void Worker::expect_data(const std::string& got, const std::string& want, const char* what,
+                         const std::string& path) const
 {
     if (sure()) expect_text(got, want, what, path);
 }
@@ -106,14 +111,16 @@ void Worker::touch(const std::string& name)
     if (!sure()) it->second.mode = -1;
 }
 
-// The doubt is over: what was synced is there as it was, of the rest anything may be; it is the truth now.
+// The doubt is over: what was synced is there as it was, of the rest anything may be; it is the
+// truth now.
 void Worker::look_again()
 {
     epoch_ = trust_.epoch();
     for (Held& h : held_) (void)c_.close(h.fd);
     held_.clear();
     int err = sys([&] { return c_.mkdir(dir_); });
-    if (sure() && err && err != -kEEXIST) ADD_FAILURE() << "mkdir " << dir_ << " after a doubt: " << err;
+    if (sure() && err && err != -kEEXIST)
+        ADD_FAILURE() << "mkdir " << dir_ << " after a doubt: " << err;
     std::vector<std::string> names;
     expect(sys([&] { return c_.readdir(dir_, &names); }), 0, "readdir after a doubt", dir_);
     for (auto& [n, file] : files_) {
@@ -128,7 +135,8 @@ void Worker::look_again()
         auto it = before.find(n);
         bool synced = it != before.end() && it->second.synced;
         adopt(n);
-        if (synced && files_.count(n)) expect_data(files_[n].data, it->second.data, "what was synced of", path(n));
+        if (synced && files_.count(n))
+            expect_data(files_[n].data, it->second.data, "what was synced of", path(n));
         if (files_.count(n)) files_[n].synced = synced;
     }
     operations++;
@@ -137,13 +145,16 @@ void Worker::look_again()
 void Worker::adopt(const std::string& name)
 {
     llc_attr a = {};
-    expect(sys([&] { return c_.stat(path(name), &a, false); }), 0, "stat after a doubt", path(name));
+    expect(sys([&] { return c_.stat(path(name), &a, false); }), 0, "stat after a doubt",
+           path(name));
     if ((a.mode & 0170000) == 0040000) {
         dirs_.insert(name);
     } else if (name[0] != 'f') {
-        expect(sys([&] { return c_.unlink(path(name)); }), 0, "unlink of the forgotten", path(name));
+        expect(sys([&] { return c_.unlink(path(name)); }), 0, "unlink of the forgotten",
+               path(name));
     } else {
-        (void)c_.drop_pages(path(name));  // what a server could not write is here still, and only here
+        // what a server could not write is here still, and only here
+        (void)c_.drop_pages(path(name));
         files_[name].data = whole(c_, path(name));
         files_[name].mode = static_cast<int>(a.mode & 07777);
     }
@@ -165,7 +176,8 @@ int64_t Worker::write_all(int fd, uint64_t pos, const std::string& data)
 {
     size_t done = 0;
     while (done < data.size()) {
-        int64_t n = sys([&] { return c_.pwrite(fd, pos + done, data.data() + done, data.size() - done); });
+        int64_t n =
+            sys([&] { return c_.pwrite(fd, pos + done, data.data() + done, data.size() - done); });
         if (n <= 0) return n;
         done += static_cast<size_t>(n);
         if (!sure()) break;
@@ -178,9 +190,12 @@ int64_t Worker::write_all(int fd, uint64_t pos, const std::string& data)
 void Worker::put()
 {
     std::string n = name();
-    std::string data = sample_text(!names_only_ && rng_.chance(300) ? rng_.below(kFileMax) : rng_.below(6000), rng_.next() & 0xffff);
+    std::string data =
+        sample_text(!names_only_ && rng_.chance(300) ? rng_.below(kFileMax) : rng_.below(6000),
+                    rng_.next() & 0xffff);
     touch(n);
-    int fd = sys([&] { return c_.open(path(n), SimMount::kWrite | SimMount::kCreate | SimMount::kTrunc); });
+    int fd = sys(
+        [&] { return c_.open(path(n), SimMount::kWrite | SimMount::kCreate | SimMount::kTrunc); });
     if (fd < 0) return expect(fd, 3, "open to put", path(n));
     expect(write_all(fd, 0, data), static_cast<int64_t>(data.size()), "put", path(n));
     expect(c_.close(fd), 0, "close", path(n));
@@ -192,9 +207,11 @@ void Worker::append()
 {
     std::string n = name(), more = sample_text(1 + rng_.below(5000), rng_.next() & 0xffff);
     touch(n);
-    int fd = sys([&] { return c_.open(path(n), SimMount::kWrite | SimMount::kCreate | SimMount::kAppend); });
+    int fd = sys(
+        [&] { return c_.open(path(n), SimMount::kWrite | SimMount::kCreate | SimMount::kAppend); });
     if (fd < 0) return expect(fd, 3, "open to append", path(n));
-    expect(sys([&] { return c_.append(fd, more.data(), more.size()); }), static_cast<int64_t>(more.size()), "append to", path(n));
+    expect(sys([&] { return c_.append(fd, more.data(), more.size()); }),
+           static_cast<int64_t>(more.size()), "append to", path(n));
     files_[n].data += more;
     touch(n);
     expect(c_.close(fd), 0, "close", path(n));
@@ -241,7 +258,8 @@ void Worker::rename()
     if (!pick(&from)) return;
     touch(from);
     touch(to);
-    expect(sys([&] { return c_.rename(path(from), path(to)); }), 0, "rename", path(from) + " to " + to);
+    expect(sys([&] { return c_.rename(path(from), path(to)); }), 0, "rename",
+           path(from) + " to " + to);
     if (from == to) return;
     files_[to] = std::move(files_[from]);
     files_.erase(from);
@@ -262,9 +280,11 @@ void Worker::stat()
     std::string n = name();
     llc_attr a = {};
     auto it = files_.find(n);
-    expect(sys([&] { return c_.stat(path(n), &a); }), it == files_.end() ? -kENOENT : 0, "stat", path(n));
+    expect(sys([&] { return c_.stat(path(n), &a); }), it == files_.end() ? -kENOENT : 0, "stat",
+           path(n));
     if (it == files_.end()) return;
-    expect(static_cast<int64_t>(a.size), static_cast<int64_t>(it->second.data.size()), "size of", path(n));
+    expect(static_cast<int64_t>(a.size), static_cast<int64_t>(it->second.data.size()), "size of",
+           path(n));
     expect(a.nlink, 1, "number of names of", path(n));
     if (it->second.mode >= 0) expect(a.mode & 07777, it->second.mode, "mode of", path(n));
 }
@@ -272,7 +292,8 @@ void Worker::stat()
 void Worker::read()
 {
     std::string n;
-    if (const File* want = pick(&n)) expect_data(whole(c_, path(n)), want->data, "read of", path(n));
+    if (const File* want = pick(&n))
+        expect_data(whole(c_, path(n)), want->data, "read of", path(n));
 }
 
 void Worker::toggle_dir()
@@ -287,7 +308,9 @@ void Worker::hold()
 {
     if (held_.size() >= 3) return use_held();
     std::string p = path("held" + std::to_string(operations));
-    int fd = sys([&] { return c_.open(p, SimMount::kRead | SimMount::kWrite | SimMount::kCreate | SimMount::kExcl); });
+    int fd = sys([&] {
+        return c_.open(p, SimMount::kRead | SimMount::kWrite | SimMount::kCreate | SimMount::kExcl);
+    });
     if (fd < 0) return expect(fd, 3, "exclusive create of", p);
     expect(sys([&] { return c_.unlink(p); }), 0, "unlink of the open", p);
     held_.push_back({fd, ""});
@@ -299,7 +322,8 @@ void Worker::use_held()
     size_t i = rng_.below(held_.size());
     Held& h = held_[i];
     std::string more = sample_text(1 + rng_.below(9000), rng_.next() & 0xffff);
-    expect(write_all(h.fd, h.data.size(), more), static_cast<int64_t>(more.size()), "pwrite to the unlinked in", dir_);
+    expect(write_all(h.fd, h.data.size(), more), static_cast<int64_t>(more.size()),
+           "pwrite to the unlinked in", dir_);
     h.data += more;
     std::string got(h.data.size() + 10, 0);
     int64_t n = sys([&] { return c_.pread(h.fd, 0, got.data(), got.size()); });
@@ -349,7 +373,8 @@ void Worker::chmod()
     if (!pick(&n)) return;
     int mode = static_cast<int>(0600 | rng_.below(0200));
     touch(n);
-    expect(sys([&] { return c_.chmod(path(n), static_cast<unsigned>(mode)); }), 0, "chmod", path(n));
+    expect(sys([&] { return c_.chmod(path(n), static_cast<unsigned>(mode)); }), 0, "chmod",
+           path(n));
     files_[n].mode = sure() ? mode : -1;
     touch(n);
 }
@@ -364,13 +389,15 @@ void Worker::link()
     expect(err, 0, "link to", path(n));
     if (err) return;  // in doubt there may be an older one
     llc_attr a = {};
-    expect(sys([&] { return c_.stat(rng_.chance(500) ? second : path(n), &a); }), 0, "stat of the link to", path(n));
+    expect(sys([&] { return c_.stat(rng_.chance(500) ? second : path(n), &a); }), 0,
+           "stat of the link to", path(n));
     expect(a.nlink, 2, "number of names with the link to", path(n));
     if (rng_.chance(500)) {
         expect(sys([&] { return c_.unlink(second); }), 0, "unlink of the link to", path(n));
     } else {
         expect(sys([&] { return c_.unlink(path(n)); }), 0, "unlink before its link", path(n));
-        expect(sys([&] { return c_.rename(second, path(n)); }), 0, "rename of the link to", path(n));
+        expect(sys([&] { return c_.rename(second, path(n)); }), 0, "rename of the link to",
+               path(n));
     }
     touch(n);
 }
@@ -406,8 +433,10 @@ void Worker::verify(SimMount& through, bool dead) const
         if (dead && !file.synced) continue;
         llc_attr a = {};
         expect_equal(through.stat(path(n), &a), 0, "last stat of", path(n));
-        expect_equal(static_cast<int64_t>(a.size), static_cast<int64_t>(file.data.size()), "last size of", path(n));
-        if (!dead && file.mode >= 0) expect_equal(a.mode & 07777, file.mode, "last mode of", path(n));
+        expect_equal(static_cast<int64_t>(a.size), static_cast<int64_t>(file.data.size()),
+                     "last size of", path(n));
+        if (!dead && file.mode >= 0)
+            expect_equal(a.mode & 07777, file.mode, "last mode of", path(n));
         expect_text(read(n), file.data, "last read of", path(n));
     }
     std::vector<std::string> got;
@@ -415,7 +444,9 @@ void Worker::verify(SimMount& through, bool dead) const
     if (dead && err == -kENOENT) return;
     expect_equal(err, 0, "last readdir of", dir_);
     if (!dead)
-        expect_equal(static_cast<int64_t>(got.size()), static_cast<int64_t>(files_.size() + dirs_.size() + symlinks_.size()), "number of names in", dir_);
+        expect_equal(static_cast<int64_t>(got.size()),
+                     static_cast<int64_t>(files_.size() + dirs_.size() + symlinks_.size()),
+                     "number of names in", dir_);
     for (auto& n : got)  // whatever became of it, it can be read
         if (dead && n[0] == 'f') (void)read(n);
 }

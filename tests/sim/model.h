@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a simulated application does, and what it may expect: a Worker changes files that are its own and knows what must be in
- * them; SharedFiles are changed by every client, one at a time, or in ways of which the outcome is known whatever the order
- * (invariants 1, 4, 5, 9). An operation that fails, or reads something else, is a test failure at once.
+ * What a simulated application does, and what it may expect: a Worker changes files that are its
+ * own and knows what must be in them; SharedFiles are changed by every client, one at a time, or in
+ * ways of which the outcome is known whatever the order (invariants 1, 4, 5, 9). An operation that
+ * fails, or reads something else, is a test failure at once.
  *
- * While a client is in doubt (a fault that may evict it, or take its disk or memory away) its operations may fail and what it
- * has not synced may be lost; what it has synced may not. When the doubt is over, it looks at what is there and takes that for
- * the truth; from then on everything has to work again (A7, invariant 1).
+ * While a client is in doubt (a fault that may evict it, or take its disk or memory away) its
+ * operations may fail and what it has not synced may be lost; what it has synced may not. When the
+ * doubt is over, it looks at what is there and takes that for the truth; from then on everything
+ * has to work again (A7, invariant 1).
  */
 #pragma once
 #include <map>
@@ -45,13 +47,14 @@ class Worker {
 public:
     // names_only: hardly any data
     Worker(SimMount& mount, Trust& trust, std::string dir, Rng rng, bool names_only = false)
-        : c_(mount), trust_(trust), dir_(std::move(dir)), rng_(rng), names_only_(names_only), epoch_(trust.epoch())
-    {
-    }
+        : c_(mount), trust_(trust), dir_(std::move(dir)), rng_(rng), names_only_(names_only),
+          epoch_(trust.epoch())
+    {}
     void begin();
     void step();  // one random operation
     void end();   // gives back what is held open
-    // All of it, seen through this mount: names, sizes, data. dead: its client is gone, only what was synced can be expected.
+    // All of it, seen through this mount: names, sizes, data. dead: its client is gone, only what
+    // was synced can be expected.
     void verify(SimMount& through, bool dead) const;
     uint64_t operations = 0, interruptions = 0;
 
@@ -70,14 +73,16 @@ private:
     const File* pick(std::string* name);  // an existing file, or null
     bool sure() const { return trust_.strict() && trust_.epoch() == epoch_; }
     void expect(int64_t got, int64_t want, const char* what, const std::string& path) const;
-    void expect_data(const std::string& got, const std::string& want, const char* what, const std::string& path) const;
+    void expect_data(const std::string& got, const std::string& want, const char* what,
+                     const std::string& path) const;
     void touch(const std::string& name);
     void look_again();
     void adopt(const std::string& name);
     std::string whole(SimMount& c, const std::string& path);
     int64_t write_all(int fd, uint64_t pos, const std::string& data);
     template <class F>
-    auto sys(F call);  // a system call, again when a signal interrupts it: it must have had no effect (A9)
+    // a system call, again when a signal interrupts it: it must have had no effect (A9)
+    auto sys(F call);
 
     void put();
     void append();
@@ -140,13 +145,14 @@ private:
         unsigned doubtful = 0;  // the first ones may be missing
     };
     void take_turn(SimMount& c, const Trust& trust, unsigned client, Rng& rng);
-    void change_turn(SimMount& c, const Trust& trust, Turn& turn, const std::string& path, Rng& rng);
+    void change_turn(SimMount& c, const Trust& trust, Turn& turn, const std::string& path,
+                     Rng& rng);
     void append_record(SimMount& c, const Trust& trust, unsigned client);
     void race(SimMount& c, const Trust& trust);
     void verify_log(const std::string& log) const;
 
     Turn turns_[kFiles];
-    std::vector<Records> records_;   // by client
+    std::vector<Records> records_;  // by client
     struct Race {
         unsigned winners = 0;
         bool unsure = false;

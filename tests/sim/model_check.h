@@ -10,11 +10,11 @@
 namespace lull::sim {
 
 void expect_equal(int64_t got, int64_t want, const char* what, const std::string& path);
-void expect_text(const std::string& got, const std::string& want, const char* what, const std::string& path);
+void expect_text(const std::string& got, const std::string& want, const char* what,
+                 const std::string& path);
 
 // As the kernel restarts a system call after a signal's handler has run.
-template <class F>
-auto restarted(F call, uint64_t* interruptions)
+template <class F> auto restarted(F call, uint64_t* interruptions)
 {
     for (;;) {
         auto result = call();

@@ -16,23 +16,33 @@ struct Weighted {
 };
 using E = EventKind;
 
-constexpr Weighted kClean[] = {{E::kUpgrade, 45}, {E::kCancelled, 25}, {E::kSignals, 10}, {E::kMount, 8},
-                               {E::kTwoUpgrade, 8}, {E::kClockJump, 4}};
-constexpr Weighted kCut[] = {{E::kCut, 20},      {E::kOneWay, 15},    {E::kLostReplies, 30}, {E::kUpgrade, 15},
-                             {E::kCancelled, 5}, {E::kSlowNet, 8}, {E::kClientPause, 7}};
-constexpr Weighted kCrash[] = {{E::kCrashInShutdown, 17}, {E::kDiskCrashInShutdown, 17}, {E::kCrash, 18},
-                               {E::kDiskCrash, 16},       {E::kLostThenCrash, 22},       {E::kLostReplies, 6},
-                               {E::kTwoCrash, 5},         {E::kUpgradeWhileDown, 3},     {E::kFence, 5},
+constexpr Weighted kClean[] = {{E::kUpgrade, 45}, {E::kCancelled, 25}, {E::kSignals, 10},
+                               {E::kMount, 8},    {E::kTwoUpgrade, 8}, {E::kClockJump, 4}};
+constexpr Weighted kCut[] = {{E::kCut, 20},       {E::kOneWay, 15},   {E::kLostReplies, 30},
+                             {E::kUpgrade, 15},   {E::kCancelled, 5}, {E::kSlowNet, 8},
+                             {E::kClientPause, 7}};
+constexpr Weighted kCrash[] = {{E::kCrashInShutdown, 17},
+                               {E::kDiskCrashInShutdown, 17},
+                               {E::kCrash, 18},
+                               {E::kDiskCrash, 16},
+                               {E::kLostThenCrash, 22},
+                               {E::kLostReplies, 6},
+                               {E::kTwoCrash, 5},
+                               {E::kUpgradeWhileDown, 3},
+                               {E::kFence, 5},
                                {E::kWrongVersion, 8},
-                               {E::kUpgrade, 4},          {E::kCancelled, 3}};
-constexpr Weighted kEvict[] = {{E::kClientDeath, 24}, {E::kClientHang, 20}, {E::kDowngrade, 16}, {E::kEvicted, 20},
-                               {E::kCrash, 10},       {E::kUpgrade, 10},    {E::kCut, 5},
-                               {E::kForcedVersion, 10}};
-constexpr Weighted kHard[] = {{E::kDiskError, 28}, {E::kDiskFull, 10}, {E::kServerMemory, 20}, {E::kClientMemory, 20},
+                               {E::kUpgrade, 4},
+                               {E::kCancelled, 3}};
+constexpr Weighted kEvict[] = {{E::kClientDeath, 24}, {E::kClientHang, 20},   {E::kDowngrade, 16},
+                               {E::kEvicted, 20},     {E::kCrash, 10},        {E::kUpgrade, 10},
+                               {E::kCut, 5},          {E::kForcedVersion, 10}};
+constexpr Weighted kHard[] = {{E::kDiskError, 28},
+                              {E::kDiskFull, 10},
+                              {E::kServerMemory, 20},
+                              {E::kClientMemory, 20},
                               {E::kFillCaches, 22}};
 
-template <size_t N>
-EventKind draw(const Weighted (&from)[N], Rng& rng)
+template <size_t N> EventKind draw(const Weighted (&from)[N], Rng& rng)
 {
     unsigned total = 0;
     for (auto& w : from) total += w.weight;
@@ -112,7 +122,8 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
         p.sync_ns = rng.between(20 * kMsec, 200 * kMsec);
         p.commit_ms = rng.between(2, 20);
     }
-    // Not after a client lacked memory: it may have lost the handle of an open, which stays until it unmounts.
+    // Not after a client lacked memory: it may have lost the handle of an open, which stays until
+    // it unmounts.
     p.clean_up = rng.chance(250) && p.kind != ScenarioKind::kHard;
     for (unsigned n = static_cast<unsigned>(rng.between(1, 3)), i = 0; i < n; i++) {
         EventKind event = draw_event(p.kind, rng);
@@ -163,9 +174,12 @@ std::vector<std::string> Plan::names() const
 
 std::string Plan::describe() const
 {
-    constexpr const char* kKinds[] = {"", "upgrades only", "cut network", "crashes", "evictions", "hard faults"};
-    std::string text = std::string(kKinds[static_cast<int>(kind)]) + "; " + std::to_string(options.clients) + " clients of protocol " +
-                       std::to_string(options.client_protocol) + ", " + std::to_string(options.osts) + " OSTs, servers of protocol " +
+    constexpr const char* kKinds[] = {"",        "upgrades only", "cut network",
+                                      "crashes", "evictions",     "hard faults"};
+    std::string text = std::string(kKinds[static_cast<int>(kind)]) + "; " +
+                       std::to_string(options.clients) + " clients of protocol " +
+                       std::to_string(options.client_protocol) + ", " +
+                       std::to_string(options.osts) + " OSTs, servers of protocol " +
                        std::to_string(options.server_protocol) + ";";
     for (auto& e : events) text += " " + e.name() + "=" + to_string(e.kind);
     return text;

@@ -14,8 +14,8 @@ namespace lull::sim {
 namespace {
 
 constexpr uint64_t kMs = 1000000, kSecond = 1000 * kMs;
-constexpr uint64_t kLookNs = 2000;             // the time that passes at each look at a clock
-constexpr uint64_t kMountNsPerClient = 100000; // mounts and unmounts come one after another
+constexpr uint64_t kLookNs = 2000;              // the time that passes at each look at a clock
+constexpr uint64_t kMountNsPerClient = 100000;  // mounts and unmounts come one after another
 constexpr uint64_t kLimitNs = 3600 * kSecond;
 
 WorldOptions world_options()
@@ -45,7 +45,8 @@ size_t count_tasks(const World& world, const Host& host)
 class Experiment {
 public:
     explicit Experiment(const ScaleOptions& o)
-        : o_(o), w_(1, fs_options()), server_(*w_.ost(0).home->host), hosts_clients_(w_.world.host("clients")),
+        : o_(o), w_(1, fs_options()), server_(*w_.ost(0).home->host),
+          hosts_clients_(w_.world.host("clients")),
           clients_(w_.world, hosts_clients_, w_.ost(0).name, o.clients, server_.address())
     {
         r_.clients = o.clients;
@@ -54,7 +55,8 @@ public:
     ScaleResult run()
     {
         r_.ok = mount() && shut_down() && restart() && leave();
-        if (!r_.ok && r_.why.empty()) r_.why = w_.world.failed() ? w_.world.failure() : "a stage did not end";
+        if (!r_.ok && r_.why.empty())
+            r_.why = w_.world.failed() ? w_.world.failure() : "a stage did not end";
         collect();
         w_.finish();
         return std::move(r_);
@@ -67,7 +69,8 @@ private:
     };
     Mark mark()
     {
-        return {w_.world.now_ns(), walks_counted, server_.arena().made, w_.world.steps(), std::clock()};
+        return {w_.world.now_ns(), walks_counted, server_.arena().made, w_.world.steps(),
+                std::clock()};
     }
     void charge(ScaleStage stage, const Mark& from)
     {
@@ -79,9 +82,18 @@ private:
         s.steps += to.steps - from.steps;
         s.cpu_s += static_cast<double>(to.cpu - from.cpu) / CLOCKS_PER_SEC;
     }
-    bool until(const std::function<bool()>& p) { return w_.world.run_until(p, w_.world.now_ns() + kLimitNs); }
-    std::string param(const std::string& name) { return w_.get_param(*w_.ost(0).at, w_.ost(0).param + name); }
-    uint64_t per_client(uint64_t bytes) const { return bytes > idle_bytes_ ? (bytes - idle_bytes_) / o_.clients : 0; }
+    bool until(const std::function<bool()>& p)
+    {
+        return w_.world.run_until(p, w_.world.now_ns() + kLimitNs);
+    }
+    std::string param(const std::string& name)
+    {
+        return w_.get_param(*w_.ost(0).at, w_.ost(0).param + name);
+    }
+    uint64_t per_client(uint64_t bytes) const
+    {
+        return bytes > idle_bytes_ ? (bytes - idle_bytes_) / o_.clients : 0;
+    }
 
     bool mount()
     {
@@ -95,7 +107,8 @@ private:
         r_.tasks_per_1000 = (count_tasks(w_.world, server_) - idle_tasks) * 1000 / o_.clients;
         return true;
     }
-    // The states of the shutdown are seen from outside: each stage ends when the next one's first effect shows.
+    // The states of the shutdown are seen from outside: each stage ends when the next one's first
+    // effect shows.
     bool shut_down();
     bool restart();
     bool leave()
@@ -127,7 +140,8 @@ bool Experiment::shut_down()
         return true;
     };
     Mark m = mark();
-    if (w_.set_param(*w_.ost(0).at, w_.ost(0).param + "controlled_shutdown", "1") != 0) return false;
+    if (w_.set_param(*w_.ost(0).at, w_.ost(0).param + "controlled_shutdown", "1") != 0)
+        return false;
     if (!until([&] { return watch() && sent(kPhaseDrain) > 0; })) return false;
     charge(ScaleStage::kWarm, m);
     m = mark();
@@ -162,7 +176,8 @@ bool Experiment::restart()
     if (!until([&] { return clients_.holding() == o_.clients; })) return false;
     charge(ScaleStage::kReconnect, m);
     std::string status = param("controlled_shutdown_status");
-    if (size_t at = status.find("previous: "); at != std::string::npos) r_.account = status.substr(at + 10, status.find('\n', at) - at - 10);
+    if (size_t at = status.find("previous: "); at != std::string::npos)
+        r_.account = status.substr(at + 10, status.find('\n', at) - at - 10);
     if (clients_.not_resumed() == 0) return true;
     r_.why = std::to_string(clients_.not_resumed()) + " clients came back as strangers";
     return false;
@@ -186,7 +201,8 @@ void Experiment::collect()
         s.most = std::max({s.most, t.most_to, t.most_from});
     }
     const Traffic& other = clients_.traffic()[kPhaseOther];
-    if (r_.ok && other.to_clients + other.from_clients) r_.ok = false, r_.why = "messages that belong to no phase";
+    if (r_.ok && other.to_clients + other.from_clients)
+        r_.ok = false, r_.why = "messages that belong to no phase";
     r_.pings = clients_.traffic()[kPhaseAlive].from_clients;
     r_.spread_ms = clients_.told_spread_ms();
     r_.attempts = clients_.attempts();
@@ -198,7 +214,8 @@ void Experiment::collect()
 
 const char* to_string(ScaleStage stage)
 {
-    constexpr const char* kNames[] = {"mount", "warm-up", "drain", "commit", "halt", "start", "reconnect", "unmount"};
+    constexpr const char* kNames[] = {"mount", "warm-up", "drain",     "commit",
+                                      "halt",  "start",   "reconnect", "unmount"};
     return kNames[static_cast<unsigned>(stage)];
 }
 
@@ -209,18 +226,27 @@ void print_scale(const ScaleResult& r)
     using ull = unsigned long long;
     double n = static_cast<double>(r.clients);
     printf("\n%zu clients%s%s\n", r.clients, r.ok ? "" : ": FAILED: ", r.why.c_str());
-    printf("  %-10s %12s %12s %14s %9s %12s %10s %10s %10s %8s\n", "phase", "to clients", "to server", "bytes", "most/cl.",
-           "virtual ms", "looks/cl.", "allocs/cl.", "steps/cl.", "cpu s");
+    printf("  %-10s %12s %12s %14s %9s %12s %10s %10s %10s %8s\n", "phase", "to clients",
+           "to server", "bytes", "most/cl.", "virtual ms", "looks/cl.", "allocs/cl.", "steps/cl.",
+           "cpu s");
     for (unsigned i = 0; i < kScaleStages; i++) {
         const StageCost& s = r.stages[i];
-        printf("  %-10s %12llu %12llu %14llu %9llu %12.1f %10.2f %10.2f %10.1f %8.2f\n", to_string(static_cast<ScaleStage>(i)),
-               (ull)s.to_clients, (ull)s.from_clients, (ull)s.bytes, (ull)s.most, static_cast<double>(s.virtual_ns) / 1e6,
-               static_cast<double>(s.walks) / n, static_cast<double>(s.allocations) / n, static_cast<double>(s.steps) / n, s.cpu_s);
+        printf("  %-10s %12llu %12llu %14llu %9llu %12.1f %10.2f %10.2f %10.1f %8.2f\n",
+               to_string(static_cast<ScaleStage>(i)), (ull)s.to_clients, (ull)s.from_clients,
+               (ull)s.bytes, (ull)s.most, static_cast<double>(s.virtual_ns) / 1e6,
+               static_cast<double>(s.walks) / n, static_cast<double>(s.allocations) / n,
+               static_cast<double>(s.steps) / n, s.cpu_s);
     }
-    printf("  server memory per client: %llu bytes idle, %llu at most while drained; and %.2f tasks (16 KB of kernel stack each)\n",
-           (ull)r.bytes_per_client, (ull)r.drained_bytes_per_client, static_cast<double>(r.tasks_per_1000) / 1000);
-    printf("  return: told to spread over %u ms; %.2f attempts per client, %.2f of them in vain; at most %llu in one ms\n", r.spread_ms,
-           static_cast<double>(r.attempts) / n, static_cast<double>(r.failed_attempts) / n, (ull)r.rush_per_ms);
+    printf(
+        "  server memory per client: %llu bytes idle, %llu at most while drained; "
+        "and %.2f tasks (16 KB of kernel stack each)\n",
+        (ull)r.bytes_per_client, (ull)r.drained_bytes_per_client,
+        static_cast<double>(r.tasks_per_1000) / 1000);
+    printf(
+        "  return: told to spread over %u ms; %.2f attempts per client, %.2f of them in vain; "
+        "at most %llu in one ms\n",
+        r.spread_ms, static_cast<double>(r.attempts) / n,
+        static_cast<double>(r.failed_attempts) / n, (ull)r.rush_per_ms);
     printf("  the server's own account: %s\n  pings: %llu\n", r.account.c_str(), (ull)r.pings);
     fflush(stdout);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * scale [CLIENTS…]   prints what a controlled shutdown and restart of one target costs with so many clients (1000 and 10000 unless told)
+ * scale [CLIENTS…]   prints what a controlled shutdown and restart of one target costs with so many
+ *                    clients (1000 and 10000 unless told)
  * scale --herd …     the same, and the clients do not follow the server's hint: what it spares
  */
 #include <gtest/gtest.h>
@@ -26,10 +27,14 @@ int main(int argc, char** argv)
         else sizes.push_back(strtoull(argv[i], nullptr, 10));
     }
     if (sizes.empty()) sizes = {1000, 10000};
-    printf("A controlled shutdown and restart of one OST.\n"
-           "Real: the server, all of it (lnet, ptlrpc, ldlm, target, ofd, osd), and every message on the wire. Simulated: network (50-500 us),\n"
-           "disk (0.5 ms a sync), one schedule; 2 us pass at each look at the clock, which stands for the server's work. Light: the clients\n"
-           "(a connection, the active lock, pings; nothing cached, so the warm-up and the drain have nothing to write).\n");
+    printf(
+        "A controlled shutdown and restart of one OST.\n"
+        "Real: the server, all of it (lnet, ptlrpc, ldlm, target, ofd, osd), and every message "
+        "on the wire. Simulated: network (50-500 us),\n"
+        "disk (0.5 ms a sync), one schedule; 2 us pass at each look at the clock, which stands "
+        "for the server's work. Light: the clients\n"
+        "(a connection, the active lock, pings; nothing cached, so the warm-up and the drain "
+        "have nothing to write).\n");
     bool ok = true;
     for (size_t n : sizes) {
         o.clients = n;

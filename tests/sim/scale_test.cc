@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// S15: what a controlled shutdown and restart cost one client does not depend on how many there are, and nobody gets two messages in a
-// phase. Counts only: no machine is too slow for it.
+// S15: what a controlled shutdown and restart cost one client does not depend on how many there
+// are, and nobody gets two messages in a phase. Counts only: no machine is too slow for it.
 #include <gtest/gtest.h>
 
 #include "tests/sim/scale.h"
@@ -10,15 +10,15 @@ using namespace lull::sim;
 namespace {
 
 constexpr size_t kFew = 1000, kMany = 4000;
-constexpr double kSlack = 1.25;       // of a count per client, from few clients to many…
-constexpr double kSlackLooks = 4;     // …and so many more: what is done by time, not by client
+constexpr double kSlack = 1.25;    // of a count per client, from few clients to many…
+constexpr double kSlackLooks = 4;  // …and so many more: what is done by time, not by client
 constexpr double kSlackSteps = 6;
 
 void compare(const char* what, const char* stage, uint64_t few, uint64_t many, double slack)
 {
     double a = static_cast<double>(few) / kFew, b = static_cast<double>(many) / kMany;
-    EXPECT_LE(b, a * kSlack + slack) << what << " per client in " << stage << ": " << a << " with " << kFew << " clients, " << b << " with "
-                                     << kMany;
+    EXPECT_LE(b, a * kSlack + slack) << what << " per client in " << stage << ": " << a << " with "
+                                     << kFew << " clients, " << b << " with " << kMany;
 }
 
 }  // namespace
@@ -57,7 +57,8 @@ TEST(Scale, NothingGrowsWithTheNumberOfClients)
     if (HasFailure()) print_scale(few), print_scale(many);
 }
 
-// The clients come back one after another, as the server asked for; without that they come all at once.
+// The clients come back one after another, as the server asked for; without that they come all at
+// once.
 TEST(Scale, NoHerdAtTheRestart)
 {
     ScaleOptions o;

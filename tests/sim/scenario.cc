@@ -30,8 +30,9 @@ void note(const char* format, ...)
 }
 
 Scenario::Scenario(uint64_t seed, Plan plan)
-    : plan_(std::move(plan)), rng_(Rng(seed).fork(78)), load_rng_(Rng(seed).fork(79)), w_(seed, plan_.options),
-      shared_(plan_.options.clients), invariants_(w_), clients_(plan_.options.clients)
+    : plan_(std::move(plan)), rng_(Rng(seed).fork(78)), load_rng_(Rng(seed).fork(79)),
+      w_(seed, plan_.options), shared_(plan_.options.clients), invariants_(w_),
+      clients_(plan_.options.clients)
 {
     the_world = &w_.world;
     if (getenv("LULL_SIM_MESSAGES")) trace_messages(w_.world);
@@ -59,7 +60,8 @@ uint64_t Scenario::a_moment()
     return 1 + rng_.below(most);
 }
 
-// Long times are for timeouts and commits, not for more of the same load: applications take it easy then.
+// Long times are for timeouts and commits, not for more of the same load: applications take it easy
+// then.
 void Scenario::pass(uint64_t ns)
 {
     uint64_t busy = std::min(ns, kBusyTime);
@@ -74,7 +76,8 @@ void Scenario::pass(uint64_t ns)
 
 void Scenario::tune(Target& t)
 {
-    if (plan_.commit_ms && t.at) w_.set_param(*t.at, t.param + "commit_interval_ms", std::to_string(plan_.commit_ms));
+    if (plan_.commit_ms && t.at)
+        w_.set_param(*t.at, t.param + "commit_interval_ms", std::to_string(plan_.commit_ms));
 }
 
 void Scenario::think()
@@ -101,7 +104,8 @@ void Scenario::load_shared(size_t client)
 void Scenario::load_locks(size_t client, unsigned number)
 {
     unsigned life = static_cast<unsigned>(w_.client_nodes[client]->host->boots());
-    FileLocks::Locker locker(locks_, w_.c(client), clients_[client].trust, static_cast<unsigned>(client), life * 100 + number,
+    FileLocks::Locker locker(locks_, w_.c(client), clients_[client].trust,
+                             static_cast<unsigned>(client), life * 100 + number,
                              load_rng_.fork(5000 + client * 100 + life * 10 + number));
     for (; !stop_; think()) locker.step();
     locker.end();
@@ -119,13 +123,16 @@ void Scenario::start_client(size_t i)
         std::string name = std::to_string(i) + "_" + std::to_string(j);
         if (host.boots() > 1) name += "_" + std::to_string(host.boots());
         client.workers.push_back(
-            std::make_unique<Worker>(w_.c(i), client.trust, "/own" + name, load_rng_.fork(i * 100 + client.workers.size()), plan_.names_only));
+            std::make_unique<Worker>(w_.c(i), client.trust, "/own" + name,
+                                     load_rng_.fork(i * 100 + client.workers.size()),
+                                     plan_.names_only));
         Worker* worker = client.workers.back().get();
         client.tasks.push_back(host.spawn("own" + name, [this, worker] { load(*worker); }));
         client.working++;
     }
     for (unsigned j = 1; plan_.locks && j <= (clients() > 4 ? 1u : 2u); j++)
-        client.tasks.push_back(host.spawn("locks" + std::to_string(j), [this, i, j] { load_locks(i, j); }));
+        client.tasks.push_back(
+            host.spawn("locks" + std::to_string(j), [this, i, j] { load_locks(i, j); }));
     if (plan_.shared) client.tasks.push_back(host.spawn("shared", [this, i] { load_shared(i); }));
 }
 
@@ -141,8 +148,10 @@ void Scenario::wait_for_progress()
     std::map<Worker*, uint64_t> goals;
     for (Client& c : clients_)
         if (!c.hung)
-            for (size_t i = c.workers.size() - std::min<size_t>(c.workers.size(), plan_.workers); i < c.workers.size(); i++)
-                if (!c.tasks.empty()) goals[c.workers[i].get()] = c.workers[i]->operations + kProgress;
+            for (size_t i = c.workers.size() - std::min<size_t>(c.workers.size(), plan_.workers);
+                 i < c.workers.size(); i++)
+                if (!c.tasks.empty())
+                    goals[c.workers[i].get()] = c.workers[i]->operations + kProgress;
     uint64_t shared = plan_.shared ? shared_.operations + kProgress : 0;
     auto all = [&] {
         for (auto& [worker, goal] : goals)
@@ -150,7 +159,8 @@ void Scenario::wait_for_progress()
         return shared_.operations >= shared;
     };
     if (w_.world.run_until(all, w_.world.now_ns() + kBusyWait)) return;
-    bool before = std::exchange(hurry_, false);  // somebody waits for a timeout: the others need not work hard meanwhile
+    // somebody waits for a timeout: the others need not work hard meanwhile
+    bool before = std::exchange(hurry_, false);
     bool done = w_.world.run_until(all, w_.world.now_ns() + kProgressLimit);
     hurry_ = before;
     if (!done) ADD_FAILURE() << "a client is stuck\n" << w_.world.report();
@@ -161,7 +171,8 @@ void Scenario::end_load()
     stop_ = true;
     for (Client& c : clients_)
         for (TaskHandle t : c.tasks)
-            if (!w_.world.run_to_end(t, w_.world.now_ns() + 900 * kSec)) ADD_FAILURE() << "a task does not end\n" << w_.world.report();
+            if (!w_.world.run_to_end(t, w_.world.now_ns() + 900 * kSec))
+                ADD_FAILURE() << "a task does not end\n" << w_.world.report();
     note("load ended, verifying");
     for (size_t i = 0; i < clients(); i++) {
         size_t by = (i + 1) % clients();
@@ -169,7 +180,8 @@ void Scenario::end_load()
         size_t alive = clients_[i].working;
         w_.on(by, [&] {
             w_.c(by).drop_caches();
-            for (size_t j = 0; j < workers.size(); j++) workers[j]->verify(w_.c(by), j + alive < workers.size());
+            for (size_t j = 0; j < workers.size(); j++)
+                workers[j]->verify(w_.c(by), j + alive < workers.size());
             if (i == 0) shared_.verify(w_.c(by));
             if (i == 0) locks_.verify(w_.c(by));
         });
@@ -181,7 +193,8 @@ void Scenario::remove_everything()
     for (size_t i = 0; i < clients(); i++) w_.on(i, [&] { w_.c(i).drop_caches(); });
     std::function<void(const std::string&)> remove = [&](const std::string& dir) {
         std::vector<std::string> names;
-        if (int err = w_.c(0).readdir(dir, &names)) ADD_FAILURE() << "last readdir of " << dir << ": " << err;
+        if (int err = w_.c(0).readdir(dir, &names))
+            ADD_FAILURE() << "last readdir of " << dir << ": " << err;
         for (auto& n : names) {
             std::string path = dir + "/" + n;
             int err = w_.c(0).unlink(path);
@@ -212,22 +225,25 @@ void Scenario::begin_doubt_all()
     for (size_t i = 0; i < clients(); i++) begin_doubt(i);
 }
 
-// The fault is over. What is in progress may still fail; when the client is connected everywhere again and each task has done
-// something, all must work.
+// The fault is over. What is in progress may still fail; when the client is connected everywhere
+// again and each task has done something, all must work.
 void Scenario::settle_client(size_t i)
 {
     Node& node = *w_.client_nodes[i];
     auto connected = [&] {
         std::string imports = w_.get_param(node, "*.*.import");
         size_t full = 0, states = 0;
-        for (size_t at = 0; (at = imports.find("    state: ", at)) != std::string::npos; at++, states++)
+        for (size_t at = 0; (at = imports.find("    state: ", at)) != std::string::npos;
+             at++, states++)
             full += imports.compare(at + 11, 4, "FULL") == 0;
         return states > 0 && full == states;
     };
     pass(20 * kSec);  // an idle import notices at its next ping
     uint64_t until = w_.world.now_ns() + kProgressLimit;
     while (!connected() && w_.world.now_ns() < until) pass(kSec);
-    if (!connected()) ADD_FAILURE() << node.host->name() << " does not come back: " << w_.get_param(node, "*.*.import");
+    if (!connected())
+        ADD_FAILURE() << node.host->name()
+                      << " does not come back: " << w_.get_param(node, "*.*.import");
 }
 
 void Scenario::end_doubt_all()

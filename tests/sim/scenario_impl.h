@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The parts of one story: load (scenario.cc), events (shutdowns.cc, faults.cc, client_faults.cc), checks (invariants.cc). */
+/*
+ * The parts of one story: load (scenario.cc), events (shutdowns.cc, faults.cc, client_faults.cc),
+ * checks (invariants.cc).
+ */
 #pragma once
 #include <gtest/gtest.h>
 
@@ -29,18 +32,22 @@ private:
     using Node = FsWorld::Node;
     using Target = FsWorld::Target;
 
-    static constexpr uint64_t kHaltLimit = 400 * kSec;      // a shutdown must be over: halted, or running again
-    static constexpr uint64_t kProgressLimit = 600 * kSec;  // after an event every task must go on within this
-    static constexpr uint64_t kBusyWait = 5 * kSec;         // of it under full load
-    static constexpr uint64_t kEvictLimit = 120 * kSec;     // a dead client must be gone within this (invariant 6)
-    static constexpr uint64_t kSignalLimit = 5 * kSec;      // a signal must end a wait at the gate
-    static constexpr uint64_t kBusyTime = 300 * kMsec;      // of a longer time
+    // a shutdown must be over: halted, or running again
+    static constexpr uint64_t kHaltLimit = 400 * kSec;
+    // after an event every task must go on within this
+    static constexpr uint64_t kProgressLimit = 600 * kSec;
+    static constexpr uint64_t kBusyWait = 5 * kSec;  // of it under full load
+    // a dead client must be gone within this (invariant 6)
+    static constexpr uint64_t kEvictLimit = 120 * kSec;
+    static constexpr uint64_t kSignalLimit = 5 * kSec;  // a signal must end a wait at the gate
+    static constexpr uint64_t kBusyTime = 300 * kMsec;  // of a longer time
     static constexpr unsigned kProgress = 10;
 
     // A client and what it does.
     struct Client {
         Trust trust;
-        std::vector<std::unique_ptr<Worker>> workers;  // the last one of each place does the work now
+        // the last one of each place does the work now
+        std::vector<std::unique_ptr<Worker>> workers;
         std::vector<TaskHandle> tasks;
         size_t working = 0;  // so many of the workers: their last life
         bool hung = false;
@@ -57,7 +64,10 @@ private:
     void think();
     void pass(uint64_t ns);
     void tune(Target& t);
-    void set_network_delay() { w_.world.network().set_default_delay(50000, plan_.net_ns ? plan_.net_ns : 500000); }
+    void set_network_delay()
+    {
+        w_.world.network().set_default_delay(50000, plan_.net_ns ? plan_.net_ns : 500000);
+    }
     void wait_for_progress();
     void end_load();
     void remove_everything();

@@ -14,7 +14,8 @@ TEST(Scenario, SameSeedSameTrace)
     for (uint64_t seed = 1; seed <= 3; seed++) {
         std::string first, second;
         for (std::string* out : {&first, &second})
-            run_scenario(seed, ScenarioKind::kCrash, {}, [out](const char* line) { (*out += line) += '\n'; });
+            run_scenario(seed, ScenarioKind::kCrash, {},
+                         [out](const char* line) { (*out += line) += '\n'; });
         EXPECT_GT(first.size(), 100000u);
         EXPECT_TRUE(first == second) << "seed " << seed;
     }

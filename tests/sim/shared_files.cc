@@ -27,7 +27,9 @@ std::string turn_path(unsigned i) { return "/shared/turn" + std::to_string(i); }
 // One operation of a client: sure when there was no doubt from its begin to its end.
 class Sureness {
 public:
-    explicit Sureness(const Trust& trust) : trust_(trust), began_(trust.strict()), epoch_(trust.epoch()) {}
+    explicit Sureness(const Trust& trust)
+        : trust_(trust), began_(trust.strict()), epoch_(trust.epoch())
+    {}
     explicit operator bool() const { return began_ && trust_.strict() && trust_.epoch() == epoch_; }
     void expect(int64_t got, int64_t want, const char* what, const std::string& path) const
     {
@@ -40,8 +42,7 @@ private:
     uint64_t epoch_;
 };
 
-template <class F>
-auto sys(F call)
+template <class F> auto sys(F call)
 {
     uint64_t interruptions = 0;
     return restarted(call, &interruptions);
@@ -65,19 +66,22 @@ void expect_equal(int64_t got, int64_t want, const char* what, const std::string
     if (got != want) ADD_FAILURE() << what << " " << path << ": " << got << " instead of " << want;
 }
 
-void expect_text(const std::string& got, const std::string& want, const char* what, const std::string& path)
+void expect_text(const std::string& got, const std::string& want, const char* what,
+                 const std::string& path)
 {
     if (got == want) return;
     size_t at = 0;
     while (at < got.size() && at < want.size() && got[at] == want[at]) at++;
-    ADD_FAILURE() << what << " " << path << ": " << got.size() << " bytes instead of " << want.size() << ", other than expected from "
-                  << at << ": '" << got.substr(at, 20) << "' instead of '" << want.substr(at, 20) << "'";
+    ADD_FAILURE() << what << " " << path << ": " << got.size() << " bytes instead of "
+                  << want.size() << ", other than expected from " << at << ": '"
+                  << got.substr(at, 20) << "' instead of '" << want.substr(at, 20) << "'";
 }
 
 void SharedFiles::make(SimMount& c)
 {
     expect_equal(c.mkdir("/shared"), 0, "mkdir", "/shared");
-    for (unsigned i = 0; i < kFiles; i++) expect_equal(c.put(turn_path(i), ""), 0, "put", turn_path(i));
+    for (unsigned i = 0; i < kFiles; i++)
+        expect_equal(c.put(turn_path(i), ""), 0, "put", turn_path(i));
     expect_equal(c.put("/shared/log", ""), 0, "put", "/shared/log");
 }
 
@@ -101,7 +105,8 @@ void SharedFiles::died(unsigned client)
 {
     for (Turn& turn : turns_)
         if (turn.holder == static_cast<int>(client)) turn.holder = kNobody;
-    if (!races_.empty() && !races_.back().winners) races_.back().unsure = true;  // it may have won, and cannot say so
+    // it may have won, and cannot say so
+    if (!races_.empty() && !races_.back().winners) races_.back().unsure = true;
 }
 
 // Nobody waits for a turn: its holder may hang.
@@ -126,18 +131,22 @@ void SharedFiles::take_turn(SimMount& c, const Trust& trust, unsigned client, Rn
     turn.holder = kNobody;
 }
 
-void SharedFiles::change_turn(SimMount& c, const Trust& trust, Turn& turn, const std::string& path, Rng& rng)
+void SharedFiles::change_turn(SimMount& c, const Trust& trust, Turn& turn, const std::string& path,
+                              Rng& rng)
 {
     Sureness sure(trust);
     if (!sure) turn.unknown = true;
     std::string piece = sample_text(1 + rng.below(30000), rng.next() & 0xffff);
     bool replace = rng.chance(400);
     size_t pos = replace ? 0 : rng.below(turn.content.size() + 1);
-    int fd = sys([&] { return c.open(path, SimMount::kRead | SimMount::kWrite | (replace ? SimMount::kTrunc : 0)); });
+    int fd = sys([&] {
+        return c.open(path, SimMount::kRead | SimMount::kWrite | (replace ? SimMount::kTrunc : 0));
+    });
     if (fd < 0) return turn.unknown |= !sure, sure.expect(fd, 3, "open", path);
     size_t done = 0;
     while (done < piece.size()) {
-        int64_t n = sys([&] { return c.pwrite(fd, pos + done, piece.data() + done, piece.size() - done); });
+        int64_t n =
+            sys([&] { return c.pwrite(fd, pos + done, piece.data() + done, piece.size() - done); });
         if (n <= 0) {
             sure.expect(n, 1, "pwrite", path);
             break;
@@ -165,7 +174,8 @@ void SharedFiles::append_record(SimMount& c, const Trust& trust, unsigned client
     sure.expect(c.close(fd), 0, "close", "/shared/log");
 }
 
-// Every client tries the newest name, the first one wins; a second winner, or none, is an operation executed twice or not at all.
+// Every client tries the newest name, the first one wins; a second winner, or none, is an operation
+// executed twice or not at all.
 void SharedFiles::race(SimMount& c, const Trust& trust)
 {
     Sureness sure(trust);
@@ -173,7 +183,8 @@ void SharedFiles::race(SimMount& c, const Trust& trust)
     size_t k = races_.size() - 1;
     if (!sure) races_[k].unsure = true;
     std::string path = "/shared/x" + std::to_string(k);
-    int fd = sys([&] { return c.open(path, SimMount::kWrite | SimMount::kCreate | SimMount::kExcl); });
+    int fd =
+        sys([&] { return c.open(path, SimMount::kWrite | SimMount::kCreate | SimMount::kExcl); });
     if (!sure) races_[k].unsure = true;
     if (fd == -kEEXIST) return;
     if (fd < 0) return sure.expect(fd, 3, "exclusive create of", path);
@@ -192,7 +203,8 @@ void SharedFiles::verify(SimMount& through) const
         if (!turns_[i].unknown) expect_text(data, turns_[i].content, "last read of", turn_path(i));
     }
     for (size_t k = 0; k < races_.size(); k++)
-        if (!races_[k].unsure) expect_equal(races_[k].winners, 1, "winners of", "/shared/x" + std::to_string(k));
+        if (!races_[k].unsure)
+            expect_equal(races_[k].winners, 1, "winners of", "/shared/x" + std::to_string(k));
     std::string log = whole(through, "/shared/log", &err);
     expect_equal(err, 0, "last read of", "/shared/log");
     verify_log(log);
@@ -213,13 +225,16 @@ void SharedFiles::verify_log(const std::string& log) const
             size_t at = log.find(want, from);
             if (at != std::string::npos) {
                 from = at + want.size();
-                if (log.find(want, from) != std::string::npos) ADD_FAILURE() << "/shared/log has twice: " << want;
+                if (log.find(want, from) != std::string::npos)
+                    ADD_FAILURE() << "/shared/log has twice: " << want;
             } else if (n >= mine.doubtful) {
                 ADD_FAILURE() << "/shared/log lacks, or has out of order: " << want;
             }
         }
     }
-    if (!doubt) expect_equal(static_cast<int64_t>(log.size()), static_cast<int64_t>(total), "size of", "/shared/log");
+    if (!doubt)
+        expect_equal(static_cast<int64_t>(log.size()), static_cast<int64_t>(total), "size of",
+                     "/shared/log");
 }
 
 }  // namespace lull::sim

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Controlled shutdowns: to their end, cancelled, crashed, two at once, with signals, mounts and other versions.
+// Controlled shutdowns: to their end, cancelled, crashed, two at once, with signals, mounts and
+// other versions.
 #include "include/lull/user_api.h"
 #include "tests/sim/scenario_impl.h"
 
@@ -8,16 +9,20 @@ namespace lull::sim {
 std::string Scenario::state_of(Target& t)
 {
     std::string text = w_.get_param(*t.at, t.param + "controlled_shutdown");
-    for (const char* state : {"running", "warming", "notifying", "draining", "committing", "clean", "halted"})
-        if (text.find(std::string(state) + "\n") != std::string::npos || text == state) return state;
+    for (const char* state :
+         {"running", "warming", "notifying", "draining", "committing", "clean", "halted"})
+        if (text.find(std::string(state) + "\n") != std::string::npos || text == state)
+            return state;
     return "?" + text;
 }
 
 // Invariant 8 is the twists: a crash at any point is only a crash.
 void Scenario::shutdown(Target& t, Twist twist)
 {
-    constexpr const char* kTwists[] = {"", ", to be cancelled", ", with a crash", ", with a crash at a disk step"};
-    note("%s at %s: controlled shutdown%s", t.name.c_str(), t.at->host->name().c_str(), kTwists[static_cast<int>(twist)]);
+    constexpr const char* kTwists[] = {"", ", to be cancelled", ", with a crash",
+                                       ", with a crash at a disk step"};
+    note("%s at %s: controlled shutdown%s", t.name.c_str(), t.at->host->name().c_str(),
+         kTwists[static_cast<int>(twist)]);
     Node& node = *t.at;
     if (twist == Twist::kDiskCrash) t.disk->crash_at_step(rng_.between(1, 60));
     int err = begin_shutdown(t, node);
@@ -38,7 +43,8 @@ void Scenario::shutdown(Target& t, Twist twist)
 int Scenario::begin_shutdown(Target& t, Node& node)
 {
     int err = -kEBUSY;
-    for (uint64_t limit = w_.world.now_ns() + kHaltLimit; err == -kEBUSY && w_.world.now_ns() < limit;) {
+    for (uint64_t limit = w_.world.now_ns() + kHaltLimit;
+         err == -kEBUSY && w_.world.now_ns() < limit;) {
         err = w_.set_param(node, t.param + "controlled_shutdown", "1");
         if (!node.host->up()) break;
         if (err == -kEBUSY) pass(1 + rng_.below(300 * kMsec));
@@ -77,7 +83,8 @@ bool Scenario::watch(Target& t, Twist twist, uint64_t twist_at)
             uint64_t now = number(node, t.param + "last_transno");
             if (!node.host->up()) return false;
             bool frozen = state != "committing";  // the freeze is the first thing committing does
-            if (last_transno && last_transno != now) ADD_FAILURE() << t.name << " executed something in state " << state;
+            if (last_transno && last_transno != now)
+                ADD_FAILURE() << t.name << " executed something in state " << state;
             if (frozen) last_transno = now;
         } else {
             last_transno = 0;
@@ -85,8 +92,11 @@ bool Scenario::watch(Target& t, Twist twist, uint64_t twist_at)
         if (state == "halted") return halted(t);
         if (state == "running" && was_cancelled) return false;
         if (state == "running") ADD_FAILURE() << t.name << ": the shutdown ended: " << status();
-        if (w_.world.now_ns() > limit) return ADD_FAILURE() << t.name << " does not halt: " << status(), false;
-        if (twist != Twist::kNone && w_.world.now_ns() >= twist_at && do_twist(t, &twist, state, &was_cancelled)) return false;
+        if (w_.world.now_ns() > limit)
+            return ADD_FAILURE() << t.name << " does not halt: " << status(), false;
+        if (twist != Twist::kNone && w_.world.now_ns() >= twist_at &&
+            do_twist(t, &twist, state, &was_cancelled))
+            return false;
         uint64_t nap = 1 + rng_.below(8 * kMsec), now = w_.world.now_ns();
         if (twist != Twist::kNone && twist_at > now && twist_at - now < nap) nap = twist_at - now;
         pass(nap);
@@ -131,7 +141,8 @@ void Scenario::start_clean(Target& t)
     int err = w_.start(t, to, "", &why);
     note("%s: started at %s, protocol %u", t.name.c_str(), to.host->name().c_str(), to.protocol);
     if (err) ADD_FAILURE() << t.name << " does not start after a clean halt: " << err << " " << why;
-    if (number(to, t.param + "clean_start") != 1) ADD_FAILURE() << t.name << " did not start from its clean record";
+    if (number(to, t.param + "clean_start") != 1)
+        ADD_FAILURE() << t.name << " did not start from its clean record";
     ran_protocol_[&t] = to.protocol;
     tune(t);
 }
@@ -153,7 +164,8 @@ void Scenario::two_upgrades()
     Target& b = *another_target(a);
     note("%s and %s: controlled shutdown of both", a.name.c_str(), b.name.c_str());
     for (Target* t : {&a, &b}) {
-        if (int err = begin_shutdown(*t, *t->at)) ADD_FAILURE() << "controlled shutdown of " << t->name << " does not begin: " << err;
+        if (int err = begin_shutdown(*t, *t->at))
+            ADD_FAILURE() << "controlled shutdown of " << t->name << " does not begin: " << err;
         pass(a_moment());
     }
     for (Target* t : {&a, &b})
@@ -196,25 +208,28 @@ void Scenario::downgrade()
     if (!alone) return shutdown(t, Twist::kNone);
     begin_doubt_all();
     note("%s: controlled shutdown, then the lower version", t.name.c_str());
-    if (int err = begin_shutdown(t, old)) ADD_FAILURE() << "controlled shutdown of " << t.name << " does not begin: " << err;
+    if (int err = begin_shutdown(t, old))
+        ADD_FAILURE() << "controlled shutdown of " << t.name << " does not begin: " << err;
     if (!watch(t, Twist::kNone, 0)) return;
     w_.stop(t);
     change_protocol(old, 1);
     const char* type = &t == &w_.mdt() ? "mdc" : "osc";
     uint64_t before = w_.client_counter("evictions", type);
     std::string why;
-    if (int err = w_.start(t, old, "", &why)) ADD_FAILURE() << t.name << " does not start with the lower version: " << err << why;
+    if (int err = w_.start(t, old, "", &why))
+        ADD_FAILURE() << t.name << " does not start with the lower version: " << err << why;
     ran_protocol_[&t] = 1;
     tune(t);
     end_doubt_all();
     uint64_t evictions = w_.client_counter("evictions", type) - before;
-    if (evictions < clients()) ADD_FAILURE() << "a downgrade evicted " << evictions << " of " << clients() << " clients";
+    if (evictions < clients())
+        ADD_FAILURE() << "a downgrade evicted " << evictions << " of " << clients() << " clients";
 }
 
 // ---- A9, T9
 
-// Every task that waits at the gate ends its system call at once, without effect: it calls again and must get what the first call
-// would have got.
+// Every task that waits at the gate ends its system call at once, without effect: it calls again
+// and must get what the first call would have got.
 void Scenario::signal_tasks(Target& t)
 {
     auto interruptions = [&] {
@@ -227,7 +242,8 @@ void Scenario::signal_tasks(Target& t)
     uint64_t before = interruptions();
     for (Client& c : clients_)
         for (TaskHandle task : c.tasks) w_.world.signal(task, false);
-    bool heard = w_.world.run_until([&] { return interruptions() > before; }, w_.world.now_ns() + kSignalLimit);
+    bool heard = w_.world.run_until([&] { return interruptions() > before; },
+                                    w_.world.now_ns() + kSignalLimit);
     if (!heard && plan_.idle_workers.empty() && &t == &w_.mdt())
         ADD_FAILURE() << "signals do not end a wait at the gate\n" << w_.world.report();
 }
@@ -242,7 +258,8 @@ void Scenario::signals()
                 for (TaskHandle task : c.tasks)
                     if (!World::finished(task)) w_.world.signal(task, false);
         });
-    if (int err = begin_shutdown(t, *t.at)) ADD_FAILURE() << "controlled shutdown of " << t.name << " does not begin: " << err;
+    if (int err = begin_shutdown(t, *t.at))
+        ADD_FAILURE() << "controlled shutdown of " << t.name << " does not begin: " << err;
     if (!watch(t, Twist::kNone, 0)) return;
     w_.stop(t);
     signal_tasks(t);
@@ -254,14 +271,18 @@ void Scenario::mount_during_shutdown()
     Target& t = rng_.chance(600) ? w_.mdt() : any_target();
     size_t i = clients();
     if (i >= w_.mounts.size()) return;
-    note("%s: controlled shutdown, and a mount by %s", t.name.c_str(), w_.client_nodes[i]->host->name().c_str());
+    note("%s: controlled shutdown, and a mount by %s", t.name.c_str(),
+         w_.client_nodes[i]->host->name().c_str());
     int err = 1;
     TaskHandle task = nullptr;
-    auto start = [&] { task = w_.mounts[i]->host().spawn("mount", [&] { err = w_.c(i).mount(w_.source(), ""); }); };
+    auto start = [&] {
+        task = w_.mounts[i]->host().spawn("mount", [&] { err = w_.c(i).mount(w_.source(), ""); });
+    };
     bool early = rng_.chance(500);
     if (early) start();
     if (early) pass(a_moment());
-    if (int e = begin_shutdown(t, *t.at)) ADD_FAILURE() << "controlled shutdown of " << t.name << " does not begin: " << e;
+    if (int e = begin_shutdown(t, *t.at))
+        ADD_FAILURE() << "controlled shutdown of " << t.name << " does not begin: " << e;
     if (!early) pass(rng_.below(10 * kMsec));
     if (!early) start();
     bool is_halted = watch(t, Twist::kNone, 0);
@@ -275,10 +296,12 @@ void Scenario::finish_mount(TaskHandle task, const int& err)
 {
     size_t i = clients();
     bool ended = w_.world.run_to_end(task, w_.world.now_ns() + kProgressLimit);
-    if (!ended || err) ADD_FAILURE() << "a mount during a shutdown: " << (ended ? err : -kETIMEDOUT);
+    if (!ended || err)
+        ADD_FAILURE() << "a mount during a shutdown: " << (ended ? err : -kETIMEDOUT);
     w_.on(i, [&] {
         std::vector<std::string> names;
-        if (int e = w_.c(i).readdir("/", &names)) ADD_FAILURE() << "readdir of the new mount: " << e;
+        if (int e = w_.c(i).readdir("/", &names))
+            ADD_FAILURE() << "readdir of the new mount: " << e;
     });
     w_.umount(i);
 }

@@ -51,7 +51,8 @@ void SimMount::umount()
 {
     for (Inode* i : in_order()) (void)flush(*i, 0, UINT64_MAX);
     llc_mount_leave_host(core_);
-    // The VFS calls what is still held now "busy inodes after unmount" and goes down sooner or later.
+    // The VFS calls what is still held now "busy inodes after unmount" and goes down sooner or
+    // later.
     for (Inode* i : in_order())
         if (i->refs) world().fail("an inode is in use after the mount's callbacks have ended");
     root_ = nullptr;
@@ -173,7 +174,8 @@ int SimMount::walk(const std::string& path, Inode** out, bool follow, int depth)
             int n = llc_readlink(next->core, target, sizeof target);
             if (n < 0) return n;
             std::string rest = last ? "" : "/" + path.substr(pos);
-            std::string base = target[0] == '/' ? "" : path.substr(0, path.rfind(name, pos - 2)) + "/";
+            std::string base =
+                target[0] == '/' ? "" : path.substr(0, path.rfind(name, pos - 2)) + "/";
             return walk(base + std::string(target, n) + rest, out, follow, depth + 1);
         }
         at = next;
@@ -251,8 +253,10 @@ int SimMount::remove(const std::string& path, bool rmdir)
     if (int err = step(dir, name, &victim)) return err;
     {
         SimLockGuard lock(dir->lock);
-        if (int err = llc_unlink(dir->core, name.data(), name.size(), rmdir, victim->core)) return err;
-        if (auto it = dir->dentries.find(name); it != dir->dentries.end()) it->second.inode = nullptr;
+        if (int err = llc_unlink(dir->core, name.data(), name.size(), rmdir, victim->core))
+            return err;
+        if (auto it = dir->dentries.find(name); it != dir->dentries.end())
+            it->second.inode = nullptr;
     }
     llc_attr attr;
     llc_cached_attr(victim->core, &attr);
@@ -272,15 +276,18 @@ int SimMount::rename(const std::string& from, const std::string& to, bool no_rep
     if (int err = step(from_dir, from_name, &moved)) return err;
     if (int err = step(to_dir, to_name, &replaced); err && err != -kENOENT) return err;
     bool two = from_dir != to_dir;
-    Inode* first = two && llc_inode_number(to_dir->core) < llc_inode_number(from_dir->core) ? to_dir : from_dir;
+    Inode* first = two && llc_inode_number(to_dir->core) < llc_inode_number(from_dir->core)
+                       ? to_dir
+                       : from_dir;
     Inode* second = first == from_dir ? to_dir : from_dir;
     first->lock.lock();
     if (two) second->lock.lock();
     uint64_t epoch = 0;
     int err = llc_dir_epoch(to_dir->core, false, &epoch);
     if (!err)
-        err = llc_rename(from_dir->core, from_name.data(), from_name.size(), to_dir->core, to_name.data(), to_name.size(),
-                         no_replace, moved->core, replaced ? replaced->core : nullptr);
+        err = llc_rename(from_dir->core, from_name.data(), from_name.size(), to_dir->core,
+                         to_name.data(), to_name.size(), no_replace, moved->core,
+                         replaced ? replaced->core : nullptr);
     if (!err) {  // else what is known of both names stays, as in the VFS
         from_dir->dentries.erase(from_name);
         to_dir->dentries.erase(to_name);
@@ -310,10 +317,8 @@ int SimMount::link(const std::string& from, const std::string& to)
     (void)llc_dir_epoch(dir->core, false, &epoch);
     llc_attr attr;
     int err = llc_link(i->core, dir->core, name.data(), name.size(), &attr);
-    if (err)
-        dir->dentries.erase(name);
-    else
-        dir->dentries[name] = {i, epoch};
+    if (err) dir->dentries.erase(name);
+    else dir->dentries[name] = {i, epoch};
     return err;
 }
 
@@ -381,7 +386,8 @@ int SimMount::sync()
     std::vector<Inode*> all = in_order();
     int first = 0;
     for (Inode* i : all) {
-        bool there = std::any_of(inodes_.begin(), inodes_.end(), [i](auto& known) { return known.second.get() == i; });
+        bool there = std::any_of(inodes_.begin(), inodes_.end(),
+                                 [i](auto& known) { return known.second.get() == i; });
         if (!there || i->freeing) continue;  // removed while we were at another
         i->refs++;
         if (int err = flush(*i, 0, UINT64_MAX); err && !first) first = err;
@@ -460,8 +466,9 @@ int SimMount::open(const std::string& path, unsigned flags, unsigned mode)
         llc_file* handle;
         uint64_t epoch = 0;
         bool created = false;
-        err = llc_open_create(dir->core, name.data(), name.size(), flags & (kRead | kWrite | kCreate | kExcl | kAppend), &how,
-                              &core, &attr, &epoch, &handle, &created);
+        err = llc_open_create(dir->core, name.data(), name.size(),
+                              flags & (kRead | kWrite | kCreate | kExcl | kAppend), &how, &core,
+                              &attr, &epoch, &handle, &created);
         if (err) {
             dir->dentries.erase(name);
             return err;
@@ -520,7 +527,8 @@ int SimMount::fsync(int fd)
     return err;
 }
 
-int SimMount::lock_file(int fd, unsigned kind, uint64_t owner, unsigned type, uint64_t start, uint64_t end, bool wait)
+int SimMount::lock_file(int fd, unsigned kind, uint64_t owner, unsigned type, uint64_t start,
+                        uint64_t end, bool wait)
 {
     File* f = file(fd);
     if (!f) return -kEBADF;
@@ -533,7 +541,8 @@ int SimMount::lock_file(int fd, unsigned kind, uint64_t owner, unsigned type, ui
 
 int SimMount::flock(int fd, unsigned type, bool wait)
 {
-    return lock_file(fd, LLC_FLOCK_BSD, 1000000u + static_cast<unsigned>(fd), type, 0, UINT64_MAX, wait);
+    return lock_file(fd, LLC_FLOCK_BSD, 1000000u + static_cast<unsigned>(fd), type, 0, UINT64_MAX,
+                     wait);
 }
 
 int SimMount::setlk(int fd, uint64_t owner, unsigned type, uint64_t start, uint64_t end, bool wait)
@@ -541,7 +550,8 @@ int SimMount::setlk(int fd, uint64_t owner, unsigned type, uint64_t start, uint6
     return lock_file(fd, LLC_FLOCK_POSIX, owner, type, start, end, wait);
 }
 
-int SimMount::getlk(int fd, uint64_t owner, unsigned type, uint64_t start, uint64_t end, llc_flock* out)
+int SimMount::getlk(int fd, uint64_t owner, unsigned type, uint64_t start, uint64_t end,
+                    llc_flock* out)
 {
     File* f = file(fd);
     if (!f) return -kEBADF;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a kernel is to the client core, in the simulator: a page cache, dentries and system calls over llite_port.h, with the same rules that llite/linux
- * follows. One SimMount is one mounted client; its calls are made by tasks of its host and return what the system call would: 0, a
+ * What a kernel is to the client core, in the simulator: a page cache, dentries and system calls
+ * over llite_port.h, with the same rules that llite/linux follows. One SimMount is one mounted
+ * client; its calls are made by tasks of its host and return what the system call would: 0, a
  * number or a negative errno.
  *
- * Host locks are SimLocks, outside of the core's lock ranks, as the VFS's are. Objects live on the C++ heap: a crash of the host abandons
- * them (forget the SimMount then: leak it).
+ * Host locks are SimLocks, outside of the core's lock ranks, as the VFS's are. Objects live on the
+ * C++ heap: a crash of the host abandons them (forget the SimMount then: leak it).
  */
 #pragma once
 #include <map>
@@ -33,7 +34,10 @@ private:
 class SimLockGuard {
 public:
     explicit SimLockGuard(SimLock& l) : l_(&l) { l.lock(); }
-    ~SimLockGuard() { if (l_) l_->unlock(); }
+    ~SimLockGuard()
+    {
+        if (l_) l_->unlock();
+    }
     SimLockGuard(const SimLockGuard&) = delete;
 
 private:
@@ -54,12 +58,12 @@ struct Page {
 struct llp_inode {
     lull::sim::SimMount* mount;
     llc_inode* core;
-    uint64_t number = 0;              // in the order they came to be known
+    uint64_t number = 0;  // in the order they came to be known
     uint32_t mode = 0;
     unsigned refs = 0, opens = 0;
     bool freeing = false, unlinked = false;
-    uint64_t size = 0;                // copy of the core's
-    lull::sim::SimLock lock;          // i_rwsem
+    uint64_t size = 0;        // copy of the core's
+    lull::sim::SimLock lock;  // i_rwsem
     lull::sim::SimLock size_lock;
     int wb_err = 0;
     uint64_t wb_err_seq = 0;
@@ -82,8 +86,8 @@ public:
     llc_mount* core() { return core_; }
 
     int mount(const std::string& source, const std::string& options, std::string* why = nullptr);
-    void umount();        // files must be closed; writes everything back
-    void drop_caches();   // writes back and forgets every inode nobody uses
+    void umount();       // files must be closed; writes everything back
+    void drop_caches();  // writes back and forgets every inode nobody uses
 
     // ---- system calls
     int mkdir(const std::string& path, unsigned mode = 0755);
@@ -113,7 +117,8 @@ public:
     int ftruncate(int fd, uint64_t size);
     int fstat(int fd, llc_attr* out);
     int fsync(int fd);
-    // type: LLC_FLOCK_*. Locks of a file go with its close: the fd's flock, and the posix locks of every owner that used the fd.
+    // type: LLC_FLOCK_*. Locks of a file go with its close: the fd's flock, and the posix locks of
+    // every owner that used the fd.
     int flock(int fd, unsigned type, bool wait);
     int setlk(int fd, uint64_t owner, unsigned type, uint64_t start, uint64_t end, bool wait);
     int getlk(int fd, uint64_t owner, unsigned type, uint64_t start, uint64_t end, llc_flock* out);
@@ -143,7 +148,8 @@ private:
         uint64_t seen_err;
         std::map<std::pair<unsigned, uint64_t>, bool> lockers{};  // kind and owner
     };
-    int lock_file(int fd, unsigned kind, uint64_t owner, unsigned type, uint64_t start, uint64_t end, bool wait);
+    int lock_file(int fd, unsigned kind, uint64_t owner, unsigned type, uint64_t start,
+                  uint64_t end, bool wait);
     std::vector<Inode*> in_order() const;
     Inode* iget(llc_inode* core, const llc_attr& attr);  // takes over the reference
     void unuse(Inode* i);                                // after an open or a name is gone
@@ -161,7 +167,8 @@ private:
     std::shared_ptr<Page> page(Inode& i, uint64_t index, bool create);  // locked, or null
     int fill(Inode& i, uint64_t index, Page& p);
     int64_t read_scope(Inode& i, uint64_t pos, char* buf, size_t bytes, bool* again);
-    int64_t write_scope(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append, bool* again);
+    int64_t write_scope(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append,
+                        bool* again);
     int64_t read_chunk(Inode& i, uint64_t pos, char* buf, size_t bytes);
     int64_t write_chunk(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append);
     int write_page(Inode& i, llc_io& io, uint64_t pos, const char* buf, size_t bytes, bool* last);

@@ -9,8 +9,8 @@
 namespace lull::sim {
 
 namespace {
-constexpr size_t kChunk = 64 << 10;   // of one I/O scope
-constexpr size_t kRunMax = 16;        // pages of one write-back message
+constexpr size_t kChunk = 64 << 10;  // of one I/O scope
+constexpr size_t kRunMax = 16;       // pages of one write-back message
 }  // namespace
 
 // The rule of llite_port.h: nobody's older idea of the size may be the last one written.
@@ -27,7 +27,8 @@ std::shared_ptr<Page> SimMount::page(Inode& i, uint64_t index, bool create)
     for (;;) {
         auto it = i.pages.find(index);
         if (it == i.pages.end() && !create) return nullptr;
-        std::shared_ptr<Page> p = it == i.pages.end() ? i.pages[index] = std::make_shared<Page>() : it->second;
+        std::shared_ptr<Page> p =
+            it == i.pages.end() ? i.pages[index] = std::make_shared<Page>() : it->second;
         p->lock.lock();
         if (!p->gone) return p;
         p->lock.unlock();
@@ -87,7 +88,8 @@ int64_t SimMount::pread(int fd, uint64_t pos, void* buf, size_t bytes)
     return done;
 }
 
-int SimMount::write_page(Inode& i, llc_io& io, uint64_t pos, const char* buf, size_t bytes, bool* last)
+int SimMount::write_page(Inode& i, llc_io& io, uint64_t pos, const char* buf, size_t bytes,
+                         bool* last)
 {
     uint64_t index = pos / kPage;
     auto p = page(i, index, true);
@@ -125,10 +127,13 @@ int64_t SimMount::write_chunk(Inode& i, uint64_t pos, const char* buf, size_t by
     }
 }
 
-int64_t SimMount::write_scope(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append, bool* again)
+int64_t SimMount::write_scope(Inode& i, uint64_t pos, const char* buf, size_t bytes, bool append,
+                              bool* again)
 {
     llc_io io;
-    if (int err = llc_io_begin(i.core, pos, pos + bytes - 1, append ? LLC_IO_APPEND : LLC_IO_WRITE, &io)) return err;
+    if (int err =
+            llc_io_begin(i.core, pos, pos + bytes - 1, append ? LLC_IO_APPEND : LLC_IO_WRITE, &io))
+        return err;
     copy_size(i);
     if (append) pos = io.size;
     size_t done = 0;
@@ -152,7 +157,8 @@ int64_t SimMount::pwrite(int fd, uint64_t pos, const void* buf, size_t bytes)
     SimLockGuard lock(i.lock);
     size_t done = 0;
     while (done < bytes) {
-        int64_t n = write_chunk(i, pos + done, static_cast<const char*>(buf) + done, std::min(bytes - done, kChunk), false);
+        int64_t n = write_chunk(i, pos + done, static_cast<const char*>(buf) + done,
+                                std::min(bytes - done, kChunk), false);
         if (n < 0) return done ? static_cast<int64_t>(done) : n;
         done += n;
     }
@@ -166,7 +172,8 @@ int64_t SimMount::append(int fd, const void* buf, size_t bytes)
     SimLockGuard lock(f->inode->lock);
     size_t done = 0;
     while (done < bytes) {
-        int64_t n = write_chunk(*f->inode, 0, static_cast<const char*>(buf) + done, std::min(bytes - done, kChunk), true);
+        int64_t n = write_chunk(*f->inode, 0, static_cast<const char*>(buf) + done,
+                                std::min(bytes - done, kChunk), true);
         if (n < 0) return done ? static_cast<int64_t>(done) : n;
         done += n;
     }
@@ -210,12 +217,12 @@ int SimMount::write_run(Inode& i, uint64_t first, std::vector<std::shared_ptr<Pa
         p->dirty = p->granted = false;
     }
     int err = 0;
-    if (pos < end)
-        err = llc_write(i.core, pos, data.data(), end - pos, granted ? run.size() : 0);
+    if (pos < end) err = llc_write(i.core, pos, data.data(), end - pos, granted ? run.size() : 0);
     else
         for (size_t n = 0; granted && n < run.size(); n++) llc_unreserve_page(i.core, first + n);
     // What was taken into the cache has its space (grants).
-    if (err == -kENOSPC && granted) world().fail("written data had a grant, and there is no space for it");
+    if (err == -kENOSPC && granted)
+        world().fail("written data had a grant, and there is no space for it");
     if (err) {
         i.wb_err = err;
         i.wb_err_seq++;
@@ -238,8 +245,11 @@ int SimMount::flush(Inode& i, uint64_t start, uint64_t end)
         auto it = i.pages.lower_bound(index);
         if (it == i.pages.end() || it->first > end / kPage) break;
         index = it->first;
-        // First of all: a page of another OST must not be locked while this one's answer is waited for (B3).
-        if (!run.empty() && (first + run.size() != index || index > llc_last_page_beside(i.core, first))) send();
+        // First of all: a page of another OST must not be locked while this one's answer is waited
+        // for (B3).
+        if (!run.empty() &&
+            (first + run.size() != index || index > llc_last_page_beside(i.core, first)))
+            send();
         auto p = page(i, index, false);  // waits for write-back under way
         if (p && p->dirty) {
             bool joins = !run.empty() && run.size() < kRunMax && run[0]->granted == p->granted;
@@ -307,7 +317,8 @@ void SimMount::set_size(Inode& i, uint64_t size)
         }
         index++;
     }
-    for (auto it = i.pages.lower_bound(index); it != i.pages.end(); it = i.pages.lower_bound(index)) {
+    for (auto it = i.pages.lower_bound(index); it != i.pages.end();
+         it = i.pages.lower_bound(index)) {
         index = it->first;
         if (auto p = page(i, index, false)) {
             if (p->granted) llc_unreserve_page(i.core, index);
@@ -324,8 +335,14 @@ void SimMount::set_size(Inode& i, uint64_t size)
 using lull::sim::SimMount;
 
 extern "C" {
-int llp_flush(llp_inode* host, uint64_t start, uint64_t end) { return host->mount->flush(*host, start, end); }
-void llp_drop(llp_inode* host, uint64_t start, uint64_t end, bool discard) { host->mount->drop(*host, start, end, discard); }
+int llp_flush(llp_inode* host, uint64_t start, uint64_t end)
+{
+    return host->mount->flush(*host, start, end);
+}
+void llp_drop(llp_inode* host, uint64_t start, uint64_t end, bool discard)
+{
+    host->mount->drop(*host, start, end, discard);
+}
 void llp_set_size(llp_inode* host, uint64_t size) { host->mount->set_size(*host, size); }
 bool llp_get(llp_inode* host)
 {

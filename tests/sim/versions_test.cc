@@ -13,7 +13,8 @@ namespace {
 
 constexpr unsigned kRw = SimMount::kRead | SimMount::kWrite | SimMount::kCreate;
 
-// One client makes a directory and is lost with the MDT. What the other did in it is lost, and it knows; all else is kept.
+// One client makes a directory and is lost with the MDT. What the other did in it is lost, and it
+// knows; all else is kept.
 TEST(FsCrash, WhatBuildsOnAMissingClientIsLostAlone)
 {
     for (uint64_t seed = 1; seed <= 3; seed++) {

@@ -96,7 +96,8 @@ private:
     std::vector<std::unique_ptr<Command>> commands_;
 };
 
-void Agent::send(uint32_t id, uint32_t type, const void *data, size_t size) {
+void Agent::send(uint32_t id, uint32_t type, const void *data, size_t size)
+{
     Header header = {static_cast<uint32_t>(size), id, type};
     std::string bytes(reinterpret_cast<const char *>(&header), sizeof(header));
     bytes.append(static_cast<const char *>(data), size);
@@ -109,11 +110,10 @@ void Agent::send(uint32_t id, uint32_t type, const void *data, size_t size) {
     }
 }
 
-void Agent::send_exit(uint32_t id, int32_t code) {
-    send(id, kExit, &code, sizeof(code));
-}
+void Agent::send_exit(uint32_t id, int32_t code) { send(id, kExit, &code, sizeof(code)); }
 
-Command *Agent::find(uint32_t id) {
+Command *Agent::find(uint32_t id)
+{
     for (auto &command : commands_) {
         if (command->id == id) {
             return command.get();
@@ -122,7 +122,8 @@ Command *Agent::find(uint32_t id) {
     return nullptr;
 }
 
-void Agent::read_port() {
+void Agent::read_port()
+{
     char buffer[kReadBytes];
     ssize_t got = read(port_, buffer, sizeof(buffer));
     if (got <= 0) {
@@ -145,7 +146,8 @@ void Agent::read_port() {
     in_.erase(0, at);
 }
 
-void Agent::message(const Header &header, const char *payload) {
+void Agent::message(const Header &header, const char *payload)
+{
     Command *command = find(header.id);
     uint32_t numbers[2] = {0, 0};
     memcpy(numbers, payload, header.size < sizeof(numbers) ? header.size : sizeof(numbers));
@@ -166,7 +168,8 @@ void Agent::message(const Header &header, const char *payload) {
     }
 }
 
-[[noreturn]] void exec_shell(const std::string &text, int in, int out) {
+[[noreturn]] void exec_shell(const std::string &text, int in, int out)
+{
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -178,7 +181,8 @@ void Agent::message(const Header &header, const char *payload) {
     _exit(127);
 }
 
-void Agent::start(uint32_t id, const char *payload, size_t size) {
+void Agent::start(uint32_t id, const char *payload, size_t size)
+{
     StartHead head;
     if (size < sizeof(head) || find(id)) {
         send_exit(id, 126);
@@ -225,14 +229,16 @@ void Agent::start(uint32_t id, const char *payload, size_t size) {
     commands_.push_back(std::move(command));
 }
 
-void Agent::close_input(Command &command) {
+void Agent::close_input(Command &command)
+{
     if (command.in_fd >= 0 && !command.pty) {
         close(command.in_fd);
         command.in_fd = -1;
     }
 }
 
-void Agent::feed(Command &command) {
+void Agent::feed(Command &command)
+{
     while (command.in_fd >= 0 && !command.input.empty()) {
         ssize_t put = write(command.in_fd, command.input.data(), command.input.size());
         if (put < 0) {
@@ -250,7 +256,8 @@ void Agent::feed(Command &command) {
 }
 
 // True while there may be more. What comes after the exit (from a daemon, say) is read and dropped.
-bool Agent::read_output(Command &command) {
+bool Agent::read_output(Command &command)
+{
     char buffer[kReadBytes];
     ssize_t got = read(command.out_fd, buffer, sizeof(buffer));
     if (got > 0) {
@@ -271,15 +278,15 @@ bool Agent::read_output(Command &command) {
     return false;
 }
 
-void Agent::reap() {
+void Agent::reap()
+{
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         for (auto &command : commands_) {
             if (command->pid != pid || command->exited) {
                 continue;
             }
-            while (command->out_fd >= 0 && read_output(*command)) {
-            }
+            while (command->out_fd >= 0 && read_output(*command)) {}
             command->exited = true;
             close_input(*command);
             send_exit(command->id,
@@ -295,7 +302,8 @@ void Agent::reap() {
     });
 }
 
-void Agent::run() {
+void Agent::run()
+{
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
@@ -329,13 +337,13 @@ void Agent::run() {
             read_port();
         }
         signalfd_siginfo info;
-        while (read(signals_, &info, sizeof(info)) > 0) {
-        }
+        while (read(signals_, &info, sizeof(info)) > 0) {}
         reap();
     }
 }
 
-std::string find_port() {
+std::string find_port()
+{
     const std::string ports = "/sys/class/virtio-ports";
     std::string found;
     DIR *dir = opendir(ports.c_str());
@@ -352,7 +360,8 @@ std::string find_port() {
     return found;
 }
 
-void set_environment() {
+void set_environment()
+{
     clearenv();
     mkdir("/run/home", 0700);
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
@@ -365,9 +374,10 @@ void set_environment() {
     std::ofstream("/proc/self/oom_score_adj") << "-1000";
 }
 
-} // namespace
+}  // namespace
 
-void run_agent() {
+void run_agent()
+{
     set_environment();
     std::string path;
     wait_for("agent port", [&] { return !(path = find_port()).empty(); });
@@ -378,9 +388,10 @@ void run_agent() {
     Agent(port).run();
 }
 
-} // namespace lull::lab
+}  // namespace lull::lab
 
-int main() {
+int main()
+{
     if (getpid() != 1) {
         fprintf(stderr, "this is process 1 of a laboratory guest, not a program to run\n");
         return 2;

@@ -32,4 +32,4 @@ void init_machine();
 // Opens the virtio-serial port and serves it for ever.
 [[noreturn]] void run_agent();
 
-} // namespace lull::lab
+}  // namespace lull::lab

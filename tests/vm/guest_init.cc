@@ -30,7 +30,8 @@ constexpr std::chrono::milliseconds kDevicePoll{5};
 constexpr int kModuleInitCompressedFile = 4;
 constexpr char k9pOptions[] = "trans=virtio,version=9p2000.L,msize=262144,cache=";
 
-void make_dirs(const std::string &path) {
+void make_dirs(const std::string &path)
+{
     for (size_t at = 1; at != std::string::npos;) {
         at = path.find('/', at + 1);
         mkdir(path.substr(0, at).c_str(), 0755);
@@ -38,7 +39,8 @@ void make_dirs(const std::string &path) {
 }
 
 void mount_at(const std::string &what, const std::string &where, const char *type,
-              const std::string &options = "", unsigned long flags = 0) {
+              const std::string &options = "", unsigned long flags = 0)
+{
     make_dirs(where);
     if (mount(what.c_str(), where.c_str(), type, flags, options.c_str()) != 0) {
         give_up("mount " + where + ": " + strerror(errno));
@@ -46,11 +48,13 @@ void mount_at(const std::string &what, const std::string &where, const char *typ
 }
 
 // For what a kernel may have been built without.
-void mount_if_possible(const std::string &what, const std::string &where, const char *type) {
+void mount_if_possible(const std::string &what, const std::string &where, const char *type)
+{
     mount(what.c_str(), where.c_str(), type, 0, nullptr);
 }
 
-void write_file(const std::string &path, const std::string &text, bool must = true) {
+void write_file(const std::string &path, const std::string &text, bool must = true)
+{
     int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     auto size = static_cast<ssize_t>(text.size());
     bool written = fd >= 0 && write(fd, text.data(), text.size()) == size;
@@ -62,7 +66,8 @@ void write_file(const std::string &path, const std::string &text, bool must = tr
     }
 }
 
-void load_modules(const Config &config) {
+void load_modules(const Config &config)
+{
     for (const std::string &path : config.all("module")) {
         int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
         long rc = fd < 0 ? -1 : syscall(SYS_finit_module, fd, "", 0);
@@ -73,14 +78,16 @@ void load_modules(const Config &config) {
     }
 }
 
-std::string first_line(const std::string &path) {
+std::string first_line(const std::string &path)
+{
     std::ifstream in(path);
     std::string line;
     std::getline(in, line);
     return line;
 }
 
-std::string disk_with_serial(const std::string &serial) {
+std::string disk_with_serial(const std::string &serial)
+{
     std::string found;
     DIR *dir = opendir("/sys/block");
     while (dirent *entry = dir ? readdir(dir) : nullptr) {
@@ -95,7 +102,8 @@ std::string disk_with_serial(const std::string &serial) {
     return found;
 }
 
-void link_disks(const Config &config) {
+void link_disks(const Config &config)
+{
     make_dirs("/dev/lab");
     make_dirs("/dev/disk/by-id");
     for (const std::string &disk : config.all("disk")) {
@@ -109,7 +117,8 @@ void link_disks(const Config &config) {
     }
 }
 
-void set_address(int fd, const char *interface, unsigned long request, const std::string &address) {
+void set_address(int fd, const char *interface, unsigned long request, const std::string &address)
+{
     ifreq what{};
     strncpy(what.ifr_name, interface, IFNAMSIZ - 1);
     auto *in = reinterpret_cast<sockaddr_in *>(&what.ifr_addr);
@@ -120,7 +129,8 @@ void set_address(int fd, const char *interface, unsigned long request, const std
     }
 }
 
-void set_up(int fd, const char *interface, int mtu) {
+void set_up(int fd, const char *interface, int mtu)
+{
     ifreq what{};
     strncpy(what.ifr_name, interface, IFNAMSIZ - 1);
     what.ifr_mtu = mtu;
@@ -133,7 +143,8 @@ void set_up(int fd, const char *interface, int mtu) {
     }
 }
 
-void set_up_network(const Config &config) {
+void set_up_network(const Config &config)
+{
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     set_up(fd, "lo", 0);
     wait_for("eth0", [&] {
@@ -147,7 +158,8 @@ void set_up_network(const Config &config) {
     close(fd);
 }
 
-void mount_root(const Config &config, const std::string &root) {
+void mount_root(const Config &config, const std::string &root)
+{
     mount_at("root", "/lower", "9p", std::string(k9pOptions) + "loose", MS_RDONLY);
     mount_at("tmpfs", "/upper", "tmpfs", "mode=0755");
     make_dirs("/upper/files");
@@ -171,14 +183,16 @@ void mount_root(const Config &config, const std::string &root) {
     mount_at("lab", root + "/lab", "9p", options);
 }
 
-void enter_root(const std::string &root) {
+void enter_root(const std::string &root)
+{
     if (chdir(root.c_str()) != 0 || mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 ||
         chroot(".") != 0 || chdir("/") != 0) {
         give_up(std::string("enter root: ") + strerror(errno));
     }
 }
 
-void set_names(const Config &config) {
+void set_names(const Config &config)
+{
     const std::string &name = config.get("hostname");
     if (sethostname(name.data(), name.size()) != 0) {
         give_up("hostname");
@@ -193,7 +207,8 @@ void set_names(const Config &config) {
     write_file("/etc/hostname", name + "\n");
 }
 
-void set_kernel(const Config &config) {
+void set_kernel(const Config &config)
+{
     mount_if_possible("debugfs", "/sys/kernel/debug", "debugfs");
     mount_if_possible("tracefs", "/sys/kernel/tracing", "tracefs");
     write_file("/proc/sys/kernel/sysrq", "1", false);
@@ -205,9 +220,10 @@ void set_kernel(const Config &config) {
     write_file("/proc/sys/kernel/printk", "7 4 1 7", false);
 }
 
-} // namespace
+}  // namespace
 
-Config Config::load(const char *path) {
+Config Config::load(const char *path)
+{
     Config config;
     std::ifstream in(path);
     for (std::string line; std::getline(in, line);) {
@@ -219,19 +235,22 @@ Config Config::load(const char *path) {
     return config;
 }
 
-const std::vector<std::string> &Config::all(const std::string &key) const {
+const std::vector<std::string> &Config::all(const std::string &key) const
+{
     static const std::vector<std::string> none;
     auto found = values_.find(key);
     return found == values_.end() ? none : found->second;
 }
 
-const std::string &Config::get(const std::string &key) const {
+const std::string &Config::get(const std::string &key) const
+{
     static const std::string none;
     const auto &values = all(key);
     return values.empty() ? none : values.front();
 }
 
-void wait_for(const std::string &what, const std::function<bool()> &ready) {
+void wait_for(const std::string &what, const std::function<bool()> &ready)
+{
     const auto deadline = std::chrono::steady_clock::now() + kDeviceDeadline;
     while (!ready()) {
         if (std::chrono::steady_clock::now() > deadline) {
@@ -241,7 +260,8 @@ void wait_for(const std::string &what, const std::function<bool()> &ready) {
     }
 }
 
-void give_up(const std::string &what) {
+void give_up(const std::string &what)
+{
     std::string message = "<2>LAB-GUEST-FAILED: " + what + "\n";
     int fd = open("/dev/kmsg", O_WRONLY);
     if (fd >= 0) {
@@ -252,7 +272,8 @@ void give_up(const std::string &what) {
     _exit(1);
 }
 
-void init_machine() {
+void init_machine()
+{
     const std::string root = "/new";
     mount_at("proc", "/proc", "proc");
     mount_at("sysfs", "/sys", "sysfs");
@@ -267,4 +288,4 @@ void init_machine() {
     set_kernel(config);
 }
 
-} // namespace lull::lab
+}  // namespace lull::lab

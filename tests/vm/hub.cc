@@ -68,7 +68,8 @@ struct Delayed {
     Port *to;
     Bytes frame;
 
-    bool operator>(const Delayed &other) const {
+    bool operator>(const Delayed &other) const
+    {
         return std::tie(due, seq) > std::tie(other.due, other.seq);
     }
 };
@@ -106,7 +107,8 @@ private:
     uint64_t lost_queue_full_ = 0;
 };
 
-Port *Hub::find(const std::string &name) {
+Port *Hub::find(const std::string &name)
+{
     for (auto &port : ports_) {
         if (port->name == name) {
             return port.get();
@@ -115,7 +117,8 @@ Port *Hub::find(const std::string &name) {
     return nullptr;
 }
 
-std::string Hub::add_port(const std::string &name, const std::string &path) {
+std::string Hub::add_port(const std::string &name, const std::string &path)
+{
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (name.empty() || path.empty() || path.size() >= sizeof(address.sun_path)) {
@@ -138,7 +141,8 @@ std::string Hub::add_port(const std::string &name, const std::string &path) {
     return "ok";
 }
 
-std::string Hub::set_cut(std::istringstream &args, bool cut) {
+std::string Hub::set_cut(std::istringstream &args, bool cut)
+{
     std::string a_name, b_name, word;
     args >> a_name >> b_name >> word;
     if (a_name.empty() && !cut) {
@@ -167,7 +171,8 @@ std::string Hub::set_cut(std::istringstream &args, bool cut) {
     return "ok";
 }
 
-std::string Hub::set_number(std::istringstream &args, int Port::*field, int limit) {
+std::string Hub::set_number(std::istringstream &args, int Port::*field, int limit)
+{
     int value = -1;
     std::string name;
     args >> value >> name;
@@ -188,7 +193,8 @@ std::string Hub::set_number(std::istringstream &args, int Port::*field, int limi
     return "ok";
 }
 
-std::string Hub::command(const std::string &line) {
+std::string Hub::command(const std::string &line)
+{
     std::istringstream args(line);
     std::string verb, name, path;
     args >> verb;
@@ -212,14 +218,15 @@ std::string Hub::command(const std::string &line) {
         return "ok";
     }
     if (verb == "stats") {
-        return "ok forwarded=" + std::to_string(forwarded_) + " lost_on_purpose=" +
-               std::to_string(lost_on_purpose_) +
+        return "ok forwarded=" + std::to_string(forwarded_) +
+               " lost_on_purpose=" + std::to_string(lost_on_purpose_) +
                " lost_queue_full=" + std::to_string(lost_queue_full_);
     }
     return "error: unknown command '" + verb + "'";
 }
 
-bool Hub::read_commands() {
+bool Hub::read_commands()
+{
     char buffer[4096];
     ssize_t got = read(STDIN_FILENO, buffer, sizeof(buffer));
     if (got <= 0) {
@@ -235,7 +242,8 @@ bool Hub::read_commands() {
     return true;
 }
 
-void Hub::accept_guest(Port &port) {
+void Hub::accept_guest(Port &port)
+{
     int fd = accept4(port.listen_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         return;
@@ -247,7 +255,8 @@ void Hub::accept_guest(Port &port) {
     port.fd = fd;
 }
 
-void Hub::hang_up(Port &port) {
+void Hub::hang_up(Port &port)
+{
     if (port.fd >= 0) {
         close(port.fd);
     }
@@ -257,7 +266,8 @@ void Hub::hang_up(Port &port) {
     port.out_begin = 0;
 }
 
-void Hub::read_guest(Port &port) {
+void Hub::read_guest(Port &port)
+{
     size_t old = port.in.size();
     port.in.resize(old + kReadBytes);
     ssize_t got = read(port.fd, port.in.data() + old, kReadBytes);
@@ -286,7 +296,8 @@ void Hub::read_guest(Port &port) {
     port.in.erase(port.in.begin(), port.in.begin() + static_cast<ssize_t>(at));
 }
 
-uint64_t mac_at(const uint8_t *p) {
+uint64_t mac_at(const uint8_t *p)
+{
     uint64_t mac = 0;
     for (int i = 0; i < 6; i++) {
         mac = mac << 8 | p[i];
@@ -294,7 +305,8 @@ uint64_t mac_at(const uint8_t *p) {
     return mac;
 }
 
-void Hub::frame(Port &from, const uint8_t *data, size_t size) {
+void Hub::frame(Port &from, const uint8_t *data, size_t size)
+{
     if (size < kHeaderBytes) {
         return;
     }
@@ -314,7 +326,8 @@ void Hub::frame(Port &from, const uint8_t *data, size_t size) {
     }
 }
 
-void Hub::forward(Port &from, Port &to, const uint8_t *data, size_t size) {
+void Hub::forward(Port &from, Port &to, const uint8_t *data, size_t size)
+{
     int permille = from.drop_permille + to.drop_permille;
     if (permille > 0 && static_cast<int>(random_() % 1000) < permille) {
         lost_on_purpose_++;
@@ -329,7 +342,8 @@ void Hub::forward(Port &from, Port &to, const uint8_t *data, size_t size) {
     delayed_.push({due, seq_++, &from, &to, Bytes(data, data + size)});
 }
 
-void Hub::deliver(Port &from, Port &to, const uint8_t *data, size_t size) {
+void Hub::deliver(Port &from, Port &to, const uint8_t *data, size_t size)
+{
     if (from.cut || to.cut || blocked_.count({&from, &to})) {
         lost_on_purpose_++;
         return;
@@ -341,15 +355,17 @@ void Hub::deliver(Port &from, Port &to, const uint8_t *data, size_t size) {
         lost_queue_full_++;
         return;
     }
-    const uint8_t length[kLengthBytes] = {
-        static_cast<uint8_t>(size >> 24), static_cast<uint8_t>(size >> 16),
-        static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size)};
+    const uint8_t length[kLengthBytes] = {static_cast<uint8_t>(size >> 24),
+                                          static_cast<uint8_t>(size >> 16),
+                                          static_cast<uint8_t>(size >> 8),
+                                          static_cast<uint8_t>(size)};
     to.out.insert(to.out.end(), length, length + kLengthBytes);
     to.out.insert(to.out.end(), data, data + size);
     forwarded_++;
 }
 
-void Hub::release_due() {
+void Hub::release_due()
+{
     auto now = Clock::now();
     while (!delayed_.empty() && delayed_.top().due <= now) {
         const Delayed &top = delayed_.top();
@@ -358,7 +374,8 @@ void Hub::release_due() {
     }
 }
 
-void Hub::flush(Port &port) {
+void Hub::flush(Port &port)
+{
     while (port.fd >= 0 && port.queued() > 0) {
         ssize_t put = send(port.fd, port.out.data() + port.out_begin, port.queued(), MSG_NOSIGNAL);
         if (put < 0) {
@@ -378,7 +395,8 @@ void Hub::flush(Port &port) {
     }
 }
 
-int Hub::poll_timeout_ms() const {
+int Hub::poll_timeout_ms() const
+{
     if (delayed_.empty()) {
         return -1;
     }
@@ -386,7 +404,8 @@ int Hub::poll_timeout_ms() const {
     return left.count() < 0 ? 0 : static_cast<int>(left.count());
 }
 
-int Hub::run() {
+int Hub::run()
+{
     std::vector<pollfd> polled;
     for (;;) {
         polled.assign(1, {STDIN_FILENO, POLLIN, 0});
@@ -421,21 +440,22 @@ int Hub::run() {
 
 // Guests see this machine's time-stamp counter; told its speed, they need not measure it while
 // booting, which a busy machine spoils.
-int print_tsc_khz() {
+int print_tsc_khz()
+{
     constexpr auto kMeasured = std::chrono::milliseconds(100);
     auto begin = Clock::now();
     uint64_t first = __rdtsc();
-    while (Clock::now() - begin < kMeasured) {
-    }
+    while (Clock::now() - begin < kMeasured) {}
     uint64_t ticks = __rdtsc() - first;
     auto ns = std::chrono::nanoseconds(Clock::now() - begin).count();
     printf("%.0f\n", static_cast<double>(ticks) * 1e6 / static_cast<double>(ns));
     return 0;
 }
 
-} // namespace
+}  // namespace
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc == 2 && strcmp(argv[1], "--tsc-khz") == 0) {
         return print_tsc_khz();
     }

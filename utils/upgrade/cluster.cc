@@ -20,7 +20,8 @@ std::vector<Mount> Cluster::mounts(const std::string& node) const
         if (!std::regex_match(line, fields, form)) continue;
         std::string options = fields[3];
         if (!std::regex_match(options, name, service)) continue;
-        Target target{name[1], std::string(name[1]).find("-MDT") != std::string::npos ? "mdt" : "obdfilter"};
+        Target target{name[1],
+                      std::string(name[1]).find("-MDT") != std::string::npos ? "mdt" : "obdfilter"};
         found.push_back({fields[1], fields[2], target});
     }
     return found;
@@ -36,7 +37,8 @@ void Cluster::set(const std::string& node, const std::string& param, const std::
     (void)remote_.run(node, fmt::format("lctl set_param -n {}={}", param, value));
 }
 
-std::map<std::string, std::string> Cluster::table(const std::string& node, const std::string& param) const
+std::map<std::string, std::string> Cluster::table(const std::string& node,
+                                                  const std::string& param) const
 {
     std::map<std::string, std::string> out;
     std::istringstream lines(get(node, param));
@@ -51,10 +53,13 @@ void Cluster::check(const std::string& node, const Mount& mount) const
 {
     std::string state = get(node, mount.target.param("controlled_shutdown"));
     if (state != "running")
-        throw Surprise(fmt::format("{} on {} is {}, not running: finish or cancel that shutdown first", mount.target.name, node, state));
+        throw Surprise(
+            fmt::format("{} on {} is {}, not running: finish or cancel that shutdown first",
+                        mount.target.name, node, state));
     if (table(node, mount.target.param("recovery_status"))["status"] == "RECOVERING")
-        throw Surprise(fmt::format("{} on {} is recovering: wait until lctl get_param {} says COMPLETE", mount.target.name, node,
-                                   mount.target.param("recovery_status")));
+        throw Surprise(
+            fmt::format("{} on {} is recovering: wait until lctl get_param {} says COMPLETE",
+                        mount.target.name, node, mount.target.param("recovery_status")));
 }
 
 }  // namespace lull::upgrade

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What runs where: the targets of a file system, found by asking the servers. Errors are Surprise. */
+/*
+ * What runs where: the targets of a file system, found by asking the servers. Errors are Surprise.
+ */
 #pragma once
 #include <map>
 #include <string>
@@ -10,15 +12,15 @@
 namespace lull::upgrade {
 
 struct Target {
-    std::string name;       // lull-MDT0000
-    std::string type;       // "mdt" or "obdfilter": the device type in its parameters
+    std::string name;  // lull-MDT0000
+    std::string type;  // "mdt" or "obdfilter": the device type in its parameters
     std::string param(const std::string& which) const { return type + "." + name + "." + which; }
 };
 
 // One mounted device: its targets start and stop together.
 struct Mount {
     std::string device, directory;
-    Target target;          // the one whose shutdown halts all of the device
+    Target target;  // the one whose shutdown halts all of the device
 };
 
 class Cluster {
@@ -31,7 +33,8 @@ public:
     std::string get(const std::string& node, const std::string& param) const;
     void set(const std::string& node, const std::string& param, const std::string& value) const;
     // "key: value" lines of a parameter.
-    std::map<std::string, std::string> table(const std::string& node, const std::string& param) const;
+    std::map<std::string, std::string> table(const std::string& node,
+                                             const std::string& param) const;
     // Fit to be shut down: it runs, and is not recovering.
     void check(const std::string& node, const Mount& mount) const;
 

@@ -19,12 +19,14 @@ std::string quoted(const std::string& text)
 
 void replace_all(std::string& text, const std::string& what, const std::string& with)
 {
-    for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) text.replace(at, what.size(), with);
+    for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
+        text.replace(at, what.size(), with);
 }
 
 Outcome shell(const std::string& command, unsigned limit_s)
 {
-    std::string all = fmt::format("timeout --kill-after=5 {} sh -c {} 2>&1 </dev/null", limit_s, quoted(command));
+    std::string all =
+        fmt::format("timeout --kill-after=5 {} sh -c {} 2>&1 </dev/null", limit_s, quoted(command));
     FILE* pipe = popen(all.c_str(), "r");
     if (!pipe) throw Surprise("cannot start a shell");
     Outcome outcome;
@@ -50,8 +52,9 @@ std::string Remote::run(const std::string& node, const std::string& command, uns
     Outcome outcome = try_run(node, command, limit_s);
     if (outcome.status == 0) return outcome.output;
     throw Surprise(fmt::format("{}: \"{}\" {}: {}", node, command,
-                               outcome.status == 124 ? fmt::format("took more than {} s", limit_s)
-                                                     : fmt::format("failed with status {}", outcome.status),
+                               outcome.status == 124
+                                   ? fmt::format("took more than {} s", limit_s)
+                                   : fmt::format("failed with status {}", outcome.status),
                                outcome.output));
 }
 

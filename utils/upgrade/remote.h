@@ -6,7 +6,8 @@
 
 namespace lull::upgrade {
 
-// Something is not as it should be: what() says what, and what to do. Whoever catches it stops and changes nothing more.
+// Something is not as it should be: what() says what, and what to do. Whoever catches it stops and
+// changes nothing more.
 struct Surprise : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -18,12 +19,14 @@ struct Outcome {
 
 class Remote {
 public:
-    // way: how a node is reached; "{node}" in it is replaced, the command follows as one word: "ssh -o BatchMode=yes {node}".
+    // way: how a node is reached; "{node}" in it is replaced, the command follows as one word: "ssh
+    // -o BatchMode=yes {node}".
     explicit Remote(std::string way) : way_(std::move(way)) {}
 
     Outcome try_run(const std::string& node, const std::string& command, unsigned limit_s) const;
     // Its output; Surprise when it fails.
-    std::string run(const std::string& node, const std::string& command, unsigned limit_s = 60) const;
+    std::string run(const std::string& node, const std::string& command,
+                    unsigned limit_s = 60) const;
 
 private:
     std::string way_;

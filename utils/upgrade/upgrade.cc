@@ -14,11 +14,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kLookEvery = std::chrono::milliseconds(300);
-constexpr const char* kUnload = "for m in lull_client lull_server lull; do [ ! -d /sys/module/$m ] || rmmod $m || exit 1; done";
+constexpr const char* kUnload =
+    "for m in lull_client lull_server lull; do [ ! -d /sys/module/$m ] || rmmod $m || exit 1; done";
 
 class Run {
 public:
-    Run(const Cluster& cluster, const Options& options, const Say& say) : cluster_(cluster), options_(options), say_(say) {}
+    Run(const Cluster& cluster, const Options& options, const Say& say)
+        : cluster_(cluster), options_(options), say_(say)
+    {}
     Report all();
 
 private:
@@ -72,16 +75,23 @@ void Run::check_all()
         if (server.mounts.empty()) say_(fmt::format("{}: no target is mounted here", node));
         if (std::string partner = partner_of(node); !partner.empty())
             for (const Mount& mount : server.mounts)
-                (void)cluster_.remote().run(partner, fmt::format("test -b {0} || {{ echo {0} is not there; exit 1; }}", mount.device));
+                (void)cluster_.remote()
+                    .run(partner, fmt::format("test -b {0} || {{ echo {0} is not there; exit 1; }}",
+                                              mount.device));
         servers_.push_back(std::move(server));
     }
-    bool any = std::any_of(servers_.begin(), servers_.end(), [](const Server& s) { return !s.mounts.empty(); });
+    bool any = std::any_of(servers_.begin(), servers_.end(),
+                           [](const Server& s) { return !s.mounts.empty(); });
     if (!any) throw Surprise("no target is mounted on any of these servers");
 }
 
 void Run::estimate(const std::string& node, const Mount& mount)
 {
-    Outcome outcome = cluster_.remote().try_run(node, "lctl get_param -n " + mount.target.param("controlled_shutdown_estimate"), 60);
+    Outcome outcome =
+        cluster_.remote().try_run(node,
+                                  "lctl get_param -n " +
+                                      mount.target.param("controlled_shutdown_estimate"),
+                                  60);
     if (outcome.status) return;  // an older server has none
     for (char& c : outcome.output)
         if (c == '\n') c = ',';
@@ -93,16 +103,22 @@ std::string Run::wait_halted(const std::string& node, const Mount& mount)
     std::string shown;
     for (auto deadline = Clock::now() + std::chrono::seconds(options_.limit_s);;) {
         auto status = cluster_.table(node, mount.target.param("controlled_shutdown_status"));
-        std::string line = fmt::format("{}, {} of {} clients have let go", status["state"], status["clients_drained"], status["clients_told"]);
+        std::string line = fmt::format("{}, {} of {} clients have let go", status["state"],
+                                       status["clients_drained"], status["clients_told"]);
         if (line != shown) say_(fmt::format("{}: {}: {}", node, mount.target.name, line));
         shown = line;
         if (status["state"] == "halted") {
-            if (status["clients_late"] != "0") throw Surprise(fmt::format("{} evicted clients that did not answer: {}", mount.target.name, status["late"]));
+            if (status["clients_late"] != "0")
+                throw Surprise(fmt::format("{} evicted clients that did not answer: {}",
+                                           mount.target.name, status["late"]));
             return status["phases_ms"];
         }
         if (status["state"] == "running")
-            throw Surprise(fmt::format("{} went back to service: {}", mount.target.name, status["last_error"]));
-        if (Clock::now() >= deadline) throw Surprise(fmt::format("{} is still {} after {} s", mount.target.name, status["state"], options_.limit_s));
+            throw Surprise(fmt::format("{} went back to service: {}", mount.target.name,
+                                       status["last_error"]));
+        if (Clock::now() >= deadline)
+            throw Surprise(fmt::format("{} is still {} after {} s", mount.target.name,
+                                       status["state"], options_.limit_s));
         std::this_thread::sleep_for(kLookEvery);
     }
 }
@@ -110,10 +126,22 @@ std::string Run::wait_halted(const std::string& node, const Mount& mount)
 // Back to service if that is still possible, and on with the bad news.
 void Run::take_back(const std::string& node, const Mount& mount, const std::string& why)
 {
-    bool serves = cluster_.remote().try_run(node, fmt::format("lctl set_param -n {}=0", mount.target.param("controlled_shutdown")), 60).status == 0 ||
-                  cluster_.remote().try_run(node, fmt::format("lctl wait_param -t 1 {} running", mount.target.param("controlled_shutdown")), 60).status == 0;
-    std::string what = serves ? "its shutdown was cancelled, it serves as before"
-                              : fmt::format("it is halted; go on with: umount {0}; mount -t lull {1} {0}", mount.directory, mount.device);
+    bool serves = cluster_.remote()
+                          .try_run(node,
+                                   fmt::format("lctl set_param -n {}=0",
+                                               mount.target.param("controlled_shutdown")),
+                                   60)
+                          .status == 0 ||
+                  cluster_.remote()
+                          .try_run(node,
+                                   fmt::format("lctl wait_param -t 1 {} running",
+                                               mount.target.param("controlled_shutdown")),
+                                   60)
+                          .status == 0;
+    std::string what =
+        serves ? "its shutdown was cancelled, it serves as before"
+               : fmt::format("it is halted; go on with: umount {0}; mount -t lull {1} {0}",
+                             mount.directory, mount.device);
     throw Surprise(fmt::format("{}. On {}: {}", why, node, what));
 }
 
@@ -140,11 +168,16 @@ void Run::start(const std::string& node, const Mount& mount, Step& step)
 {
     step.to = node;
     try {
-        (void)cluster_.remote().run(node, fmt::format("mkdir -p {0} && mount -t lull {1} {0}", mount.directory, mount.device), options_.limit_s);
+        (void)cluster_.remote().run(node,
+                                    fmt::format("mkdir -p {0} && mount -t lull {1} {0}",
+                                                mount.directory, mount.device),
+                                    options_.limit_s);
     } catch (const Surprise& surprise) {
         std::string elsewhere = partner_of(step.from);
-        throw Surprise(fmt::format("{}. {} is down. Go on with: mount -t lull {} {} on {}{}", surprise.what(), mount.target.name, mount.device,
-                                   mount.directory, step.from, elsewhere.empty() ? "" : " or on " + elsewhere));
+        throw Surprise(fmt::format("{}. {} is down. Go on with: mount -t lull {} {} on {}{}",
+                                   surprise.what(), mount.target.name, mount.device,
+                                   mount.directory, step.from,
+                                   elsewhere.empty() ? "" : " or on " + elsewhere));
     }
     step.started_s = now();
     wait_served(node, mount, step);
@@ -158,12 +191,16 @@ void Run::wait_served(const std::string& node, const Mount& mount, Step& step)
         bool waits = status["status"] == "RECOVERING" || status.count("reserved_clients");
         if (!waits) break;
         if (Clock::now() >= deadline)
-            throw Surprise(fmt::format("{} serves on {}, but {} clients have not come back in {} s: are they down? See lctl get_param {}",
-                                       mount.target.name, node, status["reserved_clients"], options_.limit_s, mount.target.param("exports")));
+            throw Surprise(
+                fmt::format("{} serves on {}, but {} clients have not come back in {} s: "
+                            "are they down? See lctl get_param {}",
+                            mount.target.name, node, status["reserved_clients"], options_.limit_s,
+                            mount.target.param("exports")));
         std::this_thread::sleep_for(kLookEvery);
     }
     step.served_s = now();
-    say_(fmt::format("{}: {} serves all clients again, {:.1f} s after its shutdown began", node, mount.target.name, step.served_s - step.begin_s));
+    say_(fmt::format("{}: {} serves all clients again, {:.1f} s after its shutdown began", node,
+                     mount.target.name, step.served_s - step.begin_s));
 }
 
 // With no target on the server. Whatever happens, what can be served is served again afterwards.
@@ -173,7 +210,9 @@ void Run::exchange(const Server& server)
     if (options_.replace.empty()) return;
     say_(fmt::format("{}: exchanging the software", server.node));
     Outcome outcome = run_here(options_.replace, server.node, options_.limit_s);
-    if (outcome.status) throw Surprise(fmt::format("{}: the software could not be exchanged (status {}): {}", server.node, outcome.status, outcome.output));
+    if (outcome.status)
+        throw Surprise(fmt::format("{}: the software could not be exchanged (status {}): {}",
+                                   server.node, outcome.status, outcome.output));
 }
 
 void Run::upgrade(const Server& server)
@@ -200,8 +239,10 @@ void Run::upgrade(const Server& server)
         }
     }
     if (trouble.empty()) return;
-    throw Surprise(trouble + (server.mounts.empty() ? "" : partner.empty() ? ". Its targets were started again with what is installed there"
-                                                                         : ". Its targets stay on " + partner));
+    throw Surprise(trouble + (server.mounts.empty() ? ""
+                              : partner.empty()
+                                  ? ". Its targets were started again with what is installed there"
+                                  : ". Its targets stay on " + partner));
 }
 
 Report Run::all()
@@ -220,6 +261,9 @@ Report Run::all()
 
 }  // namespace
 
-Report run(const Cluster& cluster, const Options& options, const Say& say) { return Run(cluster, options, say).all(); }
+Report run(const Cluster& cluster, const Options& options, const Say& say)
+{
+    return Run(cluster, options, say).all();
+}
 
 }  // namespace lull::upgrade

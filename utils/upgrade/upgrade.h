@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A rolling upgrade (B6): server by server, each by a controlled shutdown; here or by way of the failover partner.
+ * A rolling upgrade (B6): server by server, each by a controlled shutdown; here or by way of the
+ * failover partner.
  *
- *   check all → for each server: [estimate → shut down → unmount (→ start at the partner)] for each of its targets →
- *   unload the modules → exchange the software → start (here, or back from the partner) → every client is back → next
+ *   check all → for each server: [estimate → shut down → unmount (→ start at the partner)] for each
+ *   of its targets → unload the modules → exchange the software → start (here, or back from the
+ *   partner) → every client is back → next
  *
- * Stops at the first surprise, in a state in which the file system is served if it can be, and says how to go on or back.
+ * Stops at the first surprise, in a state in which the file system is served if it can be, and says
+ * how to go on or back.
  */
 #pragma once
 #include <functional>
@@ -15,27 +18,28 @@
 namespace lull::upgrade {
 
 struct Options {
-    std::vector<std::string> servers;            // in the order wanted
-    std::map<std::string, std::string> partners; // of whom the partner takes the targets meanwhile
-    std::string replace;                         // run here when a server is down: installs the new software on {node}
-    bool fail_back = true;                       // from the partner
-    bool keep_modules = false;                   // the replace command sees to them
+    std::vector<std::string> servers;             // in the order wanted
+    std::map<std::string, std::string> partners;  // of whom the partner takes the targets meanwhile
+    // run here when a server is down: installs the new software on {node}
+    std::string replace;
+    bool fail_back = true;      // from the partner
+    bool keep_modules = false;  // the replace command sees to them
     bool dry_run = false;
-    unsigned limit_s = 600;                      // of each step
+    unsigned limit_s = 600;  // of each step
 };
 
 // What became of one target's move or restart; times in s since the upgrade began.
 struct Step {
     std::string target, from, to;
     double begin_s = 0, halted_s = 0, started_s = 0, served_s = 0;
-    std::map<std::string, double> phases_ms;     // of the shutdown, as the server measured them
+    std::map<std::string, double> phases_ms;  // of the shutdown, as the server measured them
     unsigned long clients = 0;
 };
 
 struct Report {
     std::vector<Step> steps;
     double seconds = 0;
-    std::string surprise;                        // empty: all done
+    std::string surprise;  // empty: all done
 };
 
 using Say = std::function<void(const std::string&)>;

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """The rooms of docs/architecture.md know only what is below them, and the feature's state machines only kapi and their interface (B8).
+No line of C or C++ has more than 100 columns.
 
-    tests/layers.py     one line for each include that breaks a rule; "N passed, N failed"
+    tests/layers.py     one line for each include, or file, that breaks a rule; "N passed, N failed"
 """
 
 import re
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+SOURCES = (".h", ".cc", ".c")
+COLUMNS = 100
 INCLUDE = re.compile(r'^\s*#include "(([a-z]+)/[^"]+)"', re.M)
 # Each room with the rooms right below it; it may include from everything under these, too.
 BELOW = {
@@ -47,7 +50,7 @@ def check_rooms():
     for room in BELOW:
         may = reachable(room)
         for path in sorted((CHECKOUT / room).rglob("*")):
-            if path.suffix not in (".h", ".cc", ".c") or "_test" in path.name:
+            if path.suffix not in SOURCES or "_test" in path.name:
                 continue
             where = str(path.relative_to(CHECKOUT))
             for name, other in includes(path):
@@ -64,8 +67,19 @@ def check_alone():
                 yield other in may or name == machine + ".h", f"{machine}{suffix} includes {name}: only {', '.join(may)} (B8)"
 
 
+def check_columns():
+    """A tab reaches to the next multiple of 8."""
+    for room in (*BELOW, "tests"):
+        for path in sorted((CHECKOUT / room).rglob("*")):
+            if path.suffix in SOURCES:
+                lines = path.read_text(encoding="utf-8").splitlines()
+                wide = [n for n, line in enumerate(lines, 1) if len(line.expandtabs(8)) > COLUMNS]
+                where = f"{path.relative_to(CHECKOUT)}: line {', '.join(map(str, wide))}"
+                yield not wide, f"{where}: over {COLUMNS} columns"
+
+
 def main():
-    results = [*check_rooms(), *check_alone()]
+    results = [*check_rooms(), *check_alone(), *check_columns()]
     wrong = [why for ok, why in results if not ok]
     print("\n".join(wrong), file=sys.stderr)
     print(f"{len(results) - len(wrong)} passed, {len(wrong)} failed")

@@ -9,6 +9,7 @@
 #pragma once
 #include "ldlm/client.h"
 #include "llite/inode.h"
+#include "osc/osc.h"
 #include "ptlrpc/gate.h"
 
 namespace lull {
@@ -21,6 +22,23 @@ struct IoScope {
     uint32_t given_up = 0;
     void give_back(Inode::Stripe& stripe) { uses[stripe.index] = LockUse(); }
     void keep_only(Inode::FileLayout& layout, Inode::Stripe& stripe);  // its lock, and the gate of its OST
+};
+
+// Of a scope that need not keep more than one stripe, should that one's OST be away (B3).
+class NarrowScope final : public OscHolder {
+public:
+    NarrowScope(IoScope& scope, Inode::FileLayout& layout, Inode::Stripe& stripe)
+        : scope_(scope), layout_(layout), stripe_(stripe)
+    {
+    }
+    void give_back_others() override;
+    bool given_back() const { return given_back_; }
+
+private:
+    IoScope& scope_;
+    Inode::FileLayout& layout_;
+    Inode::Stripe& stripe_;
+    bool given_back_ = false;
 };
 
 }  // namespace lull

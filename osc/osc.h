@@ -24,6 +24,15 @@ protected:
     ~OscOwner() = default;
 };
 
+// Whose write waits while more is held than its own OST's gate and lock.
+class OscHolder {
+public:
+    virtual void give_back_others() = 0;  // the OST cannot be reached: a drain of another one must not wait for it (B3)
+
+protected:
+    ~OscHolder() = default;
+};
+
 class Osc {
 public:
     static Result<Owned<Osc>> create(Node& node, ImportOptions options, uint32_t ost_index, OscOwner& owner, Str instance_name);
@@ -38,8 +47,10 @@ public:
     virtual bool reserve_grant(uint64_t bytes) = 0;
     virtual void return_grant(uint64_t bytes) = 0;
     // blocks_512: what the object occupies after it (may be null). Never waits at a gate; waits out recoveries, not interruptible.
-    virtual Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data, size_t bytes, uint64_t grant_used, uint64_t mtime_ns,
-                         uint64_t* blocks_512 = nullptr) = 0;
+    // holder: told before it waits for more than an answer; null: nothing else is held.
+    virtual Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data,
+                         size_t bytes, uint64_t grant_used, uint64_t mtime_ns,
+                         uint64_t* blocks_512 = nullptr, OscHolder* holder = nullptr) = 0;
     // Short at the end of the object. Inside an admitted operation: -kEGiveWay, by what gates that holds.
     virtual Result<uint32_t> read(const Fid& object, GatesHeld gates, uint64_t offset, void* into, size_t bytes) = 0;
     // Requests for an admitted operation, to be sent through import(); null: no memory. Not killable: the extent lock must not go while the

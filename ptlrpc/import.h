@@ -100,6 +100,8 @@ public:
     // After the withheld reply of the active lock's cancel: the server halts; drop the connection attempts' back-off and expect a new
     // instance. spread_ms: the server asks its clients to spread their return over so long (restart_spread.h).
     virtual void expect_restart(uint32_t spread_ms = 0) = 0;
+    // The server asks for a sign of life: it gets a ping at once.
+    virtual void ping() = 0;
     // Connect now, to nid first when it is not zero; returns when FULL again (R1). -EINVAL: the target is not known to run there;
     // -ENODEV: FULL, but at another node; -ETIMEDOUT, -ERESTARTSYS, -ESHUTDOWN.
     virtual Status recover_now(Nid nid, uint64_t deadline_ns) = 0;

@@ -4,10 +4,12 @@
  *
  *   state       what happens                                                              next          on error or cancel
  *   running     normal service                                                            warming
- *   warming     clients write back what is dirty, in the background: service goes on (B2) notifying     running
+ *   warming     service goes on; clients write back what is dirty (B2), and each says
+ *               that it is there: a dead one is waited for here, where nobody else waits  notifying     running
  *   notifying   refuse new connections, park gated requests and lock waiters, enqueue EX:
  *               one BlAst to each holder                                                  draining      running
- *   draining    wait for EX: clients flush, cancel; late ones are evicted and named       committing    running
+ *   draining    who said nothing is evicted; wait for EX: clients flush, cancel; late
+ *               ones are evicted and named                                                committing    running
  *   committing  the store is synced: last_committed == last_transno (A12)                 clean         running (commit error, reason)
  *   clean       clean record written and synced; withheld cancel replies go out (E1)      halted        no way back
  *   halted      exports gone, store unmounted
@@ -28,9 +30,11 @@ class ShutdownEnv {
 public:
     virtual void begin_warm() = 0;                        // asks every client once
     virtual bool is_warm() = 0;                           // nothing more comes of it
+    virtual bool all_heard() = 0;                         // every client has sent something since it was asked, or is gone
     virtual void refuse_connections(bool on) = 0;
     virtual void park(bool on) = 0;                       // gated requests and lock waiters; background work stops
     virtual Status begin_exclusive() = 0;
+    virtual void evict_unheard() = 0;                     // those of whom nothing was heard since, named in the log
     virtual Status wait_exclusive(uint64_t deadline_ns) = 0;  // -ETIMEDOUT
     virtual void end_exclusive() = 0;
     // Clients that still hold the active lock: evict those without progress since progress_since_ns (0: all), name them in the log. How many are left.
@@ -47,9 +51,9 @@ protected:
 };
 
 struct ShutdownTunables {
-    uint32_t soft_ms = 30000;    // without progress a client is evicted after this (S12)
+    uint32_t soft_ms = 30000;    // without progress, or a sign of life before the drain, a client is evicted after this (S12)
     uint32_t hard_ms = 300000;   // absolute limit of the whole drain (S12)
-    uint32_t warm_ms = 5000;     // limit of the warm-up; it ends when no more comes. 0: none (B2)
+    uint32_t warm_ms = 5000;     // limit of the warm-up; it ends when no more comes. 0: none, and nobody is asked (B2)
 };
 
 struct ShutdownPhases {          // ns each, of the last run (B4)

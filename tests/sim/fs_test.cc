@@ -862,6 +862,38 @@ TEST(FsNetwork, CutsAreSurvived)
     });
 }
 
+// B1 T3: a client that died a moment ago delays the shutdown, and nobody's operation.
+TEST(Fs, DeadClientDelaysNobody)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        bool stop = false;
+        uint64_t longest_ns = 0, operations = 0;
+        w.on(0, [&] { EXPECT_EQ(w.c(0).mkdir("/mine"), 0); });
+        w.spawn(0, "program", [&] {
+            while (!stop) {
+                uint64_t began = w.world.now_ns();
+                EXPECT_EQ(w.c(0).put("/mine/f" + std::to_string(operations++ % 5), pattern(5000)), 0);
+                longest_ns = std::max(longest_ns, w.world.now_ns() - began);
+                w.world.sleep_until(w.world.now_ns() + 10 * kMsec);
+            }
+        });
+        w.run_for_ms(500);
+        w.crash_client(1);
+        for (FsWorld::Target* t : {&w.mdt(), &w.ost(0)}) {
+            ASSERT_TRUE(w.controlled_shutdown(*t));
+            std::string why;
+            ASSERT_EQ(w.start(*t, *t->partner, "", &why), 0) << why;
+        }
+        w.run_for_ms(2000);
+        stop = true;
+        ASSERT_TRUE(w.join());
+        EXPECT_LT(longest_ns, 5 * kSec);
+        EXPECT_EQ(w.client_counter("evictions"), 0u);
+        w.finish();
+    });
+}
+
 // Invariant 1: what was granted is written.
 TEST(FsFull, CachedWritesNeverFail)
 {

@@ -85,7 +85,8 @@ Result<uint64_t> Inode::read(uint64_t pos, void* into, size_t bytes)
     return valid;
 }
 
-Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages)
+Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages,
+                    OscHolder* holder)
 {
     FileLayout* layout = TRY(this->layout());
     const Striping& striping = layout->striping;
@@ -106,7 +107,7 @@ Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t grant
             state->writing++;
         }
         Status s = stripe.osc->write(fid, stripe.fid, place.offset, data, n, granted * kPageBytes,
-                                     mtime ? mtime : kapi_realtime_ns(), &blocks);
+                                     mtime ? mtime : kapi_realtime_ns(), &blocks, holder);
         auto state = state_.lock();
         if (--state->writing == 0) written_.wake_all();
         state->dirty_pages -= granted < state->dirty_pages ? granted : state->dirty_pages;
@@ -120,14 +121,17 @@ Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t grant
     return result;
 }
 
-// Of one page. Its answer is waited for with no gate of another OST held (B3).
+// Of one page. While its OST is away no gate of another one is held (B3).
 Result<bool> Inode::write_through(uint64_t pos, const void* from, size_t bytes, IoScope* scope)
 {
     FileLayout* layout = TRY(this->layout());
-    bool narrows = layout->held() == GatesHeld::kSeveral;
-    if (narrows) scope->keep_only(*layout, layout->stripes[layout->striping.place(pos).stripe]);
-    TRY(write(pos, from, bytes, 0));
-    return narrows;
+    if (layout->held() != GatesHeld::kSeveral) {
+        TRY(write(pos, from, bytes, 0));
+        return false;
+    }
+    NarrowScope holder(*scope, *layout, layout->stripes[layout->striping.place(pos).stripe]);
+    TRY(write(pos, from, bytes, 0, &holder));
+    return holder.given_back();
 }
 
 Status Inode::fsync(bool data_only)

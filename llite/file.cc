@@ -2,6 +2,7 @@
 #include "llite/file.h"
 
 #include "kapi/log.h"
+#include "kapi/retry.h"
 #include "llite/gated.h"
 
 namespace lull {
@@ -11,9 +12,6 @@ constexpr uint32_t kFlags = kOpenRead | kOpenWrite | kOpenCreate | kOpenExcl | k
 static_assert(LLC_OPEN_READ == kOpenRead && LLC_OPEN_WRITE == kOpenWrite &&
               LLC_OPEN_CREATE == kOpenCreate && LLC_OPEN_EXCL == kOpenExcl &&
               LLC_OPEN_APPEND == kOpenAppend);
-
-constexpr unsigned kUndoTries = 500;
-constexpr uint64_t kUndoPauseNs = 10 * kMsec;
 
 // The reply is waited for in any case: an open whose handle nobody knows could never be closed.
 Ref<Call<MdsOpenOp>> new_open(uint32_t flags)
@@ -63,10 +61,8 @@ Status close_at_mdt(Mount& mount, Call<MdsOpenOp>& open, WaitMode wait, bool* se
 void undo_open(Mount& mount, Call<MdsOpenOp>& open)
 {
     bool sent = false;
-    for (unsigned tries = 0; !sent && tries < kUndoTries; tries++) {
-        if (tries) kapi_sleep_ns(kUndoPauseNs);
-        (void)close_at_mdt(mount, open, WaitMode::kUninterruptible, &sent);
-    }
+    (void)while_no_memory(
+        [&] { return close_at_mdt(mount, open, WaitMode::kUninterruptible, &sent); });
     if (!sent)
         log_err(
             "no memory to undo an open: its file stays open at the MDT until this client unmounts");

@@ -2,13 +2,12 @@
 #include "llite/flocks.h"
 
 #include "kapi/log.h"
+#include "kapi/retry.h"
 #include "llite/gated.h"
 
 namespace lull {
 
 namespace {
-constexpr unsigned kForgetTries = 500;
-constexpr uint64_t kForgetPauseNs = 10 * kMsec;
 constexpr uint8_t kUnlock = static_cast<uint8_t>(LockMode::kNL);
 
 UuidText me() { return UuidText(); }  // the table here is of one client
@@ -25,13 +24,13 @@ FlockRange unlock_of(const FlockRange& range)
 // other owners for ever.
 void Flocks::forget(const FlockRange& range)
 {
-    for (unsigned tries = 0; tries < kForgetTries; tries++) {
-        if (tries) kapi_sleep_ns(kForgetPauseNs);
+    Status s = while_no_memory([&] {
         FlockWaiters none;
-        auto s = state_.lock();
+        auto state = state_.lock();
         changed_.wake_all();
-        if (s->table.set(me(), unlock_of(range), false, nullptr, &none).ok()) return;
-    }
+        return state->table.set(me(), unlock_of(range), false, nullptr, &none);
+    });
+    if (s.ok()) return;
     log_warn(
         "no memory to forget a file lock: "
         "a restart of the MDT may bring it back until its file is closed");

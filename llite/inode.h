@@ -118,7 +118,8 @@ public:
     uint64_t last_page_beside(uint64_t index);
     void wrote(uint64_t pos, uint64_t bytes);
     Result<uint64_t> read(uint64_t pos, void* into, size_t bytes);  // inside a scope
-    Status write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages);
+    Status write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages,
+                 class OscHolder* holder = nullptr);
     // true: the scope is to end
     Result<bool> write_through(uint64_t pos, const void* from, size_t bytes, IoScope* scope);
     Status fsync(bool data_only);

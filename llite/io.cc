@@ -18,6 +18,13 @@ void IoScope::keep_only(Inode::FileLayout& layout, Inode::Stripe& stripe)
     }
 }
 
+void NarrowScope::give_back_others()
+{
+    if (given_back_) return;
+    scope_.keep_only(layout_, stripe_);
+    given_back_ = true;
+}
+
 // The caller holds a use of the lock, so that it cannot be lost before this is noted. A lock that
 // was here before this inode was (the host had dropped it meanwhile) has an old value block: ask.
 Status Inode::note_lock(Stripe& stripe, const ClientLock& lock, bool fresh, GatesHeld gates)

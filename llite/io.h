@@ -11,6 +11,7 @@
 #pragma once
 #include "ldlm/client.h"
 #include "llite/inode.h"
+#include "osc/osc.h"
 #include "ptlrpc/gate.h"
 
 namespace lull {
@@ -24,6 +25,22 @@ struct IoScope {
     void give_back(Inode::Stripe& stripe) { uses[stripe.index] = LockUse(); }
     // its lock, and the gate of its OST
     void keep_only(Inode::FileLayout& layout, Inode::Stripe& stripe);
+};
+
+// Of a scope that need not keep more than one stripe, should that one's OST be away (B3).
+class NarrowScope final : public OscHolder {
+public:
+    NarrowScope(IoScope& scope, Inode::FileLayout& layout, Inode::Stripe& stripe)
+        : scope_(scope), layout_(layout), stripe_(stripe)
+    {}
+    void give_back_others() override;
+    bool given_back() const { return given_back_; }
+
+private:
+    IoScope& scope_;
+    Inode::FileLayout& layout_;
+    Inode::Stripe& stripe_;
+    bool given_back_ = false;
 };
 
 }  // namespace lull

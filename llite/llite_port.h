@@ -193,8 +193,9 @@ int64_t llc_read(struct llc_inode *i, uint64_t pos, void *buf, size_t bytes);
 int llc_write(struct llc_inode *i, uint64_t pos, const void *buf, size_t bytes,
               uint32_t granted_pages);
 
-/* Inside a write scope, of one page. 1: written, and the scope now covers that page alone:
- * llc_wrote() of it, then the scope's end. */
+/* Inside a write scope, of one page. 1: written, but its OST was away, and the scope now covers
+ * that page alone: llc_wrote() of it, then the scope's end. A write at the end of the file is short
+ * then: others may have written behind it. */
 int llc_write_through(struct llc_inode *i, struct llc_io *io, uint64_t pos, const void *buf,
                       size_t bytes);
 

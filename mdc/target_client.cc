@@ -78,7 +78,10 @@ void TargetClient::on_full(const ConnectReply& reply, bool first)
 
 void TargetClient::on_callback(Opcode opcode, Decoder& body)
 {
-    if (opcode == Opcode::kActiveWarm) return owner_.on_warm();
+    if (opcode == Opcode::kActiveWarm) {
+        import().ping();
+        return owner_.on_warm();
+    }
     LdlmBlAst ast;
     ast.io(body);
     if (opcode != Opcode::kLdlmBlAst || !body.finish().ok()) return;

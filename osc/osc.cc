@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "osc/osc.h"
 
+#include "kapi/retry.h"
 #include "mdc/target_client.h"
 #include "osc/grant.h"
 
@@ -55,8 +56,8 @@ public:
     bool reserve_grant(uint64_t bytes) override { return state_.lock()->grant.reserve(bytes); }
     void return_grant(uint64_t bytes) override { state_.lock()->grant.release(bytes); }
     Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data,
-                 size_t bytes, uint64_t grant_used, uint64_t mtime_ns,
-                 uint64_t* blocks_512) override;
+                 size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
+                 OscHolder* holder) override;
     Result<uint32_t> read(const Fid& object, GatesHeld gates, uint64_t offset, void* into,
                           size_t bytes) override;
     Ref<Request> new_punch(const Fid& file, const Fid& object, uint64_t size,
@@ -76,7 +77,10 @@ private:
         bool syncing = false;
     };
     Status write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data,
-                     size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512);
+                     size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
+                     OscHolder* holder);
+    Status send_write(Request& call, OscHolder* holder);
+    bool is_full();  // of data that is kept for replay
     Result<uint32_t> read_one(const Fid& object, GatesHeld gates, uint64_t offset, uint8_t* into,
                               size_t bytes);
     Status make_room();
@@ -114,37 +118,43 @@ template <class Op> Ref<Call<Op>> new_call(const Fid& object, WaitMode reply_wai
 }
 
 Status OscImpl::write(const Fid& file, const Fid& object, uint64_t offset, const void* data,
-                      size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512)
+                      size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
+                      OscHolder* holder)
 {
     const uint8_t* from = static_cast<const uint8_t*>(data);
     size_t piece = kBulkMaxBytes;
+    Status s;
     while (bytes > 0) {
-        Status s = make_room();
+        if (holder && is_full()) holder->give_back_others();
         size_t n = bytes < piece ? bytes : piece;
         uint64_t grant = grant_used < n ? grant_used : n;
-        if (s.ok()) s = write_one(file, object, offset, from, n, grant, mtime_ns, blocks_512);
-        if (s.is(kENOMEM) && piece > kSmallWriteBytes) {
-            // what is kept for replay goes by a commit; the rest is asked for in small pieces
-            piece = kSmallWriteBytes;
-            (void)sync();
-            continue;
+        auto write_it = [&]() -> Status {
+            TRY(make_room());
+            return write_one(file, object, offset, from, n, grant, mtime_ns, blocks_512, holder);
+        };
+        s = write_it();
+        if (s.is(kENOMEM)) {
+            if (holder) holder->give_back_others();
+            if (piece > kSmallWriteBytes) {
+                piece = kSmallWriteBytes;
+                (void)sync();  // what is kept for replay goes by a commit
+                continue;
+            }
+            s = while_no_memory(write_it);  // an error would lose the data
         }
-        if (!s.ok()) {
-            return_grant(grant_used);
-            return s;
-        }
+        if (!s.ok()) break;
         grant_used -= grant;
         from += n;
         offset += n;
         bytes -= n;
     }
     return_grant(grant_used);  // more than the data was
-    return kOk;
+    return s;
 }
 
 Status OscImpl::write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data,
                           size_t bytes, uint64_t grant_used, uint64_t mtime_ns,
-                          uint64_t* blocks_512)
+                          uint64_t* blocks_512, OscHolder* holder)
 {
     auto call = new_call<OstWriteOp>(object, WaitMode::kUninterruptible);
     if (!call) return -kENOMEM;
@@ -155,17 +165,30 @@ Status OscImpl::write_one(const Fid& file, const Fid& object, uint64_t offset, c
     call->op.mtime_ns = mtime_ns;
     call->op.grant_used = grant_used;
     call->op.grant_want = state_.lock()->grant.want(kGrantTargetBytes);
-    TRY(import().call(*call));
+    TRY(send_write(*call, holder));
     state_.lock()->grant.used(grant_used, call->reply.grant_bytes);
     if (blocks_512) *blocks_512 = call->reply.blocks_512;
     return kOk;
 }
 
+Status OscImpl::send_write(Request& call, OscHolder* holder)
+{
+    call.gives_way = holder;
+    Status s = import().call(call);
+    if (!s.is(kEGiveWay)) return s;
+    holder->give_back_others();
+    if (call.track.state != Request::Track::State::kNew) return import().await(call, kForever);
+    call.gives_way = false;
+    return import().call(call);
+}
+
+bool OscImpl::is_full() { return import().replay_bulk_bytes() > replay_limit_bytes_.load(); }
+
 // One writer asks for a commit when too much is kept; the others wait for it.
 Status OscImpl::make_room()
 {
     auto state = state_.lock();
-    while (import().replay_bulk_bytes() > replay_limit_bytes_.load()) {
+    while (is_full()) {
         if (state->syncing) {
             TRY(state.wait(synced_));
             continue;
@@ -178,7 +201,7 @@ Status OscImpl::make_room()
         synced_.wake_all();
         if (!s.ok()) return s;
         // A server that says it has committed and gives no number: do not ask it in a circle.
-        if (import().replay_bulk_bytes() > replay_limit_bytes_.load()) break;
+        if (is_full()) break;
     }
     return kOk;
 }

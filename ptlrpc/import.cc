@@ -137,6 +137,13 @@ void ImportImpl::expect_restart(uint32_t spread_ms)
     task_wake_.wake_all();
 }
 
+void ImportImpl::ping()
+{
+    MutexLock lock(lock_);
+    ping_wanted_ = true;
+    task_wake_.wake_all();
+}
+
 Status ImportImpl::recover_now(Nid nid, uint64_t deadline_ns)
 {
     Ref<Connection> other;
@@ -249,7 +256,7 @@ void ImportImpl::leave_connection()
     {
         MutexLock lock(lock_);
         std::swap(connection_, gone);
-        lost_ = false;
+        lost_ = ping_wanted_ = false;
         ping_xid_ = 0;
         was_full = std::exchange(was_full_, false);
         expected = closing_ || now_ns() < expect_restart_until_ns_;
@@ -330,6 +337,7 @@ uint64_t ImportImpl::next_keepalive_locked() const
     if (ping_xid_)
         return (last_heard_ns_ > ping_sent_ns_ ? last_heard_ns_ : ping_sent_ns_) +
                ping_patience_locked();
+    if (ping_wanted_) return 0;
     uint64_t quiet =
         (last_heard_ns_ < last_sent_ns_ ? last_heard_ns_ : last_sent_ns_) + timeout_ns() / 4;
     if (sent_.empty() || !node_.adaptive().adaptive()) return quiet;
@@ -362,6 +370,7 @@ void ImportImpl::keepalive(MutexLock& lock)
     }
     auto ping = make_ref<Call<PingOp>>();
     last_sent_ns_ = now_ns();  // without memory: tried again after the same time
+    ping_wanted_ = false;
     if (!ping) return;
     (void)send_first(lock, *ping);
     if (ping->track.state != Request::Track::State::kSent) return;

@@ -123,6 +123,8 @@ public:
     // attempts' back-off and expect a new instance. spread_ms: the server asks its clients to
     // spread their return over so long (restart_spread.h).
     virtual void expect_restart(uint32_t spread_ms = 0) = 0;
+    // The server asks for a sign of life: it gets a ping at once.
+    virtual void ping() = 0;
     // Connect now, to nid first when it is not zero; returns when FULL again (R1). -EINVAL: the
     // target is not known to run there; -ENODEV: FULL, but at another node; -ETIMEDOUT,
     // -ERESTARTSYS, -ESHUTDOWN.

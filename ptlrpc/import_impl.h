@@ -86,6 +86,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     Status quiesce(uint64_t deadline_ns) override;
     void resume() override;
     void expect_restart(uint32_t spread_ms) override;
+    void ping() override;
     Status recover_now(Nid nid, uint64_t deadline_ns) override;
     void target_is_at(Nid nid, uint64_t instance) override;
     Status wait_full(uint64_t deadline_ns, WaitMode mode) override;
@@ -216,6 +217,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     uint64_t last_heard_ns_ = 0, last_sent_ns_ = 0;
     uint64_t outstanding_since_ns_ = 0;  // when sent_ was empty last
     uint64_t ping_xid_ = 0;              // in flight; 0: none
+    bool ping_wanted_ = false;
     uint64_t ping_sent_ns_ = 0;
     mutable AtEstimate ping_time_;
     // the patience with which the last connection was given up; 0: it was not

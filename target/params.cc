@@ -189,6 +189,8 @@ struct TargetParams {
         size_t drained = drain.told >= holding + drain.late ? drain.told - holding - drain.late : 0;
         out.printf("clients_told: %zu\nclients_drained: %zu\nclients_late: %zu\n", drain.told,
                    drained, drain.late);
+        if (!drain.silent_names.empty())
+            out.printf("not_heard_of:%s\n", drain.silent_names.c_str());
         if (holding) out.printf("waiting_for:%s\nlocks_left: %zu\n", names.c_str(), locks);
         if (drain.late) out.printf("late: %s\n", drain.late_names.c_str());
         if (drain.deaf)

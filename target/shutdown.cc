@@ -161,20 +161,24 @@ void ShutdownImpl::stop()
     task_.join();
 }
 
-// As a live migration copies ahead: what is written back now need not be while operations wait.
+// As a live migration copies ahead: what is written back now need not be while operations wait. The
+// same goes for clients that may be dead: in the drain, everybody would wait for them.
 Status ShutdownImpl::warm()
 {
     if (tunables_.warm_ms == 0) return kOk;
     uint64_t end = deadline_after_ms(tunables_.warm_ms);
+    uint64_t end_of_silent = deadline_after_ms(tunables_.soft_ms);
     env_.begin_warm();
-    while (!env_.is_warm() && now_ns() < end) {
-        uint64_t slice = deadline_after_ms(kWarmSliceMs);
+    for (;;) {
+        bool heard = env_.all_heard();
+        uint64_t now = now_ns(), last = heard || end > end_of_silent ? end : end_of_silent;
+        if (now >= last || (heard && env_.is_warm())) return kOk;
+        uint64_t slice = now + kWarmSliceMs * kMsec;
         auto d = data_.lock();
         Status s = d.wait_until(
-            changed_, [&] { return d->cancel; }, slice < end ? slice : end);
+            changed_, [&] { return d->cancel; }, slice < last ? slice : last);
         if (s.ok()) return -kECANCELED;
     }
-    return kOk;
 }
 
 Status ShutdownImpl::notify()
@@ -206,6 +210,7 @@ Status ShutdownImpl::drain()
 {
     uint64_t began = now_ns();
     uint64_t hard = began + tunables_.hard_ms * kMsec;
+    env_.evict_unheard();
     Status s;
     do s = drain_slice(began, hard);
     while (s.is(kEAGAIN));

@@ -3,19 +3,25 @@
  * Controlled shutdown of one target (A10–A12, E1, E2, S5, S12–S14, T3, T8, B3, B4): a state machine
  * with one task.
  *
- *   state       next        on error or cancel  what happens
- *   running     warming                         normal service
- *   warming     notifying   running             clients write back what is dirty, in the
- *                                               background: service goes on (B2)
- *   notifying   draining    running             refuse new connections, park gated requests and
- *                                               lock waiters, enqueue EX: one BlAst to each holder
- *   draining    committing  running             wait for EX: clients flush, cancel; late ones are
- *                                               evicted and named
- *   committing  clean       running (commit     the store is synced: last_committed == last_transno
- *                           error, reason)      (A12)
- *   clean       halted      no way back         clean record written and synced; withheld cancel
- *                                               replies go out (E1)
- *   halted                                      exports gone, store unmounted
+ *   state       what happens                                                              next          on
+ *                                                                                                       error
+ *                                                                                                       or
+ *                                                                                                       cancel
+ *   running     normal service                                                            warming
+ *   warming     service goes on; clients write back what is dirty (B2), and each says
+ *               that it is there: a dead one is waited for here, where nobody else waits  notifying     running
+ *   notifying   refuse new connections, park gated requests and lock waiters, enqueue EX:
+ *               one BlAst to each holder                                                  draining      running
+ *   draining    who said nothing is evicted; wait for EX: clients flush, cancel; late
+ *               ones are evicted and named                                                committing    running
+ *   committing  the store is synced: last_committed == last_transno (A12)                 clean         running
+ *                                                                                                       (commit
+ *                                                                                                       error,
+ *                                                                                                       reason)
+ *   clean       clean record written and synced; withheld cancel replies go out (E1)      halted        no
+ *                                                                                                       way
+ *                                                                                                       back
+ *   halted      exports gone, store unmounted
  *
  * Cancel is possible in every state before clean: EX is dropped, waiting clients get their PR and
  * resume without recovery (E2); withheld cancels are answered then, too. Knows its surroundings
@@ -42,10 +48,14 @@ class ShutdownEnv {
 public:
     virtual void begin_warm() = 0;  // asks every client once
     virtual bool is_warm() = 0;     // nothing more comes of it
+    // every client has sent something since it was asked, or is gone
+    virtual bool all_heard() = 0;
     virtual void refuse_connections(bool on) = 0;
     // gated requests and lock waiters; background work stops
     virtual void park(bool on) = 0;
     virtual Status begin_exclusive() = 0;
+    // those of whom nothing was heard since, named in the log
+    virtual void evict_unheard() = 0;
     virtual Status wait_exclusive(uint64_t deadline_ns) = 0;  // -ETIMEDOUT
     virtual void end_exclusive() = 0;
     // Clients that still hold the active lock: evict those without progress since progress_since_ns
@@ -64,9 +74,11 @@ protected:
 };
 
 struct ShutdownTunables {
-    uint32_t soft_ms = 30000;   // without progress a client is evicted after this (S12)
+    // without progress, or a sign of life before the drain, a client is evicted after this (S12)
+    uint32_t soft_ms = 30000;
     uint32_t hard_ms = 300000;  // absolute limit of the whole drain (S12)
-    uint32_t warm_ms = 5000;    // limit of the warm-up; it ends when no more comes. 0: none (B2)
+    // limit of the warm-up; it ends when no more comes. 0: none, and nobody is asked (B2)
+    uint32_t warm_ms = 5000;
 };
 
 struct ShutdownPhases {  // ns each, of the last run (B4)

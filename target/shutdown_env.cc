@@ -15,22 +15,52 @@ constexpr size_t kNamesMax = 32;  // of those who still hold the lock, in the st
 constexpr uint64_t kQuietMs = 200;
 }  // namespace
 
-// Clients of an MDT have nothing to write back to it.
 void TargetShutdownEnv::begin_warm()
 {
-    if (target_.identity().kind != TargetKind::kOst) return;
-    Vec<Ref<Export>> list;
     auto callback = make_ref<Call<ActiveWarmOp>>();
+    unheard_.clear();
     // then the drain takes longer
-    if (!callback || !target_.ldlm().active_holders(&list).ok()) return;
-    for (Ref<Export>& exp : list) (void)exp->post(*callback);
+    if (!callback || !target_.ldlm().active_holders(&unheard_).ok()) return;
+    asked_ns_ = now_ns();
+    for (Ref<Export>& exp : unheard_) (void)exp->post(*callback);
     target_.last_write_ns_.store(now_ns());
 }
 
+// Clients of an MDT have nothing to write back to it.
 bool TargetShutdownEnv::is_warm()
 {
     return target_.identity().kind != TargetKind::kOst ||
            now_ns() - target_.last_write_ns_.load() >= kQuietMs * kMsec;
+}
+
+bool TargetShutdownEnv::all_heard()
+{
+    Text<256> names;
+    size_t left = 0;
+    for (Ref<Export>& exp : unheard_) {
+        if (exp->is_dead() || exp->last_heard_ns() >= asked_ns_) continue;
+        if (left < kNamesMax && names.append(" ").ok()) (void)names.append(exp->nodename());
+        if (&unheard_[left] != &exp) std::swap(unheard_[left], exp);
+        left++;
+    }
+    while (unheard_.size() > left) unheard_.pop_back();
+    withheld_.lock()->drain.silent_names = names;
+    return left == 0;
+}
+
+void TargetShutdownEnv::evict_unheard()
+{
+    (void)all_heard();  // who came back meanwhile
+    for (Ref<Export>& exp : unheard_)
+        if (target_.ldlm().holds_active(*exp))
+            give_up(*exp, "nothing was heard of it before the shutdown");
+    forget_unheard();
+}
+
+void TargetShutdownEnv::forget_unheard()
+{
+    unheard_.clear();
+    withheld_.lock()->drain.silent_names = {};
 }
 
 void TargetShutdownEnv::refuse_connections(bool on)
@@ -48,7 +78,9 @@ void TargetShutdownEnv::park(bool on)
     target_.parked_.store(on);
     target_.ldlm().park_waiters(on);
     target_.service().background(!on);
-    if (!on) thaw();
+    if (on) return;
+    forget_unheard();
+    thaw();
 }
 
 Status TargetShutdownEnv::begin_exclusive()
@@ -113,23 +145,22 @@ size_t TargetShutdownEnv::evict_late(uint64_t progress_since_ns)
     size_t left = 0;
     for (Ref<Export>& exp : list) {
         TargetExport* t = TargetExport::of(*exp);
-        if (progress_since_ns && t && t->progress_ns.load() >= progress_since_ns) {
-            left++;
-            continue;
-        }
-        if (!exp->is_connected() && target_.ldlm().export_locks(*exp) <= 1) {
-            let_go_of_absent(*exp);
-            continue;
-        }
-        {
-            auto s = withheld_.lock();
-            s->drain.late++;
-            (void)s->drain.late_names.append(exp->nodename());
-            (void)s->drain.late_names.append(" ");
-        }
-        target_.evict(*exp, "it did not give back the active server lock in time");
+        if (progress_since_ns && t && t->progress_ns.load() >= progress_since_ns) left++;
+        else give_up(*exp, "it did not give back the active server lock in time");
     }
     return left;
+}
+
+void TargetShutdownEnv::give_up(Export& exp, const char* why)
+{
+    if (!exp.is_connected() && target_.ldlm().export_locks(exp) <= 1) return let_go_of_absent(exp);
+    {
+        auto s = withheld_.lock();
+        s->drain.late++;
+        (void)s->drain.late_names.append(exp.nodename());
+        (void)s->drain.late_names.append(" ");
+    }
+    target_.evict(exp, why);
 }
 
 // From here on nothing is executed (S4, S14, T4): what still arrives waits, and is sent again to

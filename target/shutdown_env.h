@@ -15,6 +15,8 @@ public:
 
     void begin_warm() override;
     bool is_warm() override;
+    bool all_heard() override;
+    void evict_unheard() override;
     void refuse_connections(bool on) override;
     void park(bool on) override;
     Status begin_exclusive() override;
@@ -37,7 +39,8 @@ public:
         size_t told = 0, late = 0;  // clients that held the lock at the beginning; evicted
         // connected without the feature: for them this is a restart like any other (S1)
         size_t deaf = 0;
-        Text<256> late_names, deaf_names;
+        // silent: not heard of since the warm-up asked for it
+        Text<256> late_names, deaf_names, silent_names;
     };
     Drain drain() const { return withheld_.lock()->drain; }
 
@@ -50,10 +53,15 @@ private:
     Status freeze();
     void thaw();
     void report_deaf(Drain& drain);
+    void forget_unheard();
+    void give_up(Export& exp, const char* why);
     void let_go_of_absent(Export& exp);
     TargetImpl& target_;
     mutable Guarded<State> withheld_;
-    bool is_frozen_ = false;  // the shutdown task's own
+    // The shutdown task's own.
+    bool is_frozen_ = false;
+    Vec<Ref<Export>> unheard_;  // asked at asked_ns_, and silent since
+    uint64_t asked_ns_ = 0;
 };
 
 }  // namespace lull

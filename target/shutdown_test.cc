@@ -20,9 +20,10 @@ struct FakeEnv final : ShutdownEnv {
     Shutdown* machine = nullptr;
     std::vector<std::string> calls;
     std::string fail_in, cancel_in;
-    size_t clients = 0;  // that hold the lock
-    size_t dirty = 0;    // looks until they have nothing more to write back
-    bool grants = true;  // EX comes once nobody holds
+    size_t clients = 0;   // that hold the lock
+    size_t dirty = 0;     // looks until they have nothing more to write back
+    bool silent = false;  // one of them has not said that it is there
+    bool grants = true;   // EX comes once nobody holds
     bool exclusive = false, ended = false;
     bool refused = false, parked = false, clean_on_disk = false, halted = false,
          erase_fails = false;
@@ -42,6 +43,11 @@ struct FakeEnv final : ShutdownEnv {
 
     void begin_warm() override { (void)note("warm"); }
     bool is_warm() override { return dirty == 0 || --dirty == 0; }
+    bool all_heard() override { return !silent; }
+    void evict_unheard() override
+    {
+        if (silent) (void)note("evict-unheard");
+    }
     void refuse_connections(bool on) override
     {
         refused = on;
@@ -209,6 +215,32 @@ TEST(Shutdown, WarmUpEndsWhenClientsAreQuietOrAtItsLimit)
         EXPECT_TRUE(f.machine->wait(S::kHalted, deadline_after_ms(10000)).ok());
         EXPECT_GE(f.machine->phases().warm, 2000 * kMsec);
         EXPECT_LE(f.machine->phases().warm, 2200 * kMsec);
+    });
+}
+
+// B1 T3: who may be dead is waited for while service goes on, and not again when nobody can work.
+TEST(Shutdown, SilentClientsAreWaitedForBeforeTheDrain)
+{
+    each_seed([] {
+        Fixture f;
+        f.env.silent = true;
+        EXPECT_TRUE(f.machine->begin().ok());
+        kapi_sleep_ns(20 * kSec);
+        EXPECT_EQ(f.machine->state(), S::kWarming);
+        EXPECT_FALSE(f.env.called("refuse"));
+        f.env.silent = false;
+        EXPECT_TRUE(f.machine->wait(S::kHalted, deadline_after_ms(1000)).ok());
+        EXPECT_FALSE(f.env.called("evict-unheard"));
+    });
+    each_seed([] {
+        Fixture f;
+        f.env.silent = true;
+        f.tunables.soft_ms = 8000;
+        EXPECT_TRUE(f.machine->begin().ok());
+        EXPECT_TRUE(f.machine->wait(S::kHalted, deadline_after_ms(9000)).ok());
+        EXPECT_TRUE(f.env.called("evict-unheard"));
+        EXPECT_GE(f.machine->phases().warm, 8000 * kMsec);
+        EXPECT_LT(f.machine->phases().drain, 100 * kMsec);
     });
 }
 

@@ -115,13 +115,14 @@ out:
 	return err ?: copied;
 }
 
-static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t want, bool *again)
+/* *again: nothing was written, begin anew. *last: the scope ended early, its OST was away. */
+static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t want, bool *again,
+			   bool *last)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	bool append = iocb->ki_flags & IOCB_APPEND;
 	struct llc_io io;
 	ssize_t done = 0, n = 0;
-	bool last = false;
 	u64 pos = iocb->ki_pos;
 	int err = llc_io_begin(ll_core(inode), pos & PAGE_MASK, (pos + want - 1) | ~PAGE_MASK,
 			       append ? LLC_IO_APPEND : LLC_IO_WRITE, &io);
@@ -134,11 +135,11 @@ static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t wan
 	if (pos >= inode->i_sb->s_maxbytes)
 		n = -EFBIG;
 	want = min_t(u64, want, inode->i_sb->s_maxbytes - pos);
-	while (n >= 0 && done < want && !last) {
+	while (n >= 0 && done < want && !*last) {
 		size_t all = iov_iter_count(from);
 
 		iov_iter_truncate(from, want - done);
-		n = write_page(inode, &io, pos, from, &last);
+		n = write_page(inode, &io, pos, from, last);
 		iov_iter_reexpand(from, all - (n > 0 ? n : 0));
 		if (n <= 0)
 			break;
@@ -170,13 +171,13 @@ ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	while (n > 0 && iov_iter_count(from)) {
 		size_t want = min_t(size_t, iov_iter_count(from), WRITE_CHUNK_BYTES);
 		size_t missing = fault_in_iov_iter_readable(from, want);
-		bool again = false;
+		bool again = false, last = false;
 
 		if (missing == want) {
 			n = -EFAULT;
 			break;
 		}
-		n = write_chunk(iocb, from, want - missing, &again);
+		n = write_chunk(iocb, from, want - missing, &again, &last);
 		if (n < 0 && again) {
 			n = 1;
 			continue;
@@ -184,6 +185,9 @@ ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		if (n < 0)
 			break;
 		done += n;
+		if (last && (iocb->ki_flags & IOCB_APPEND))
+			/* others may have appended since: what is left does not belong there */
+			break;
 		n = 1;
 		balance_dirty_pages_ratelimited(file->f_mapping);
 		if (fatal_signal_pending(current))

@@ -336,34 +336,69 @@ TEST(Fs, TwoClientsSeeTheSame)
     });
 }
 
+namespace {
+
 // Appenders on both clients at once: every record whole, none lost.
+void append_concurrently(FsWorld& w)
+{
+    constexpr int kRecords = 15;
+    for (int t = 0; t < 4; t++)
+        w.spawn(t % 2, "append" + std::to_string(t), [&w, t] {
+            SimMount& c = w.c(t % 2);
+            int fd = c.open("/log", SimMount::kWrite | SimMount::kCreate | SimMount::kAppend);
+            ASSERT_GE(fd, 0);
+            for (int i = 0; i < kRecords; i++) {
+                std::string record(3000, static_cast<char>('a' + t));
+                EXPECT_EQ(c.append(fd, record.data(), record.size()), 3000);
+            }
+            EXPECT_EQ(c.close(fd), 0);
+        });
+    w.join();
+    w.on(0, [&] {
+        std::string all = w.c(0).get("/log");
+        ASSERT_EQ(all.size(), 4u * kRecords * 3000);
+        int counts[4] = {};
+        for (size_t at = 0; at < all.size(); at += 3000) {
+            EXPECT_TRUE(all.substr(at, 3000) == std::string(3000, all[at])) << at;
+            counts[all[at] - 'a']++;
+        }
+        for (int n : counts) EXPECT_EQ(n, kRecords);
+    });
+}
+
+}  // namespace
+
 TEST(Fs, ConcurrentAppends)
 {
     for_seeds([](uint64_t seed) {
         FsWorld w(seed);
-        constexpr int kRecords = 15;
-        for (int t = 0; t < 4; t++)
-            w.spawn(t % 2, "append" + std::to_string(t), [&w, t] {
-                SimMount& c = w.c(t % 2);
-                int fd = c.open("/log", SimMount::kWrite | SimMount::kCreate | SimMount::kAppend);
-                ASSERT_GE(fd, 0);
-                for (int i = 0; i < kRecords; i++) {
-                    std::string record(3000, static_cast<char>('a' + t));
-                    EXPECT_EQ(c.append(fd, record.data(), record.size()), 3000);
-                }
-                EXPECT_EQ(c.close(fd), 0);
-            });
-        w.join();
+        append_concurrently(w);
+        w.finish();
+    });
+}
+
+// What finds no grant is written through, page by page; the record is one nevertheless.
+TEST(FsFull, ConcurrentAppendsWithoutGrant)
+{
+    for_seeds([](uint64_t seed) {
+        FsOptions o;
+        o.disk_bytes = 8 << 20;
+        FsWorld w(seed, o);
         w.on(0, [&] {
-            std::string all = w.c(0).get("/log");
-            ASSERT_EQ(all.size(), 4u * kRecords * 3000);
-            int counts[4] = {};
-            for (size_t at = 0; at < all.size(); at += 3000) {
-                EXPECT_TRUE(all.substr(at, 3000) == std::string(3000, all[at])) << at;
-                counts[all[at] - 'a']++;
-            }
-            for (int n : counts) EXPECT_EQ(n, kRecords);
+            SimMount& c = w.c(0);
+            EXPECT_EQ(c.put("/room", pattern(1 << 20)), 0);
+            EXPECT_EQ(c.sync(), 0);
+            int fd = c.open("/big", SimMount::kWrite | SimMount::kCreate);
+            std::string data = pattern(65536);
+            int64_t n = 1;
+            for (uint64_t at = 0; n > 0; at += 65536)
+                n = c.pwrite(fd, at, data.data(), data.size());
+            EXPECT_EQ(n, -kENOSPC);
+            EXPECT_EQ(c.close(fd), 0);
+            EXPECT_EQ(c.unlink("/room"), 0);
         });
+        w.run_for_ms(15000);
+        append_concurrently(w);
         w.finish();
     });
 }
@@ -855,6 +890,39 @@ TEST(FsNetwork, CutsAreSurvived)
     });
 }
 
+// B1 T3: a client that died a moment ago delays the shutdown, and nobody's operation.
+TEST(Fs, DeadClientDelaysNobody)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        bool stop = false;
+        uint64_t longest_ns = 0, operations = 0;
+        w.on(0, [&] { EXPECT_EQ(w.c(0).mkdir("/mine"), 0); });
+        w.spawn(0, "program", [&] {
+            while (!stop) {
+                uint64_t began = w.world.now_ns();
+                EXPECT_EQ(w.c(0).put("/mine/f" + std::to_string(operations++ % 5), pattern(5000)),
+                          0);
+                longest_ns = std::max(longest_ns, w.world.now_ns() - began);
+                w.world.sleep_until(w.world.now_ns() + 10 * kMsec);
+            }
+        });
+        w.run_for_ms(500);
+        w.crash_client(1);
+        for (FsWorld::Target* t : {&w.mdt(), &w.ost(0)}) {
+            ASSERT_TRUE(w.controlled_shutdown(*t));
+            std::string why;
+            ASSERT_EQ(w.start(*t, *t->partner, "", &why), 0) << why;
+        }
+        w.run_for_ms(2000);
+        stop = true;
+        ASSERT_TRUE(w.join());
+        EXPECT_LT(longest_ns, 5 * kSec);
+        EXPECT_EQ(w.client_counter("evictions"), 0u);
+        w.finish();
+    });
+}
+
 // Invariant 1: what was granted is written.
 TEST(FsFull, CachedWritesNeverFail)
 {
@@ -884,6 +952,24 @@ TEST(FsFull, CachedWritesNeverFail)
         });
         w.run_for_ms(30000);
         w.on(1, [&] { EXPECT_EQ(w.c(1).put("/small", pattern(200000)), 0); });
+        w.finish();
+    });
+}
+
+// What write(2) has taken is not lost for want of memory at its write-back.
+TEST(FsMemory, WriteBackIsTriedAgain)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        w.on(0, [&] {
+            SimMount& c = w.c(0);
+            EXPECT_EQ(c.put("/f", pattern(300000)), 0);
+            c.host().fail_allocations(200);
+            (void)c.sync();
+            c.host().fail_allocations(0);
+            c.drop_caches();
+            EXPECT_TRUE(c.get("/f") == pattern(300000));
+        });
         w.finish();
     });
 }

@@ -224,6 +224,8 @@ bool LightClients::on_callback(Client& c, const RpcHeader& header, Decoder& body
     bool warm = header.opcode == static_cast<uint16_t>(Opcode::kActiveWarm);
     bool bl_ast = header.opcode == static_cast<uint16_t>(Opcode::kLdlmBlAst);
     note(c, warm ? kPhaseWarm : bl_ast ? kPhaseDrain : kPhaseOther, true, bytes);
+    PingOp ping;
+    if (warm) return send(c, ping, kPingReply, kPhaseWarm);
     if (!bl_ast) return true;
     LdlmBlAst ast;
     ast.io(body);

@@ -210,8 +210,16 @@ void Worker::append()
     int fd = sys(
         [&] { return c_.open(path(n), SimMount::kWrite | SimMount::kCreate | SimMount::kAppend); });
     if (fd < 0) return expect(fd, 3, "open to append", path(n));
-    expect(sys([&] { return c_.append(fd, more.data(), more.size()); }),
-           static_cast<int64_t>(more.size()), "append to", path(n));
+    auto write = [&](size_t done) {
+        return sys([&] { return c_.append(fd, more.data() + done, more.size() - done); });
+    };
+    int64_t done = write(0);
+    // short: an OST was away
+    while (done > 0 && sure() && static_cast<size_t>(done) < more.size()) {
+        int64_t got = write(static_cast<size_t>(done));
+        done = got > 0 ? done + got : got;
+    }
+    expect(done, static_cast<int64_t>(more.size()), "append to", path(n));
     files_[n].data += more;
     touch(n);
     expect(c_.close(fd), 0, "close", path(n));

@@ -172,10 +172,12 @@ int64_t SimMount::append(int fd, const void* buf, size_t bytes)
     SimLockGuard lock(f->inode->lock);
     size_t done = 0;
     while (done < bytes) {
-        int64_t n = write_chunk(*f->inode, 0, static_cast<const char*>(buf) + done,
-                                std::min(bytes - done, kChunk), true);
+        size_t want = std::min(bytes - done, kChunk);
+        int64_t n = write_chunk(*f->inode, 0, static_cast<const char*>(buf) + done, want, true);
         if (n < 0) return done ? static_cast<int64_t>(done) : n;
         done += n;
+        // Others may have appended since.
+        if (static_cast<size_t>(n) < want) break;
     }
     return done;
 }

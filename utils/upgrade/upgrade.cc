@@ -105,6 +105,9 @@ std::string Run::wait_halted(const std::string& node, const Mount& mount)
         auto status = cluster_.table(node, mount.target.param("controlled_shutdown_status"));
         std::string line = fmt::format("{}, {} of {} clients have let go", status["state"],
                                        status["clients_drained"], status["clients_told"]);
+        if (!status["not_heard_of"].empty())
+            line = fmt::format("{}, no sign of life yet of {}", status["state"],
+                               status["not_heard_of"]);
         if (line != shown) say_(fmt::format("{}: {}: {}", node, mount.target.name, line));
         shown = line;
         if (status["state"] == "halted") {

@@ -3,25 +3,20 @@
  * Controlled shutdown of one target (A10–A12, E1, E2, S5, S12–S14, T3, T8, B3, B4): a state machine
  * with one task.
  *
- *   state       what happens                                                              next          on
- *                                                                                                       error
- *                                                                                                       or
- *                                                                                                       cancel
- *   running     normal service                                                            warming
- *   warming     service goes on; clients write back what is dirty (B2), and each says
- *               that it is there: a dead one is waited for here, where nobody else waits  notifying     running
- *   notifying   refuse new connections, park gated requests and lock waiters, enqueue EX:
- *               one BlAst to each holder                                                  draining      running
- *   draining    who said nothing is evicted; wait for EX: clients flush, cancel; late
- *               ones are evicted and named                                                committing    running
- *   committing  the store is synced: last_committed == last_transno (A12)                 clean         running
- *                                                                                                       (commit
- *                                                                                                       error,
- *                                                                                                       reason)
- *   clean       clean record written and synced; withheld cancel replies go out (E1)      halted        no
- *                                                                                                       way
- *                                                                                                       back
- *   halted      exports gone, store unmounted
+ *   state       next        on error or cancel  what happens
+ *   running     warming                         normal service
+ *   warming     notifying   running             service goes on; clients write back what is dirty
+ *                                               (B2), and each says that it is there: a dead one is
+ *                                               waited for here, where nobody else waits
+ *   notifying   draining    running             refuse new connections, park gated requests and
+ *                                               lock waiters, enqueue EX: one BlAst to each holder
+ *   draining    committing  running             who said nothing is evicted; wait for EX: clients
+ *                                               flush, cancel; late ones are evicted and named
+ *   committing  clean       running (commit     the store is synced: last_committed == last_transno
+ *                           error, reason)      (A12)
+ *   clean       halted      no way back         clean record written and synced; withheld cancel
+ *                                               replies go out (E1)
+ *   halted                                      exports gone, store unmounted
  *
  * Cancel is possible in every state before clean: EX is dropped, waiting clients get their PR and
  * resume without recovery (E2); withheld cancels are answered then, too. Knows its surroundings

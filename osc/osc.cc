@@ -65,7 +65,7 @@ public:
     Ref<Request> new_setattr(const Fid& file, const Fid& object, const Attr& attr) override;
     Status getattr(const Fid& object, GatesHeld gates, Attr* attr) override;
     Status statfs(StatfsReply* out) override;
-    Status sync() override;
+    Status sync() override { return sync(nullptr); }
 
     GrantAccount grant() { return state_.lock()->grant; }
     uint64_t replay_limit() const { return replay_limit_bytes_.load(); }
@@ -79,11 +79,12 @@ private:
     Status write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data,
                      size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
                      OscHolder* holder);
-    Status send_write(Request& call, OscHolder* holder);
+    Status send(Request& call, OscHolder* holder);
+    Status sync(OscHolder* holder);
     bool is_full();  // of data that is kept for replay
     Result<uint32_t> read_one(const Fid& object, GatesHeld gates, uint64_t offset, uint8_t* into,
                               size_t bytes);
-    Status make_room();
+    Status make_room(OscHolder* holder);
     void on_lock_lost(ClientLock& lock, bool discard) override
     {
         owner_.on_extent_lock_lost(index_, lock.resource, lock.policy.start, lock.policy.end,
@@ -125,11 +126,10 @@ Status OscImpl::write(const Fid& file, const Fid& object, uint64_t offset, const
     size_t piece = kBulkMaxBytes;
     Status s;
     while (bytes > 0) {
-        if (holder && is_full()) holder->give_back_others();
         size_t n = bytes < piece ? bytes : piece;
         uint64_t grant = grant_used < n ? grant_used : n;
         auto write_it = [&]() -> Status {
-            TRY(make_room());
+            TRY(make_room(holder));
             return write_one(file, object, offset, from, n, grant, mtime_ns, blocks_512, holder);
         };
         s = write_it();
@@ -165,15 +165,15 @@ Status OscImpl::write_one(const Fid& file, const Fid& object, uint64_t offset, c
     call->op.mtime_ns = mtime_ns;
     call->op.grant_used = grant_used;
     call->op.grant_want = state_.lock()->grant.want(kGrantTargetBytes);
-    TRY(send_write(*call, holder));
+    TRY(send(*call, holder));
     state_.lock()->grant.used(grant_used, call->reply.grant_bytes);
     if (blocks_512) *blocks_512 = call->reply.blocks_512;
     return kOk;
 }
 
-Status OscImpl::send_write(Request& call, OscHolder* holder)
+Status OscImpl::send(Request& call, OscHolder* holder)
 {
-    call.gives_way = holder;
+    call.gives_way = holder != nullptr;
     Status s = import().call(call);
     if (!s.is(kEGiveWay)) return s;
     holder->give_back_others();
@@ -185,17 +185,24 @@ Status OscImpl::send_write(Request& call, OscHolder* holder)
 bool OscImpl::is_full() { return import().replay_bulk_bytes() > replay_limit_bytes_.load(); }
 
 // One writer asks for a commit when too much is kept; the others wait for it.
-Status OscImpl::make_room()
+Status OscImpl::make_room(OscHolder* holder)
 {
     auto state = state_.lock();
     while (is_full()) {
         if (state->syncing) {
-            TRY(state.wait(synced_));
+            if (holder) {
+                state.unlock();
+                holder->give_back_others();
+                state.relock();
+                holder = nullptr;
+            } else {
+                TRY(state.wait(synced_));
+            }
             continue;
         }
         state->syncing = true;
         state.unlock();
-        Status s = sync();
+        Status s = sync(holder);
         state.relock();
         state->syncing = false;
         synced_.wake_all();
@@ -272,12 +279,12 @@ Status OscImpl::statfs(StatfsReply* out)
     return kOk;
 }
 
-Status OscImpl::sync()
+Status OscImpl::sync(OscHolder* holder)
 {
     if (import().replay_count(false) == 0) return kOk;  // all that was answered is committed
     auto call = new_call<OstSyncOp>(Fid{}, WaitMode::kKillable);
     if (!call) return -kENOMEM;
-    return import().call(*call);
+    return send(*call, holder);
 }
 
 OscImpl& self(void* object)

@@ -904,7 +904,7 @@ TEST(Fs, DeadClientDelaysNobody)
                 EXPECT_EQ(w.c(0).put("/mine/f" + std::to_string(operations++ % 5), pattern(5000)),
                           0);
                 longest_ns = std::max(longest_ns, w.world.now_ns() - began);
-                w.world.sleep_until(w.world.now_ns() + 10 * kMsec);
+                w.world.sleep_until(w.world.now_ns() + 10 * lull::kMsec);
             }
         });
         w.run_for_ms(500);

@@ -50,7 +50,87 @@ void each_allocation_fails(const std::function<int(SimMount&, const std::string&
     EXPECT_GT(failures, 3);  // else nothing was tried
 }
 
+void crash_and_start(FsWorld& w, FsWorld::Node& next)
+{
+    FsWorld::Node& old = *w.mdt().at;
+    w.crash(old);
+    std::string why;
+    ASSERT_EQ(w.start(w.mdt(), next, "", &why), 0) << why;
+    w.boot(old);
+}
+
+// The MDT crashes after each step of one operation, keeping so many: a resend finds them done and
+// finishes. That instance crashes, too, perhaps with what it did: a replay finds that.
+void each_step_crashes(const std::function<int(SimMount&)>& operation,
+                       const std::function<void(SimMount&)>& check)
+{
+    for (unsigned step = 1; step < 60; step++) {
+        SCOPED_TRACE("step " + std::to_string(step));
+        FsOptions options;
+        options.clients = 1;
+        FsWorld w(step, options);
+        w.on(0, [&] {
+            EXPECT_EQ(w.c(0).mkdir("/d"), 0);
+            EXPECT_EQ(w.c(0).mkdir("/e"), 0);
+            EXPECT_EQ(w.c(0).put("/d/a", "x"), 0);
+            EXPECT_EQ(w.c(0).put("/e/b", "yy"), 0);
+            EXPECT_EQ(w.c(0).sync(), 0);
+        });
+        w.mdt().disk->crash_at_step(step);
+        w.spawn(0, "operation", [&] { EXPECT_EQ(operation(w.c(0)), 0); });
+        Host& host = *w.mdt().at->host;
+        bool down =
+            w.world.run_until([&] { return !host.up(); }, w.world.now_ns() + 100 * lull::kMsec);
+        w.mdt().disk->crash_at_step(0);
+        if (down) crash_and_start(w, w.mds2);
+        EXPECT_TRUE(w.join());
+        if (down) crash_and_start(w, w.mds1);
+        w.on(0, [&] {
+            w.c(0).drop_caches();
+            check(w.c(0));
+        });
+        EXPECT_EQ(w.client_counter("evictions"), 0u);
+        w.finish();
+        if (testing::Test::HasFailure()) return;
+        if (!down) {
+            EXPECT_GT(step, 4u);  // else nothing was tried
+            return;
+        }
+    }
+}
+
 }  // namespace
+
+// Invariant 5.
+TEST(FsHalfDone, RenameIsFinishedByItsResendAndFoundByItsReplay)
+{
+    each_step_crashes([](SimMount& c) { return c.rename("/d/a", "/e/b"); },
+                      [](SimMount& c) {
+                          expect_names_agree(c, "/d", {"a"});
+                          EXPECT_EQ(c.get("/e/b"), "x");
+                      });
+}
+
+// Invariant 5.
+TEST(FsHalfDone, LinkAndUnlinkAreFinishedByTheirResendAndFoundByTheirReplay)
+{
+    auto links = [](SimMount& c, const char* path) {
+        llc_attr attr = {};
+        EXPECT_EQ(c.stat(path, &attr), 0);
+        return attr.nlink;
+    };
+    each_step_crashes([](SimMount& c) { return c.link("/d/a", "/e/l"); },
+                      [&](SimMount& c) { EXPECT_EQ(links(c, "/d/a"), 2u); });
+    each_step_crashes(
+        [](SimMount& c) {
+            int err = c.link("/d/a", "/e/l");
+            return err ? err : c.unlink("/d/a");
+        },
+        [&](SimMount& c) {
+            expect_names_agree(c, "/d", {"a"});
+            EXPECT_EQ(links(c, "/e/l"), 1u);
+        });
+}
 
 // Invariant 9.
 TEST(FsMemory, RenameThatFailedHalfWay)

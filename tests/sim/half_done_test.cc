@@ -50,6 +50,13 @@ void each_allocation_fails(const std::function<int(SimMount&, const std::string&
     EXPECT_GT(failures, 3);  // else nothing was tried
 }
 
+llc_attr attr(SimMount& c, const char* path)
+{
+    llc_attr found = {};
+    EXPECT_EQ(c.stat(path, &found), 0) << path;
+    return found;
+}
+
 void crash_and_start(FsWorld& w, FsWorld::Node& next)
 {
     FsWorld::Node& old = *w.mdt().at;
@@ -74,6 +81,7 @@ void each_step_crashes(const std::function<int(SimMount&)>& operation,
             EXPECT_EQ(w.c(0).mkdir("/e"), 0);
             EXPECT_EQ(w.c(0).put("/d/a", "x"), 0);
             EXPECT_EQ(w.c(0).put("/e/b", "yy"), 0);
+            EXPECT_EQ(w.c(0).mkdir("/last"), 0);
             EXPECT_EQ(w.c(0).sync(), 0);
         });
         w.mdt().disk->crash_at_step(step);
@@ -101,34 +109,35 @@ void each_step_crashes(const std::function<int(SimMount&)>& operation,
 
 }  // namespace
 
-// Invariant 5.
+// Invariant 5. The last steps are those that set the times.
 TEST(FsHalfDone, RenameIsFinishedByItsResendAndFoundByItsReplay)
 {
     each_step_crashes([](SimMount& c) { return c.rename("/d/a", "/e/b"); },
                       [](SimMount& c) {
                           expect_names_agree(c, "/d", {"a"});
                           EXPECT_EQ(c.get("/e/b"), "x");
+                          EXPECT_GT(attr(c, "/d").mtime_ns, attr(c, "/last").mtime_ns);
+                          EXPECT_EQ(attr(c, "/d").mtime_ns, attr(c, "/e").mtime_ns);
                       });
 }
 
 // Invariant 5.
 TEST(FsHalfDone, LinkAndUnlinkAreFinishedByTheirResendAndFoundByTheirReplay)
 {
-    auto links = [](SimMount& c, const char* path) {
-        llc_attr attr = {};
-        EXPECT_EQ(c.stat(path, &attr), 0);
-        return attr.nlink;
-    };
     each_step_crashes([](SimMount& c) { return c.link("/d/a", "/e/l"); },
-                      [&](SimMount& c) { EXPECT_EQ(links(c, "/d/a"), 2u); });
+                      [](SimMount& c) {
+                          EXPECT_EQ(attr(c, "/d/a").nlink, 2u);
+                          EXPECT_GT(attr(c, "/e").mtime_ns, attr(c, "/last").mtime_ns);
+                      });
     each_step_crashes(
         [](SimMount& c) {
             int err = c.link("/d/a", "/e/l");
             return err ? err : c.unlink("/d/a");
         },
-        [&](SimMount& c) {
+        [](SimMount& c) {
             expect_names_agree(c, "/d", {"a"});
-            EXPECT_EQ(links(c, "/e/l"), 1u);
+            EXPECT_EQ(attr(c, "/e/l").nlink, 1u);
+            EXPECT_GT(attr(c, "/d").mtime_ns, attr(c, "/last").mtime_ns);
         });
 }
 

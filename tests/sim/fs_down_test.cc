@@ -230,12 +230,7 @@ TEST(FsDown, OstIsDrainedBesideAnOstThatDiesUnderAWriteThrough)
     FsOptions small;
     small.disk_bytes = 8 << 20;
     auto fill = [](FsWorld& w, uint64_t* ended_ns) {
-        int fd = w.c(0).open("/big", SimMount::kWrite | SimMount::kCreate);
-        std::string data = pattern(65536);
-        int64_t n = 1;
-        for (uint64_t at = 0; n > 0; at += 65536)
-            n = w.c(0).pwrite(fd, at, data.data(), data.size());
-        EXPECT_EQ(n, -kENOSPC);
+        int fd = fill_disk(w.c(0), "/big");
         *ended_ns = w.world.now_ns();
         (void)w.c(0).close(fd);
     };

@@ -36,6 +36,17 @@ inline std::string pattern(size_t n, unsigned salt = 0)
     return s;
 }
 
+// Writes a new file until there is no space. Its descriptor.
+inline int fill_disk(SimMount& c, const std::string& path)
+{
+    int fd = c.open(path, SimMount::kWrite | SimMount::kCreate);
+    std::string data = pattern(65536);
+    int64_t n = 1;
+    for (uint64_t at = 0; n > 0; at += 65536) n = c.pwrite(fd, at, data.data(), data.size());
+    EXPECT_EQ(n, -kENOSPC);
+    return fd;
+}
+
 using Names = std::vector<std::string>;
 
 // What an application does all day, checking that the file system keeps its word; stops when told.

@@ -6,6 +6,7 @@
 #include "tests/sim/fs_load.h"
 
 using namespace lull::sim;
+using lull::kMsec;
 using lull::kSec;
 
 TEST(Fs, MountsAndUnmounts)
@@ -388,12 +389,7 @@ TEST(FsFull, ConcurrentAppendsWithoutGrant)
             SimMount& c = w.c(0);
             EXPECT_EQ(c.put("/room", pattern(1 << 20)), 0);
             EXPECT_EQ(c.sync(), 0);
-            int fd = c.open("/big", SimMount::kWrite | SimMount::kCreate);
-            std::string data = pattern(65536);
-            int64_t n = 1;
-            for (uint64_t at = 0; n > 0; at += 65536)
-                n = c.pwrite(fd, at, data.data(), data.size());
-            EXPECT_EQ(n, -kENOSPC);
+            int fd = fill_disk(c, "/big");
             EXPECT_EQ(c.close(fd), 0);
             EXPECT_EQ(c.unlink("/room"), 0);
         });
@@ -904,7 +900,7 @@ TEST(Fs, DeadClientDelaysNobody)
                 EXPECT_EQ(w.c(0).put("/mine/f" + std::to_string(operations++ % 5), pattern(5000)),
                           0);
                 longest_ns = std::max(longest_ns, w.world.now_ns() - began);
-                w.world.sleep_until(w.world.now_ns() + 10 * lull::kMsec);
+                w.world.sleep_until(w.world.now_ns() + 10 * kMsec);
             }
         });
         w.run_for_ms(500);

@@ -48,7 +48,7 @@ Status ServerRequest::begin()
     return kOk;
 }
 
-void ServerRequest::finish(Status status, Bytes& body, Bytes&& bulk)
+void ServerRequest::finish(Status status, Status encoded, Bytes& body, Bytes&& bulk)
 {
     LULL_ASSERT(!replied_);
     replied_ = true;
@@ -73,7 +73,8 @@ void ServerRequest::finish(Status status, Bytes& body, Bytes&& bulk)
     }
 
     Encoder out(protocol());
-    Status s = begin_message(out);
+    Status s = encoded;
+    if (s.ok()) s = begin_message(out);
     out.raw(body.data(), body.size());
     if (s.ok()) s = finish_message(out, header, bulk.size());
     if (s.ok())

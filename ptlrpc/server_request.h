@@ -50,13 +50,16 @@ public:
     {
         Encoder out(protocol());
         body.io(out);
-        if (!out.status().ok()) return reply_error(out.status());
-        finish(kOk, out.output(), static_cast<Bytes&&>(bulk));
+        Status encoded = out.status();
+        // What was done is done, and an error would deny it: without memory the client has to ask
+        // again.
+        if (!encoded.ok() && !encoded.is(kENOMEM)) return reply_error(encoded);
+        finish(kOk, encoded, out.output(), static_cast<Bytes&&>(bulk));
     }
     void reply_error(Status status)
     {
         Bytes none;
-        finish(status, none, Bytes());
+        finish(status, kOk, none, Bytes());
     }
     bool replied() const { return replied_; }
     Status replied_status() const { return replied_status_; }
@@ -72,7 +75,7 @@ public:
 
 private:
     bool is_owed() const;
-    void finish(Status status, Bytes& body, Bytes&& bulk);
+    void finish(Status status, Status encoded, Bytes& body, Bytes&& bulk);
     Node& node_;
     Ref<Connection> connection_;
     Message message_;

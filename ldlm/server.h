@@ -27,8 +27,8 @@ namespace lull {
 
 class LdlmServerOwner {
 public:
-    // An OST's value block for an extent lock that is being granted. Called without ldlm's lock
-    // held.
+    // An OST's value block for an extent lock that is being granted, as soon as others may see what
+    // it shows: that may take a commit. Called without ldlm's lock held.
     virtual Status fill_lvb(const ResourceId& /*resource*/, Lvb* /*lvb*/) { return kOk; }
     // Intent kLookup: which object must be locked. -ENOENT is a result, too (the client gets no
     // lock).

@@ -90,6 +90,16 @@ uint64_t OfdService::initial_grant(Export& exp)
     return grants_.initial(*account, space.avail_bytes, space.total_bytes);
 }
 
+// What a lock's next owner sees is committed first: who wrote it may die with us, and then nobody
+// would write it again. In the window clients only take back what they had.
+Status OfdService::commit_for_others(Object& object)
+{
+    Result<uint64_t> changed = target_.store().version(object);
+    if (!changed.ok()) return changed.is(kENODATA) ? kOk : changed.status();
+    bool known = changed.value() <= target_.last_committed() || target_.recovering();
+    return known ? kOk : target_.commit();
+}
+
 Status OfdService::fill_lvb(const ResourceId& resource, Lvb* lvb)
 {
     Fid fid{resource.name[0], static_cast<uint32_t>(resource.name[1]),
@@ -99,6 +109,7 @@ Status OfdService::fill_lvb(const ResourceId& resource, Lvb* lvb)
     Result<Ref<Object>> object = target_.store().ost_find(fid, false, 0, 0);
     if (object.is(kENOENT)) return kOk;
     if (!object.ok()) return object.status();
+    TRY(commit_for_others(*object.value()));
     Attr attr;
     TRY(target_.store().getattr(*object.value(), &attr));
     *lvb = Lvb{attr.size, attr.blocks_512, attr.mtime_ns, attr.ctime_ns, attr.atime_ns};

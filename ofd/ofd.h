@@ -55,6 +55,7 @@ private:
     Status do_sync(ServerRequest& request);
     Status do_list(ServerRequest& request);
 
+    Status commit_for_others(Object& object);
     Status check(const OstFid& object) const;  // -EINVAL: not an object of this OST
     Status admit(ServerRequest& request, const OstWriteOp& op, struct kbfs_statfs* space);
     Status write_steps(const OstWriteOp& op, std::span<const uint8_t> data, uint64_t transno,

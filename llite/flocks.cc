@@ -76,7 +76,7 @@ Status Flocks::send(const FlockRange& range, uint32_t flags, WaitMode wait, Ldlm
 
 // The wait is over by a signal. Whether the lock was granted is for the MDT to say; if that is
 // away, it is asked later, and what it granted is given back.
-Status Flocks::interrupted(Wanted call)
+Status Flocks::interrupted(const Wanted& call)
 {
     if (import_.state() != ImportState::kFull) {
         auto s = state_.lock();
@@ -179,12 +179,13 @@ Status Flocks::set(FlockRange range, bool wait)
     uint64_t evictions = state_.lock()->evictions;
     Gate* gate = &import_.gate();
     return run_gated({&gate, 1}, [&]() -> Status {
-        TRY(send_unlocks());
+        Status before = send_unlocks();
         if (unlock) {
             forget(range);
-            Status s = send(range, flags, WaitMode::kKillable, nullptr);
+            Status s = before.ok() ? send(range, flags, WaitMode::kKillable, nullptr) : before;
             return s.is(kENOMEM) ? send_later(range) : s;  // who lets go does not try again
         }
+        TRY(before);
         for (;;) {
             uint64_t epoch;
             {

@@ -60,7 +60,7 @@ private:
     Status send_unlocks();
     Status send_later(const FlockRange& unlock);
     Status send(const FlockRange& range, uint32_t flags, WaitMode wait, LdlmFlockReply* reply);
-    Status interrupted(Wanted call);
+    Status interrupted(const Wanted& call);
     Status yielded(Call<LdlmFlockOp>& call, const FlockRange& range);
     Status cancel_and_wait(Call<LdlmFlockOp>& call);
     Status settle_abandoned();

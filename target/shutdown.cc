@@ -124,6 +124,7 @@ Status ShutdownImpl::begin()
     auto d = data_.lock();
     d->task_live = false;
     d->state = ShutdownState::kRunning;
+    changed_.wake_all();
     return s;
 }
 
@@ -169,10 +170,18 @@ Status ShutdownImpl::warm()
     uint64_t end = deadline_after_ms(tunables_.warm_ms);
     uint64_t end_of_silent = deadline_after_ms(tunables_.soft_ms);
     env_.begin_warm();
+    bool said = false;
     for (;;) {
         bool heard = env_.all_heard();
         uint64_t now = now_ns(), last = heard || end > end_of_silent ? end : end_of_silent;
         if (now >= last || (heard && env_.is_warm())) return kOk;
+        if (now >= end && !said) {
+            said = true;
+            log_notice(
+                "%s: waits up to %u ms for clients that give no sign of life "
+                "(not_heard_of in its status); service goes on",
+                name_, tunables_.soft_ms - tunables_.warm_ms);
+        }
         uint64_t slice = now + kWarmSliceMs * kMsec;
         auto d = data_.lock();
         Status s = d.wait_until(

@@ -34,6 +34,7 @@ public:
     Status reserve(size_t n)
     {
         if (n <= capacity_) return kOk;
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): T may be a pointer
         T* fresh = static_cast<T*>(kapi_alloc(n * sizeof(T)));
         if (!fresh) return -kENOMEM;
         for (size_t i = 0; i < size_; i++) {

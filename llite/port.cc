@@ -19,7 +19,7 @@ File* of(llc_file* f) { return reinterpret_cast<File*>(f); }
 int to_errno(Status s)
 {
     int e = s.error();
-    if (e >= 0 || e >= -133 || e == -kERESTARTSYS) return e;
+    if (e >= -133 || e == -kERESTARTSYS) return e;
     return -kEIO;  // Lull's own codes
 }
 int to_errno_or_dead(Status s) { return s.is(kESHUTDOWN) ? -kEIO : to_errno(s); }

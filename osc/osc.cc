@@ -175,7 +175,7 @@ Status OscImpl::send(Request& call, OscHolder* holder)
 {
     call.gives_way = holder != nullptr;
     Status s = import().call(call);
-    if (!s.is(kEGiveWay)) return s;
+    if (!holder || !s.is(kEGiveWay)) return s;
     holder->give_back_others();
     if (call.track.state != Request::Track::State::kNew) return import().await(call, kForever);
     call.gives_way = false;

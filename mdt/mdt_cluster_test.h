@@ -17,6 +17,7 @@
 
 #include "include/lull/ops_mds.h"
 #include "include/lull/ops_ost.h"
+#include "include/lull/user_api.h"
 #include "kapi/sim/network.h"
 #include "kapi/sim/world.h"
 #include "mdc/active_env.h"
@@ -125,10 +126,16 @@ struct TestServer {
         stop();
     }
     TargetImpl& target() { return mount->target(mount->target_count() - 1); }
+    Status set(const char* name, const char* value)
+    {
+        TextSink sink(1 << 10);
+        auto text = text_format<160>("%s=%s", name, value);
+        return node->control(LULL_CTL_SET, text.c_str(), sink);
+    }
     Status param(const char* name, std::string* out)
     {
         TextSink sink(1 << 16);
-        TRY(node->control(2 /* GET */, name, sink));
+        TRY(node->control(LULL_CTL_GET, name, sink));
         *out = str(sink.text());
         return kOk;
     }

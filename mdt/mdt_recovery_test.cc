@@ -222,6 +222,35 @@ TEST(Mdt, OpensSurviveACleanHalt)
     }
 }
 
+// Whoever was faster after a clean halt may remove what another one, who is still away, has open:
+// it stays until that one is done with it. B1, A5.
+TEST(Mdt, ReservedOpenKeepsWhatIsRemovedMeanwhile)
+{
+    MdtCluster cluster(13, 1);
+    TestClient& c = cluster.client();
+    TestClient& away = cluster.client();
+    Ref<Call<MdsOpenOp>> o;
+    away.on([&] { ASSERT_TRUE(away.open(kRootFid, "f", kOpenCreate | kOpenWrite, &o).ok()); });
+    Fid f = o->reply.object.fid;
+    cluster.mds.halt_clean();
+    away.host.pause();
+    cluster.mds.start();
+    c.on([&] {
+        ASSERT_TRUE(c.unlink(kRootFid, "f").ok());
+        ASSERT_TRUE(c.sync().ok());
+        kapi_sleep_ns(8 * kSec);  // the destroyer has looked
+    });
+    away.host.resume();
+    away.on([&] {
+        MdsGetattrReply r;
+        EXPECT_TRUE(away.getattr(f, "", &r).ok());
+        EXPECT_TRUE(away.close(o).ok());
+        EXPECT_EQ(0, away.mdt.evictions);
+        for (int i = 0; i < 600 && away.getattr(f, "", &r).ok(); i++) kapi_sleep_ns(kSec);
+        EXPECT_TRUE(away.getattr(f, "", &r).is(kESTALE));
+    });
+}
+
 // Two clients rename to and fro between directories, remove and create: nobody gets stuck, nothing
 // is lost or doubled.
 TEST(Mdt, RenamesDoNotDeadlock)
@@ -266,6 +295,34 @@ TEST(Mdt, RenamesDoNotDeadlock)
             ASSERT_TRUE(cluster.world.run_to_end(t, cluster.world.now_ns() + 3600 * kSec))
                 << cluster.world.report();
         EXPECT_LT(cluster.world.now_ns(), 600 * kSec);
+    }
+}
+
+// Each of two clients moves a directory below the other's, at once: one of them is refused, or both
+// would be cut off the tree.
+TEST(Mdt, TwoRenamesMakeNoLoop)
+{
+    for (uint64_t seed = 1; seed <= 10 * seed_factor(); seed++) {
+        SCOPED_TRACE(seed);
+        MdtCluster cluster(seed, 1);
+        TestClient *one = &cluster.client(), *two = &cluster.client();
+        Fid l, a, c, r, b, d;
+        one->on([&] {
+            ASSERT_TRUE(one->mkdir(kRootFid, "l", &l).ok());
+            ASSERT_TRUE(one->mkdir(l, "a", &a).ok());
+            ASSERT_TRUE(one->mkdir(a, "c", &c).ok());
+            ASSERT_TRUE(one->mkdir(kRootFid, "r", &r).ok());
+            ASSERT_TRUE(one->mkdir(r, "b", &b).ok());
+            ASSERT_TRUE(one->mkdir(b, "d", &d).ok());
+        });
+        cluster.mds.disk.set_slow_ns(kMsec, kMsec);
+        Status first, second;
+        auto t = one->host.spawn("rename", [&] { first = one->rename(l, "a", d, "a"); });
+        auto u = two->host.spawn("rename", [&] { second = two->rename(r, "b", c, "b"); });
+        for (auto task : {t, u})
+            ASSERT_TRUE(cluster.world.run_to_end(task, cluster.world.now_ns() + 3600 * kSec));
+        EXPECT_NE(first.ok(), second.ok());
+        EXPECT_TRUE(first.ok() ? second.is(kEINVAL) : first.is(kEINVAL));
     }
 }
 

@@ -148,6 +148,38 @@ TEST(Orphans, NothingGoesBeforeTheWindowCloses)
     EXPECT_EQ(2u, on_osts(cluster).size());
 }
 
+// An unlink that was answered, but not committed when the MDT and its client died: the file is
+// there again, and so is its data. Invariant 1.
+TEST(Orphans, LostUnlinkLosesNothingElse)
+{
+    MdtCluster cluster(5, 2, 2, "stripecount=2\n");
+    cluster.mds.on([&] {
+        ASSERT_TRUE(cluster.mds.set("mdt.lull-MDT0000.commit_interval_ms", "3600000").ok());
+    });
+    TestClient& c = cluster.client();
+    TestClient& gone = cluster.client();
+    cluster.world.run_for(10 * kSec);  // the interval under way was an ordinary one
+    Ref<Call<MdsOpenOp>> o;
+    gone.on([&] {
+        ASSERT_TRUE(make_file(gone, kRootFid, "f", &o).ok());
+        ASSERT_TRUE(gone.close(o).ok());
+        ASSERT_TRUE(gone.sync().ok());
+    });
+    Objects before = on_osts(cluster);
+    EXPECT_EQ(2u, before.size());
+    gone.on([&] { ASSERT_TRUE(gone.unlink(kRootFid, "f").ok()); });
+    cluster.world.run_for(20 * kSec);
+    gone.crash();
+    crash_mds(cluster, sim::Disk::Cut::kNone);
+    wait_settled(cluster);
+    c.on([&] {
+        Objects named;
+        collect_files(c, kRootFid, &named);
+        EXPECT_EQ(before, named);
+        EXPECT_EQ(before, on_osts(cluster));
+    });
+}
+
 // A client that lost its file and has not noticed writes back what it has cached.
 TEST(Orphans, LateWriteBackOfAnEvictedClient)
 {

@@ -222,6 +222,69 @@ TEST(Target, LateClientIsEvictedAndNamed)
     });
 }
 
+// S12: who is busy with its drain is waited for beyond the soft limit.
+TEST(Target, ProgressExtendsTheDrain)
+{
+    for_seeds([](uint64_t seed) {
+        TinyLab l(seed);
+        ASSERT_TRUE(l.start(l.a).ok());
+        TinyClient& c = l.mount();
+        c.barred = true;
+        l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("w", 2).ok()); });
+        EXPECT_EQ(l.set_param("controlled_shutdown_soft_ms", "3000"), 0);
+        EXPECT_EQ(l.set_param("controlled_shutdown", "1"), 0);
+        Shutdown& shutdown = l.server->target->shutdown();
+        l.until([&] { return shutdown.state() == ShutdownState::kDraining; });
+        l.on(l.host_of(c), [&] {
+            for (int i = 0; i < 8; i++) {
+                kapi_sleep_ns(1500 * kMsec);
+                auto cancel = make_ref<Call<LdlmCancelOp>>();
+                EXPECT_TRUE(cancel->op.server_handles.push_back(1).ok());  // gone already
+                EXPECT_TRUE(c.import->call(*cancel).ok());
+            }
+        });
+        EXPECT_EQ(shutdown.state(), ShutdownState::kDraining);
+        c.barred = false;
+        l.world.network().reset_connections(l.a, l.host_of(c));  // told again
+        l.until([&] { return l.server->target->halted(); });
+        std::string status = l.param("controlled_shutdown_status");
+        EXPECT_NE(status.find("clients_late: 0"), std::string::npos) << status;
+        l.stop_server();
+        ASSERT_TRUE(l.start(l.a).ok());
+        l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("x", 1).ok()); });
+        EXPECT_EQ(c.evicted, 0u);
+        l.finish();
+    });
+}
+
+// T7: who is away when the shutdown begins, with nothing but what is committed by the end of it,
+// resumes at the next instance, and has nothing to replay.
+TEST(Target, AbsentClientResumes)
+{
+    for_seeds([](uint64_t seed) {
+        TinyLab l(seed);
+        ASSERT_TRUE(l.start(l.a).ok());
+        TinyClient &c = l.mount(), &away = l.mount();
+        sim::Host& host = l.host_of(away);
+        l.on(host, [&] { EXPECT_TRUE(away.create("x", 1).ok()); });
+        EXPECT_EQ(l.set_param("controlled_shutdown_soft_ms", "3000"), 0);
+        l.world.network().cut(host, l.a);
+        l.world.network().reset_connections(host, l.a);
+        ASSERT_TRUE(l.halt(20000));
+        l.stop_server();
+        l.world.network().heal(host, l.a);
+        ASSERT_TRUE(l.start(l.a).ok());
+        l.on(host, [&] {
+            EXPECT_TRUE(away.stat("x").ok());
+            EXPECT_TRUE(away.create("y", 2).ok());
+        });
+        EXPECT_EQ(c.evicted + away.evicted, 0u);
+        EXPECT_EQ(away.last_result, static_cast<uint8_t>(ConnectResult::kResume));
+        EXPECT_EQ(away.import->stats().replays, 0u);
+        l.finish();
+    });
+}
+
 // T9: who comes while the target halts waits, and succeeds at the next instance.
 TEST(Target, NewClientDuringShutdown)
 {

@@ -115,6 +115,9 @@ $(user_lib): $(core_obj) $(hosted_obj)
 	@printf '  AR      %s\n' $@; t=$(@D)/.$(@F).$$$$; rm -f $$t; ar qcs $$t $^ && mv $$t $@
 $(unit_bin): $(test_obj) $(if $(subset),,$(sim_obj)) $(user_lib)
 	$(call link,$(test_obj) $(if $(subset),,$(sim_obj)) $(user_lib) $(unit_libs))
+# One file of tests as a program: build/user/mdt/versions_test.
+$(user)/%_test: $(obj)/%_test.o $(sim_obj) $(user_lib)
+	$(call link,$< $(sim_obj) $(user_lib) $(unit_libs))
 $(sim_bin): $(obj)/tests/sim/main.o $(sim_obj) $(user_lib)
 	$(call link,$(obj)/tests/sim/main.o $(sim_obj) $(user_lib) -lgtest -lboost_context -pthread)
 

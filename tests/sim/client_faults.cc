@@ -147,25 +147,88 @@ void Scenario::eviction_noticed()
     clients_[i].trust.end_doubt();
 }
 
-void Scenario::client_death()
+void Scenario::die(size_t i)
 {
-    size_t i = rng_.below(clients());
     Client& client = clients_[i];
     evictions_allowed_ = true;  // of the dead one
     begin_doubt(i);
-    std::string name = w_.client_nodes[i]->host->name();
-    note("%s dies", name.c_str());
+    note("%s dies", w_.client_nodes[i]->host->name().c_str());
     client.hung = true;
     client.tasks.clear();
     w_.crash_client(i);
     shared_.died(static_cast<unsigned>(i));
     locks_.died(static_cast<unsigned>(i));
+}
+
+void Scenario::client_death()
+{
+    size_t i = rng_.below(clients());
+    std::string name = w_.client_nodes[i]->host->name();
+    die(i);
     hurry_ = false;
     wait_for_progress();
     if (rng_.chance(300)) shutdown(any_target(), Twist::kNone);
     if (rng_.chance(700)) invariants_.dead_client_is_gone(name, kEvictLimit);
     hurry_ = true;
     revive_client(i);
+}
+
+// A file of the one that will die, and what another client sees in it: the one cannot write it
+// again, and the other must not see anything else (what a lock's next owner sees is committed).
+struct Scenario::Witness {
+    std::string path, seen;
+
+    void begin(SimMount& c, const std::string& name)
+    {
+        path = name;
+        expect_equal(c.put(path, sample_text(3000, 1)), 0, "put", path);
+        int fd = c.open(path, SimMount::kRead | SimMount::kWrite);
+        expect_equal(c.fsync(fd), 0, "fsync", path);
+        std::string more = sample_text(40000, 2);
+        expect_equal(c.pwrite(fd, 1000, more.data(), more.size()),
+                     static_cast<int64_t>(more.size()), "pwrite", path);
+        expect_equal(c.close(fd), 0, "close", path);
+    }
+    void look(SimMount& other)
+    {
+        seen = other.get(path);
+        expect_text(seen, sample_text(3000, 1).substr(0, 1000) + sample_text(40000, 2), "read of",
+                    path);
+    }
+    void look_again(SimMount& other) const
+    {
+        expect_equal(other.drop_pages(path), 0, "drop_pages", path);
+        expect_text(other.get(path), seen, "what was seen already of", path);
+    }
+};
+
+// What the dead client had not synced is gone, and nobody can do it again; what it had synced is
+// there. Who shared files with it may have built on what is lost; who did not loses nothing
+// (invariant 1).
+void Scenario::power_cut()
+{
+    size_t i = rng_.below(clients()), other = (i + 1) % clients();
+    Witness witness;
+    bool witnessed = other != i && rng_.chance(500);
+    if (witnessed) {
+        std::string name = "/witness" + std::to_string(w_.world.now_ns());
+        w_.on(i, [&] { witness.begin(w_.c(i), name); });
+        w_.on(other, [&] { witness.look(w_.c(other)); });
+    }
+    if (plan_.shared) begin_doubt_all();
+    die(i);
+    pass(rng_.chance(500) ? 0 : a_moment());
+    for (uint64_t n = rng_.between(1, 3); n > 0; n--) {
+        Target& t = rng_.chance(500) ? w_.mdt() : any_target();
+        if (t.at) power_off(*t.at);  // else its node is down already
+    }
+    start_again();
+    hurry_ = false;
+    wait_for_progress();
+    hurry_ = true;
+    revive_client(i);
+    if (plan_.shared) end_doubt_all();
+    if (witnessed) w_.on(other, [&] { witness.look_again(w_.c(other)); });
 }
 
 void Scenario::revive_client(size_t i)

@@ -8,11 +8,16 @@ namespace lull::sim {
 
 // ---- crashes
 
-void Scenario::crash_node(Node& node)
+void Scenario::power_off(Node& node)
 {
     note("crash of %s", node.host->name().c_str());
     node.host->crash();
     notice_crash(node);
+}
+
+void Scenario::crash_node(Node& node)
+{
+    power_off(node);
     start_again();
 }
 
@@ -48,8 +53,14 @@ void Scenario::start_again()
 {
     hurry_ = false;
     pass(a_moment());
+    Target* last = nullptr;
     for (auto& t : w_.targets())
-        if (!t->at && ran_at_[t.get()]) start_crashed(*t);
+        if (!t->at && ran_at_[t.get()]) start_crashed(*t), last = t.get();
+    // again, while clients replay, or before what they have replayed is committed
+    if (last && last->at && rng_.chance(150)) {
+        pass(rng_.chance(500) ? a_moment() : rng_.below(6 * kSec));
+        crash_node(*last->at);
+    }
     hurry_ = true;
 }
 
@@ -82,10 +93,7 @@ void Scenario::two_crashes()
     Target& b = *another_target(a);
     for (Target* t : {&a, &b}) {
         if (!t->at) continue;  // on the node that crashed
-        Node& node = *t->at;
-        note("crash of %s", node.host->name().c_str());
-        node.host->crash();
-        notice_crash(node);
+        power_off(*t->at);
         pass(a_moment());
     }
     start_again();

@@ -520,6 +520,90 @@ TEST(FsCrash, OstReplaysWrites)
     });
 }
 
+// The former life of an MDT lives on, unaware of the next one. An OST that crashes meanwhile takes
+// only the new one for its client. A2, invariant 1.
+TEST(FsCrash, FormerLifeOfTheMdtIsNotServed)
+{
+    FsWorld w(1);
+    FsWorld::Target& mdt = w.mdt();
+    w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", "x"), 0); });
+    mdt.disk->fence();
+    mdt.at = nullptr;
+    mdt.server = nullptr;
+    ASSERT_EQ(w.start(mdt, w.mds2), 0);
+    w.run_for_ms(20000);
+    FsWorld::Node& oss = *w.ost(0).at;
+    w.crash(oss);
+    ASSERT_EQ(w.start(w.ost(0), oss), 0);
+    uint64_t served = 0;
+    for (int i = 0; i < 100; i++) {
+        w.run_for_ms(1000);
+        std::string old = w.get_param(w.mds1, "osp.lull-OST0000*.import");
+        served += old.find("state: FULL") != std::string::npos;
+    }
+    EXPECT_EQ(served, 0u);
+    std::string import = w.get_param(w.mds2, "osp.lull-OST0000*.import");
+    EXPECT_NE(import.find("state: FULL"), std::string::npos) << import;
+    w.crash(w.mds1);
+    w.on(0, [&] { EXPECT_EQ(w.c(0).get("/f"), "x"); });
+    w.finish();
+}
+
+namespace {
+
+// Each OST crashes, is left with what is committed, and starts again.
+void lose_uncommitted(FsWorld& w)
+{
+    for (FsWorld::Target* ost : {&w.ost(0), &w.ost(1)}) {
+        FsWorld::Node& node = *ost->at;
+        ost->disk->set_cut(Disk::Cut::kNone);
+        w.crash(node);
+        ASSERT_EQ(w.start(*ost, node), 0);
+    }
+}
+
+}  // namespace
+
+// A second crash before what was replayed is committed: it is replayed again. Invariant 1.
+TEST(FsCrash, TwiceBeforeACommit)
+{
+    FsWorld w(1);
+    std::string text(30000, 'x');
+    w.on(0, [&] { EXPECT_EQ(w.c(0).sync(), 0); });
+    w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", text), 0); });
+    w.on(0, [&] { EXPECT_EQ(w.c(0).drop_pages("/f"), 0); });
+    for (int i = 0; i < 2; i++) {
+        lose_uncommitted(w);
+        w.run_for_ms(2000);
+    }
+    EXPECT_GT(w.client_counter("replays", "osc"), 1u);
+    w.on(1, [&] { EXPECT_EQ(w.c(1).get("/f"), text); });
+    EXPECT_EQ(w.client_counter("evictions"), 0u);
+    w.finish();
+}
+
+// What another client has read stays, although its writer dies together with the OST. Invariants 1
+// and 9.
+TEST(FsCrash, WhatAnotherHasReadIsCommitted)
+{
+    FsWorld w(1);
+    std::string text = std::string(30000, 'x');
+    w.on(0, [&] {
+        EXPECT_EQ(w.c(0).put("/f", "before"), 0);
+        EXPECT_EQ(w.c(0).sync(), 0);
+        EXPECT_EQ(w.c(0).put("/f", text), 0);
+    });
+    w.on(1, [&] { EXPECT_EQ(w.c(1).get("/f"), text); });
+    w.crash_client(0);
+    lose_uncommitted(w);
+    w.run_for_ms(150000);
+    w.on(1, [&] {
+        EXPECT_EQ(w.c(1).drop_pages("/f"), 0);
+        EXPECT_EQ(w.c(1).get("/f"), text);
+    });
+    w.finish();
+}
+
 namespace {
 
 // Power off that nobody is told of, and the takeover by the partner. Virtual time from the mount

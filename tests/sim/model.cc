@@ -104,11 +104,22 @@ const Worker::File* Worker::pick(std::string* name)
 // About to be changed: not as it was synced any more, and in doubt nobody knows what it will be.
 void Worker::touch(const std::string& name)
 {
+    removed_.erase(name);
     auto it = files_.find(name);
     if (it == files_.end()) return;
     it->second.synced = false;
     it->second.unknown |= !sure();
     if (!sure()) it->second.mode = -1;
+}
+
+// Its name goes. Before touch(), which forgets that it was synced.
+void Worker::remove(const std::string& name)
+{
+    auto it = files_.find(name);
+    bool known = it != files_.end() && it->second.synced && sure();
+    std::string data = known ? it->second.data : "";
+    touch(name);
+    if (known) removed_[name] = std::move(data);
 }
 
 // The doubt is over: what was synced is there as it was, of the rest anything may be; it is the
@@ -129,6 +140,7 @@ void Worker::look_again()
     }
     dirs_.clear();
     symlinks_.clear();
+    removed_.clear();
     std::map<std::string, File> before;
     before.swap(files_);
     for (auto& n : names) {
@@ -277,7 +289,7 @@ void Worker::rename()
 void Worker::unlink()
 {
     std::string n = name();
-    touch(n);
+    remove(n);
     bool there = files_.count(n);
     expect(sys([&] { return c_.unlink(path(n)); }), there ? 0 : -kENOENT, "unlink", path(n));
     files_.erase(n);
@@ -455,8 +467,12 @@ void Worker::verify(SimMount& through, bool dead) const
         expect_equal(static_cast<int64_t>(got.size()),
                      static_cast<int64_t>(files_.size() + dirs_.size() + symlinks_.size()),
                      "number of names in", dir_);
-    for (auto& n : got)  // whatever became of it, it can be read
-        if (dead && n[0] == 'f') (void)read(n);
+    for (auto& n : got) {  // whatever became of it, it can be read
+        if (!dead || n[0] != 'f') continue;
+        std::string data = read(n);
+        if (auto it = removed_.find(n); it != removed_.end())
+            expect_text(data, it->second, "last read, its removal being lost, of", path(n));
+    }
 }
 
 }  // namespace lull::sim

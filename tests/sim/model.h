@@ -76,6 +76,7 @@ private:
     void expect_data(const std::string& got, const std::string& want, const char* what,
                      const std::string& path) const;
     void touch(const std::string& name);
+    void remove(const std::string& name);
     void look_again();
     void adopt(const std::string& name);
     std::string whole(SimMount& c, const std::string& path);
@@ -116,6 +117,8 @@ private:
     const bool names_only_;
     uint64_t epoch_;
     std::map<std::string, File> files_;
+    // Synced, and then removed: should that be lost, they are as they were.
+    std::map<std::string, std::string> removed_;
     std::set<std::string> dirs_;
     std::map<std::string, std::string> symlinks_;  // by name, what they say
     std::vector<Held> held_;
@@ -139,7 +142,16 @@ private:
         int holder = kNobody;
         bool unknown = false;
         std::string content;
+        unsigned mode = 0644;
+        bool has_alias = false;  // a second name
     };
+    // What stat() says of both names: what clients cache of names and attributes.
+    struct Look {
+        int err = 0, alias_err = 0;
+        llc_attr attr = {};
+    };
+    static Look look(SimMount& c, unsigned i);
+    static void expect_look(const Look& got, const Turn& turn, unsigned i);
     struct Records {
         unsigned appended = 0;
         unsigned doubtful = 0;  // the first ones may be missing
@@ -147,6 +159,7 @@ private:
     void take_turn(SimMount& c, const Trust& trust, unsigned client, Rng& rng);
     void change_turn(SimMount& c, const Trust& trust, Turn& turn, const std::string& path,
                      Rng& rng);
+    void change_names(SimMount& c, const Trust& trust, Turn& turn, unsigned i, Rng& rng);
     void append_record(SimMount& c, const Trust& trust, unsigned client);
     void race(SimMount& c, const Trust& trust);
     void verify_log(const std::string& log) const;

@@ -33,9 +33,9 @@ constexpr Weighted kCrash[] = {{E::kCrashInShutdown, 17},
                                {E::kWrongVersion, 8},
                                {E::kUpgrade, 4},
                                {E::kCancelled, 3}};
-constexpr Weighted kEvict[] = {{E::kClientDeath, 24}, {E::kClientHang, 20},   {E::kDowngrade, 16},
-                               {E::kEvicted, 20},     {E::kCrash, 10},        {E::kUpgrade, 10},
-                               {E::kCut, 5},          {E::kForcedVersion, 10}};
+constexpr Weighted kEvict[] = {{E::kClientDeath, 24}, {E::kClientHang, 20},    {E::kDowngrade, 16},
+                               {E::kEvicted, 20},     {E::kCrash, 10},         {E::kUpgrade, 10},
+                               {E::kCut, 5},          {E::kForcedVersion, 10}, {E::kPowerCut, 25}};
 constexpr Weighted kHard[] = {{E::kDiskError, 28},
                               {E::kDiskFull, 10},
                               {E::kServerMemory, 20},
@@ -134,6 +134,8 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
             p.options.clients = std::max(p.options.clients, 3u);
         }
         if (event == E::kMount) p.options.unmounted = 1;
+        // then nobody builds on what the dead client did, and nobody else may lose anything
+        if (event == E::kPowerCut && rng.chance(500)) p.shared = false;
         if (p.kind == ScenarioKind::kEvict && p.options.clients == 1) p.options.clients = 2;
     }
 

@@ -39,6 +39,7 @@ namespace lull::sim {
     X(kClientPause, "client_pause")      /* shorter than every deadline */                        \
     X(kClientHang, "client_hang")        /* longer: it is evicted */                              \
     X(kClientDeath, "client_death")                                                               \
+    X(kPowerCut, "power_cut")            /* a client and servers die at once: nobody replays */   \
     X(kEvicted, "eviction_noticed")      /* A7: what applications are told, and how often */      \
     X(kClockJump, "clock_jump")                                                                   \
     X(kSignals, "signals_at_the_gate")   /* A9 */                                                 \

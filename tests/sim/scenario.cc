@@ -283,6 +283,7 @@ void Scenario::event(Event& e)
     case EventKind::kClientPause: return client_pause();
     case EventKind::kClientHang: return client_hang();
     case EventKind::kClientDeath: return client_death();
+    case EventKind::kPowerCut: return power_cut();
     case EventKind::kEvicted: return eviction_noticed();
     case EventKind::kClockJump: return clock_jump();
     case EventKind::kSignals: return signals();

@@ -106,7 +106,8 @@ private:
     void mount_during_shutdown();
     void finish_mount(TaskHandle task, const int& err);
 
-    void crash_node(Node& node);
+    void power_off(Node& node);
+    void crash_node(Node& node);  // and start again what ran there
     void disk_crash();
     void two_crashes();
     bool notice_crash(Node& node);
@@ -131,8 +132,11 @@ private:
     void client_pause();
     void client_hang();
     void client_death();
+    void die(size_t client);
+    void power_cut();
     void revive_client(size_t client);
     struct Victim;
+    struct Witness;
     void eviction_noticed();
 
     uint64_t number(Node& node, const std::string& param);

@@ -23,6 +23,7 @@ std::string record(unsigned client, unsigned number)
 }
 
 std::string turn_path(unsigned i) { return "/shared/turn" + std::to_string(i); }
+std::string alias_path(unsigned i) { return "/shared/alias" + std::to_string(i); }
 
 // One operation of a client: sure when there was no doubt from its begin to its end.
 class Sureness {
@@ -121,14 +122,56 @@ void SharedFiles::take_turn(SimMount& c, const Trust& trust, unsigned client, Rn
     int err;
     std::string got = whole(c, turn_path(i), &err);
     sure.expect(err, 0, "read of", turn_path(i));
+    Look names = look(c, i);
     if (sure && !unknown) {
         if (!turn.unknown) expect_text(got, turn.content, "read of", turn_path(i));
-    } else if (sure && err == 0) {
+        if (!turn.unknown) expect_look(names, turn, i);
+    } else if (sure && err == 0 && names.err == 0) {
         turn.content = got;
+        turn.mode = names.attr.mode & 07777;
+        turn.has_alias = names.alias_err == 0;
         turn.unknown = false;
+        expect_look(names, turn, i);
     }
     if (!rng.chance(300)) change_turn(c, trust, turn, turn_path(i), rng);
+    if (rng.chance(400)) change_names(c, trust, turn, i, rng);
     turn.holder = kNobody;
+}
+
+SharedFiles::Look SharedFiles::look(SimMount& c, unsigned i)
+{
+    Look l;
+    llc_attr ignored = {};
+    l.err = sys([&] { return c.stat(turn_path(i), &l.attr, false); });
+    l.alias_err = sys([&] { return c.stat(alias_path(i), &ignored, false); });
+    return l;
+}
+
+void SharedFiles::expect_look(const Look& got, const Turn& turn, unsigned i)
+{
+    expect_equal(got.err, 0, "stat of", turn_path(i));
+    expect_equal(got.attr.mode & 07777, turn.mode, "mode of", turn_path(i));
+    expect_equal(got.attr.nlink, turn.has_alias ? 2 : 1, "number of names of", turn_path(i));
+    expect_equal(got.alias_err, turn.has_alias ? 0 : -kENOENT, "stat of", alias_path(i));
+}
+
+void SharedFiles::change_names(SimMount& c, const Trust& trust, Turn& turn, unsigned i, Rng& rng)
+{
+    Sureness sure(trust);
+    if (!sure) turn.unknown = true;
+    if (rng.chance(500)) {
+        turn.mode = static_cast<unsigned>(0600 | rng.below(0200));
+        sure.expect(sys([&] { return c.chmod(turn_path(i), turn.mode); }), 0, "chmod",
+                    turn_path(i));
+    } else if (turn.has_alias) {
+        sure.expect(sys([&] { return c.unlink(alias_path(i)); }), 0, "unlink", alias_path(i));
+        turn.has_alias = false;
+    } else {
+        sure.expect(sys([&] { return c.link(turn_path(i), alias_path(i)); }), 0, "link",
+                    alias_path(i));
+        turn.has_alias = true;
+    }
+    if (!sure) turn.unknown = true;
 }
 
 void SharedFiles::change_turn(SimMount& c, const Trust& trust, Turn& turn, const std::string& path,
@@ -203,7 +246,9 @@ void SharedFiles::verify(SimMount& through) const
     for (unsigned i = 0; i < kFiles; i++) {
         std::string data = whole(through, turn_path(i), &err);
         expect_equal(err, 0, "last read of", turn_path(i));
-        if (!turns_[i].unknown) expect_text(data, turns_[i].content, "last read of", turn_path(i));
+        if (turns_[i].unknown) continue;
+        expect_text(data, turns_[i].content, "last read of", turn_path(i));
+        expect_look(look(through, i), turns_[i], i);
     }
     for (size_t k = 0; k < races_.size(); k++)
         if (!races_[k].unsure)

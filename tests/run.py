@@ -97,6 +97,13 @@ def run_command(command, out):
         return 1
 
 
+def account(text):
+    """What a reader of a failed stage wants: the lines that name a failure first, then how it ended."""
+    lines = text.splitlines()
+    telling = re.compile(r"^(SURVIVED|BROKEN|STALE|FAILED|FAILURE|ERROR)\b|\[  FAILED  \]|: (fatal )?error: |^E   ")
+    return [line for line in lines if telling.search(line)][:20] + ["…"] + lines[-60:]
+
+
 def run_stage(name, commands, count):
     """(passed, failed); a stage that fails without counting a failure counts as one."""
     passed = failed = 0
@@ -118,7 +125,7 @@ def run_stage(name, commands, count):
         failed = 1
     print(f"{'ok  ' if not code else 'FAIL'}  {name:14} {passed} passed, {failed} failed, {time.monotonic() - start:.0f} s", flush=True)
     if code:
-        print("\n".join("      " + line for line in text.splitlines()[-80:]), flush=True)
+        print("\n".join("      " + line for line in account(text)), flush=True)
     return passed, failed
 
 

@@ -17,7 +17,7 @@ export SEEDS=${SEEDS:-200} work top
 export PATCHES=${PATCHES:-$top/tests/sim/mutants}
 
 stories=$(sed -n 's,^Run: \([a-z_/]*_test\).*,build/user-fast/\1,p' "$PATCHES"/*.patch | sort -u)
-make -s -C "$top" VARIANT=fast sim-build $stories >"$work/base.log" 2>&1 || { cat "$work/base.log"; exit 1; }
+make -s -j2 -C "$top" VARIANT=fast sim-build $stories >"$work/base.log" 2>&1 || { cat "$work/base.log"; exit 1; }
 # One base for all: the tree may change while we work.
 mkdir -p "$work/base/build"
 (cd "$top" && find . \( -name build -o -name .git \) -prune -o -type f \( -name '*.cc' -o -name '*.h' -o -name '*.mk' -o -name Makefile \) -print0 |

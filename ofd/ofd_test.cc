@@ -196,4 +196,36 @@ TEST(Ofd, GrantsHoldOnAFullDisk)
     });
 }
 
+uint64_t granted(TestServer& oss)
+{
+    std::string text;
+    oss.on([&] { ASSERT_TRUE(oss.param("obdfilter.lull-OST0000.tot_granted", &text).ok()); });
+    return std::stoull(text.substr(text.find('=') + 1));
+}
+
+// What a client is promised when it comes back after a crash is beside what it writes again: its
+// dirty pages need it.
+TEST(Ofd, ReplaysTakeNoGrant)
+{
+    MdtCluster cluster(6);
+    TestClient& c = cluster.client();
+    TestServer& oss = *cluster.oss[0];
+    uint64_t promised = granted(oss);
+    std::string data(64 << 10, 'x');
+    c.on([&] {
+        for (uint64_t i = 0; i < 4; i++)
+            ASSERT_TRUE(c.write(0, kObject, i * data.size(), data, data.size()).ok());
+    });
+    EXPECT_EQ(promised - 4 * data.size(), granted(oss));
+    oss.disk.set_cut(sim::Disk::Cut::kNone);
+    oss.crash();
+    oss.start();
+    c.on([&] {
+        std::string found;
+        ASSERT_TRUE(c.read(0, kObject, 0, data.size(), &found).ok());
+        EXPECT_EQ(data, found);
+    });
+    EXPECT_EQ(promised, granted(oss));
+}
+
 }  // namespace

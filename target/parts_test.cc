@@ -115,12 +115,14 @@ namespace {
 struct FakeDisk final : CommitEnv {
     Commit* commit = nullptr;
     unsigned syncs = 0;
-    uint64_t persisted = 0, told = 0;
+    uint64_t persisted = 0, durable = 0, told = 0;
     int error = 0;
     Status sync() override
     {
+        uint64_t number = persisted;
         syncs++;
         kapi_sleep_ns(20 * kMsec);
+        if (error == 0) durable = number;
         return Status(error);
     }
     Status persist(uint64_t t) override
@@ -128,7 +130,11 @@ struct FakeDisk final : CommitEnv {
         persisted = t;
         return kOk;
     }
-    void on_committed(uint64_t t) override { told = t; }
+    void on_committed(uint64_t t) override
+    {
+        told = t;
+        EXPECT_LE(t, durable);
+    }
 };
 
 constexpr uint64_t kBase = 5ull << Commit::kInstanceShift;

@@ -302,7 +302,7 @@ TEST(Fs, TwoClientsSeeTheSame)
     for_seeds([](uint64_t seed) {
         FsWorld w(seed);
         for (int i = 0; i < 10; i++) {
-            std::string data = pattern(100000 + i * 1000, i);
+            std::string data = pattern(100000 + i * 30000, i);  // up to three stripes of an object
             w.on(i % 2, [&] { EXPECT_EQ(w.c(i % 2).put("/shared", data), 0); });
             w.on(1 - i % 2, [&] {
                 EXPECT_TRUE(w.c(1 - i % 2).get("/shared") == data) << i;
@@ -551,15 +551,18 @@ TEST(FsCrash, FormerLifeOfTheMdtIsNotServed)
 
 namespace {
 
-// Each OST crashes, is left with what is committed, and starts again.
-void lose_uncommitted(FsWorld& w)
+// The target crashes, is left with what is committed, and starts again.
+void lose_uncommitted(FsWorld& w, FsWorld::Target& target)
 {
-    for (FsWorld::Target* ost : {&w.ost(0), &w.ost(1)}) {
-        FsWorld::Node& node = *ost->at;
-        ost->disk->set_cut(Disk::Cut::kNone);
-        w.crash(node);
-        ASSERT_EQ(w.start(*ost, node), 0);
-    }
+    FsWorld::Node& node = *target.at;
+    target.disk->set_cut(Disk::Cut::kNone);
+    w.crash(node);
+    ASSERT_EQ(w.start(target, node), 0);
+}
+
+void lose_uncommitted_data(FsWorld& w)
+{
+    for (size_t i : {0, 1}) lose_uncommitted(w, w.ost(i));
 }
 
 }  // namespace
@@ -573,12 +576,31 @@ TEST(FsCrash, TwiceBeforeACommit)
     w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", text), 0); });
     w.on(0, [&] { EXPECT_EQ(w.c(0).drop_pages("/f"), 0); });
     for (int i = 0; i < 2; i++) {
-        lose_uncommitted(w);
+        lose_uncommitted_data(w);
         w.run_for_ms(2000);
     }
     EXPECT_GT(w.client_counter("replays", "osc"), 1u);
     w.on(1, [&] { EXPECT_EQ(w.c(1).get("/f"), text); });
     EXPECT_EQ(w.client_counter("evictions"), 0u);
+    w.finish();
+}
+
+// After fsync nobody has to be left: name and data are on the disks. Invariant 1.
+TEST(FsCrash, SyncedFileNeedsNoClient)
+{
+    FsWorld w(1);
+    std::string text = pattern(300000);
+    w.on(0, [&] {
+        int fd = w.c(0).open("/f", SimMount::kWrite | SimMount::kCreate);
+        ASSERT_GE(fd, 0);
+        EXPECT_EQ(w.c(0).pwrite(fd, 0, text.data(), text.size()), 300000);
+        EXPECT_EQ(w.c(0).fsync(fd), 0);
+    });
+    w.crash_client(0);
+    lose_uncommitted_data(w);
+    lose_uncommitted(w, w.mdt());
+    w.run_for_ms(150000);
+    w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/f") == text); });
     w.finish();
 }
 
@@ -595,7 +617,7 @@ TEST(FsCrash, WhatAnotherHasReadIsCommitted)
     });
     w.on(1, [&] { EXPECT_EQ(w.c(1).get("/f"), text); });
     w.crash_client(0);
-    lose_uncommitted(w);
+    lose_uncommitted_data(w);
     w.run_for_ms(150000);
     w.on(1, [&] {
         EXPECT_EQ(w.c(1).drop_pages("/f"), 0);

@@ -317,11 +317,11 @@ TEST(ReplayQueue, SmallestOfAllWhoMayStillCome)
         for (const UuidText& u : {a, b, c}) ASSERT_TRUE(q.expect(u).ok());
         EXPECT_FALSE(q.ready());
         EXPECT_TRUE(q.hold(UuidText("x"), 1, nullptr).is(kENOENT));
-        q.find(a)->stage = q.find(b)->stage = Stage::kReplaying;
+        for (const UuidText& u : {a, b}) q.set_stage(*q.find(u), Stage::kReplaying);
         ASSERT_TRUE(q.hold(a, 10, nullptr).ok());
         ASSERT_TRUE(q.hold(b, 5, nullptr).ok());
         EXPECT_FALSE(q.ready());  // c is missing
-        q.find(c)->stage = Stage::kReplayed;
+        q.set_stage(*q.find(c), Stage::kReplayed);
         EXPECT_TRUE(q.ready());
         EXPECT_EQ(q.next_transno(), 5u);
         (void)q.next();
@@ -330,12 +330,12 @@ TEST(ReplayQueue, SmallestOfAllWhoMayStillCome)
         EXPECT_TRUE(q.ready());
         EXPECT_EQ(q.next_transno(), 10u);
         (void)q.next();
-        q.find(a)->stage = Stage::kDone;
+        q.set_stage(*q.find(a), Stage::kDone);
         EXPECT_TRUE(q.ready());
         (void)q.next();
         EXPECT_FALSE(q.all_done());
-        q.remove(b);
-        q.find(c)->stage = Stage::kDone;
+        q.remove(*q.find(b));
+        q.set_stage(*q.find(c), Stage::kDone);
         EXPECT_TRUE(q.all_done());
         EXPECT_EQ(q.counts().expected, 2u);
         EXPECT_EQ(q.counts().done, 2u);

@@ -14,7 +14,7 @@ void name_clients(const ReplayQueue& queue, const char* title, bool missing, Tex
 {
     size_t n = 0;
     for (const ReplayQueue::Client& c : queue.clients()) {
-        if (c.stage == Stage::kDone || (c.stage == Stage::kMissing) != missing) continue;
+        if (c.stage() == Stage::kDone || (c.stage() == Stage::kMissing) != missing) continue;
         if (n++ == 0) out.printf("%s:", title);
         if (n <= Recovery::kNamesShown) out.printf(" %s (%s)", c.uuid.c_str(), c.nodename.c_str());
     }
@@ -25,11 +25,12 @@ void name_clients(const ReplayQueue& queue, const char* title, bool missing, Tex
 
 Status Recovery::begin(const Vec<UuidText>& clients)
 {
-    Vec<Text<65>> names;
-    for (const UuidText& c : clients) TRY(names.push_back(env_.nodename_of(c)));
+    for (const UuidText& c : clients) {
+        Text<65> nodename = env_.nodename_of(c);
+        TRY(state_.lock()->queue.expect(c, nodename));
+    }
     {
         auto s = state_.lock();
-        for (size_t i = 0; i < clients.size(); i++) TRY(s->queue.expect(clients[i], names[i]));
         s->began_ns = s->progress_ns = now_ns();
         s->total = clients.size();
     }
@@ -66,7 +67,7 @@ bool Recovery::is_done(const UuidText& client) const
     if (!active()) return true;
     auto s = state_.lock();
     const ReplayQueue::Client* c = s->queue.find(client);
-    return !c || c->stage == Stage::kDone;
+    return !c || c->stage() == Stage::kDone;
 }
 
 void Recovery::connected(const UuidText& client, Ref<Export> exp)
@@ -74,7 +75,7 @@ void Recovery::connected(const UuidText& client, Ref<Export> exp)
     auto s = state_.lock();
     ReplayQueue::Client* c = s->queue.find(client);
     if (!c) return;
-    if (c->stage != Stage::kDone) c->stage = Stage::kReplaying;
+    if (c->stage() != Stage::kDone) s->queue.set_stage(*c, Stage::kReplaying);
     std::swap(c->exp, exp);
     progress_locked(*s, *c);
     changed_.wake_all();
@@ -105,7 +106,7 @@ void Recovery::gone(const UuidText& client, Gone how)
         auto name = text_format<112>(" %s (%s)", c->uuid.c_str(), c->nodename.c_str());
         (void)s->evicted_names.append(name);
     }
-    s->queue.remove(client);
+    s->queue.remove(*c);
     (how == Gone::kEvicted ? s->evicted : s->left)++;
     changed_.wake_all();
 }
@@ -134,7 +135,7 @@ bool Recovery::replay_done(Ref<ServerRequest> request)
         s.relock();
         return true;
     }
-    c->stage = Stage::kDone;
+    s->queue.set_stage(*c, Stage::kDone);
     progress_locked(*s, *c);
     changed_.wake_all();
     return true;
@@ -144,8 +145,8 @@ void Recovery::requests_replayed(const UuidText& client)
 {
     auto s = state_.lock();
     ReplayQueue::Client* c = s->queue.find(client);
-    if (!c || c->stage != Stage::kReplaying) return;
-    c->stage = Stage::kReplayed;
+    if (!c || c->stage() != Stage::kReplaying) return;
+    s->queue.set_stage(*c, Stage::kReplayed);
     changed_.wake_all();
 }
 
@@ -174,7 +175,8 @@ uint64_t Recovery::deadline_locked(const State& s) const
     if (now_ns() < next) return next;
     next = hard_end_locked(s);
     for (const auto& c : s.queue.clients()) {
-        bool waited_for = c.stage != Stage::kMissing && c.stage != Stage::kDone && c.held == 0;
+        bool waited_for =
+            c.stage() != Stage::kMissing && c.stage() != Stage::kDone && c.held() == 0;
         uint64_t end = patience_end(c);
         if (waited_for && end < next) next = end;
     }
@@ -185,10 +187,10 @@ uint64_t Recovery::deadline_locked(const State& s) const
 bool Recovery::find_late_locked(State& s, bool all, Late* out) const
 {
     for (auto& c : s.queue.clients()) {
-        bool done = c.stage == Stage::kDone;
+        bool done = c.stage() == Stage::kDone;
         if (done && !(all && c.lost)) continue;
-        bool missing = c.stage == Stage::kMissing;
-        bool stuck = c.held == 0 && now_ns() >= patience_end(c);
+        bool missing = c.stage() == Stage::kMissing;
+        bool stuck = c.held() == 0 && now_ns() >= patience_end(c);
         if (!missing && !stuck && !all) continue;
         out->uuid = c.uuid;
         out->exp = c.exp;

@@ -3,88 +3,98 @@
 
 namespace lull {
 
-Status ReplayQueue::expect(const UuidText& uuid, Str nodename)
+ReplayQueue::~ReplayQueue()
 {
-    Client c;
-    c.uuid = uuid;
-    TRY(c.nodename.assign(nodename));
-    return clients_.push_back(std::move(c));
+    while (!held_.empty()) take(*held_.begin());
+    while (!clients_.empty()) remove(*clients_.begin());
+}
+
+void ReplayQueue::uncount(const Client& c)
+{
+    if (c.stage_ != Stage::kMissing) counts_.connected--;
+    if (c.stage_ == Stage::kDone) counts_.done--;
+    if (c.awaited()) awaited_--;
+}
+
+void ReplayQueue::count(const Client& c)
+{
+    if (c.stage_ != Stage::kMissing) counts_.connected++;
+    if (c.stage_ == Stage::kDone) counts_.done++;
+    if (c.awaited()) awaited_++;
+}
+
+Status ReplayQueue::expect(const UuidText& uuid, const Text<65>& nodename)
+{
+    auto client = make<Client>(uuid, nodename);
+    if (!client) return -kENOMEM;
+    Clients::insert_commit_data where;
+    if (!clients_.insert_check(uuid.str(), where).second) return -kEEXIST;
+    count(*client);
+    counts_.expected++;
+    clients_.insert_commit(*client.release(), where);
+    return kOk;
 }
 
 ReplayQueue::Client* ReplayQueue::find(const UuidText& uuid)
 {
-    for (Client& c : clients_)
-        if (c.uuid == uuid.str()) return &c;
-    return nullptr;
+    auto it = clients_.find(uuid.str());
+    return it == clients_.end() ? nullptr : &*it;
 }
 
-void ReplayQueue::remove(const UuidText& uuid)
+const ReplayQueue::Client* ReplayQueue::find(const UuidText& uuid) const
 {
-    for (size_t i = 0; i < held_.size();)
-        if (held_[i].uuid == uuid.str()) held_.erase_at(i);
-        else i++;
-    for (size_t i = 0; i < clients_.size(); i++)
-        if (clients_[i].uuid == uuid.str()) return clients_.erase_at(i);
+    auto it = clients_.find(uuid.str());
+    return it == clients_.end() ? nullptr : &*it;
+}
+
+void ReplayQueue::set_stage(Client& client, Stage stage)
+{
+    uncount(client);
+    client.stage_ = stage;
+    count(client);
+}
+
+void ReplayQueue::remove(Client& client)
+{
+    for (auto it = held_.begin(); client.held_ && it != held_.end();) {
+        Held& held = *it++;
+        if (held.client == &client) take(held);
+    }
+    uncount(client);
+    counts_.expected--;
+    clients_.erase(clients_.iterator_to(client));
+    Owned<Client> gone(&client);
 }
 
 Status ReplayQueue::hold(const UuidText& uuid, uint64_t transno, Ref<ServerRequest> request)
 {
-    Client* c = find(uuid);
-    if (!c) return -kENOENT;
-    Held h;
-    h.uuid = uuid;
-    h.transno = transno;
-    h.request = std::move(request);
-    TRY(held_.push_back(std::move(h)));
-    c->held++;
+    Client* client = find(uuid);
+    if (!client) return -kENOENT;
+    auto held = make<Held>();
+    if (!held) return -kENOMEM;
+    held->transno = transno;
+    held->client = client;
+    held->request = std::move(request);
+    held_.insert(*held.release());
+    uncount(*client);
+    client->held_++;
+    count(*client);
     return kOk;
 }
 
-bool ReplayQueue::ready() const
+Owned<ReplayQueue::Held> ReplayQueue::take(Held& held)
 {
-    if (held_.empty()) return false;
-    for (const Client& c : clients_)
-        if (c.held == 0 && (c.stage == Stage::kMissing || c.stage == Stage::kReplaying))
-            return false;
-    return true;
+    held_.erase(held_.iterator_to(held));
+    uncount(*held.client);
+    held.client->held_--;
+    count(*held.client);
+    return Owned<Held>(&held);
 }
-
-size_t ReplayQueue::smallest() const
-{
-    size_t best = 0;
-    for (size_t i = 1; i < held_.size(); i++)
-        if (held_[i].transno < held_[best].transno) best = i;
-    return best;
-}
-
-uint64_t ReplayQueue::next_transno() const { return held_[smallest()].transno; }
 
 Ref<ServerRequest> ReplayQueue::next()
 {
     LULL_ASSERT(!held_.empty());
-    size_t i = smallest();
-    Ref<ServerRequest> request = std::move(held_[i].request);
-    if (Client* c = find(held_[i].uuid)) c->held--;
-    held_.erase_at(i);
-    return request;
-}
-
-bool ReplayQueue::all_done() const
-{
-    for (const Client& c : clients_)
-        if (c.stage != Stage::kDone) return false;
-    return held_.empty();
-}
-
-ReplayQueue::Counts ReplayQueue::counts() const
-{
-    Counts n;
-    n.expected = clients_.size();
-    for (const Client& c : clients_) {
-        if (c.stage != Stage::kMissing) n.connected++;
-        if (c.stage == Stage::kDone) n.done++;
-    }
-    return n;
+    return std::move(take(*held_.begin())->request);
 }
 
 }  // namespace lull

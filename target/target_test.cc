@@ -384,6 +384,33 @@ TEST(Target, RecoveryWindowWithADeadClient)
     });
 }
 
+// The connection breaks while the window waits for another client: whoever was not done goes on
+// with its recovery. R2, invariant 1.
+TEST(Target, ConnectionsBreakInTheWindow)
+{
+    for_seeds([](uint64_t seed) {
+        TinyLab l(seed);
+        ASSERT_TRUE(l.start(l.a).ok());
+        TinyClient &c = l.mount(), &late = l.mount();
+        l.on(l.host_of(c), [&] { EXPECT_TRUE(c.create("x", 1).ok()); });
+        l.on(l.host_of(late), [&] { EXPECT_TRUE(late.create("y", 2).ok()); });
+        l.world.network().cut(l.a, l.host_of(late));
+        l.crash_server();
+        ASSERT_TRUE(l.start(l.a).ok());
+        for (int i = 0; i < 3; i++) {
+            l.world.run_for(5 * kSec);
+            EXPECT_NE(l.param("recovery_status").find("connected_clients: 1/2"), std::string::npos)
+                << l.param("recovery_status");
+            l.world.network().reset_connections(l.a, l.host_of(c));
+        }
+        l.world.network().heal(l.a, l.host_of(late));
+        l.on(l.host_of(c), [&] { EXPECT_TRUE(c.stat("x").ok()); });
+        l.on(l.host_of(late), [&] { EXPECT_TRUE(late.stat("y").ok()); });
+        EXPECT_EQ(c.evicted + late.evicted, 0u);
+        l.finish();
+    });
+}
+
 TEST(Target, SilentClientIsEvicted)
 {
     TinyLab l(3);

@@ -337,6 +337,29 @@ TEST(Fs, TwoClientsSeeTheSame)
     });
 }
 
+// An answer about attributes that a change of our own overtook on its way is not believed.
+// Invariant 9.
+TEST(Fs, OwnChangesOvertakeAnswers)
+{
+    for_seeds(
+        [](uint64_t seed) {
+            FsWorld w(seed);
+            SimMount& c = w.c(0);
+            w.on(0, [&] { EXPECT_EQ(c.put("/f", "x"), 0); });
+            llc_attr a;
+            for (unsigned i = 0; i < 20; i++) {
+                w.on(1, [&] { EXPECT_EQ(w.c(1).chmod("/f", 0777), 0); });
+                w.spawn(0, "stat", [&] { EXPECT_EQ(c.stat("/f", &a), 0); });
+                w.spawn(0, "chmod", [&] { EXPECT_EQ(c.chmod("/f", 0600 | i), 0); });
+                ASSERT_TRUE(w.join());
+                w.on(0, [&] { EXPECT_EQ(c.stat("/f", &a), 0); });
+                EXPECT_EQ(a.mode & 07777, 0600 | i);
+            }
+            w.finish();
+        },
+        4);
+}
+
 namespace {
 
 // Appenders on both clients at once: every record whole, none lost.

@@ -110,10 +110,10 @@ def power_cut(fs, rng, name, victim):
     if oss in dead:
         for ost in [n for n in fs.targets if n.startswith("OST")]:
             fs.start_target(ost)
+    for target in fs.targets:  # all of them, or the victim's mount waits in vain for one that has halted
+        finish_shutdown(fs, target)
     if victim.node in dead:
         victim.revive()
-    for target in fs.targets:
-        finish_shutdown(fs, target)
     return f"power cut of {' and '.join(n.name for n in dead)}" + (f", MDT0000 at {home.name}" if elsewhere else "")
 
 

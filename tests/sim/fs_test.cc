@@ -608,6 +608,34 @@ TEST(FsCrash, TwiceBeforeACommit)
     w.finish();
 }
 
+// A client that mounts during recovery takes no lock before those who had theirs. T9, invariant 9.
+TEST(FsCrash, StrangersWaitForTheWindow)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        std::string text = pattern(300000);
+        w.umount(1);
+        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", text), 0); });  // in its cache
+        Host& writer = *w.client_nodes[0]->host;
+        FsWorld::Target* osts[] = {&w.ost(0), &w.ost(1)};
+        for (FsWorld::Target* ost : osts) {
+            FsWorld::Node& node = *ost->at;
+            w.crash(node);
+            w.world.network().cut(*node.host, writer);
+            ASSERT_EQ(w.start(*ost, node), 0);
+        }
+        w.spawn(1, "stranger", [&] {
+            EXPECT_EQ(w.c(1).mount(w.source(), ""), 0);
+            EXPECT_TRUE(w.c(1).get("/f") == text);
+        });
+        w.run_for_ms(10000);
+        w.world.network().heal_all();
+        ASSERT_TRUE(w.join());
+        EXPECT_EQ(w.client_counter("evictions"), 0u);
+        w.finish();
+    });
+}
+
 // After fsync nobody has to be left: name and data are on the disks. Invariant 1.
 TEST(FsCrash, SyncedFileNeedsNoClient)
 {

@@ -6,14 +6,14 @@
 #
 #   tests/sim/mutants.sh [NAME…]     all of them, or these
 #   PATCHES=DIR                      those of another directory
-#   SEEDS=N JOBS=N LIMIT=S KEEP=1    most seeds for each (200, or what its patch says: Seeds: N), mutants at a time (2), real seconds for a seed (60), keep the copies
+#   SEEDS=N JOBS=N LIMIT=S KEEP=1    most seeds for each (600, or what its patch says: Seeds: N), mutants at a time (2), real seconds for a seed (60), keep the copies
 #
 # A copy of the tree takes its objects over as hard links: only what the patch touches is compiled again.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d /tmp/lull-mutants.XXXXXX)
 trap '[ -n "${KEEP:-}" ] || rm -rf "$work"' EXIT
-export SEEDS=${SEEDS:-200} work top
+export SEEDS=${SEEDS:-600} work top
 export PATCHES=${PATCHES:-$top/tests/sim/mutants}
 
 stories=$(sed -n 's,^Run: \([a-z_/]*_test\).*,build/user-fast/\1,p' "$PATCHES"/*.patch | sort -u)

@@ -49,13 +49,22 @@ bool Scenario::notice_crash(Node& node)
     return true;
 }
 
-void Scenario::start_again()
+// The one that was started last.
+FsWorld::Target* Scenario::start_all()
 {
     hurry_ = false;
     pass(a_moment());
     Target* last = nullptr;
     for (auto& t : w_.targets())
         if (!t->at && ran_at_[t.get()]) start_crashed(*t), last = t.get();
+    hurry_ = true;
+    return last;
+}
+
+void Scenario::start_again()
+{
+    Target* last = start_all();
+    hurry_ = false;
     // again, while clients replay, or before what they have replayed is committed
     if (last && last->at && rng_.chance(150)) {
         pass(rng_.chance(500) ? a_moment() : rng_.below(6 * kSec));

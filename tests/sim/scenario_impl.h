@@ -111,6 +111,7 @@ private:
     void disk_crash();
     void two_crashes();
     bool notice_crash(Node& node);
+    Target* start_all();
     void start_again();
     void start_crashed(Target& t);
     void cut();

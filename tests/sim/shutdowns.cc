@@ -44,9 +44,8 @@ int Scenario::begin_shutdown(Target& t, Node& node)
 {
     int err = -kEBUSY;
     for (uint64_t limit = w_.world.now_ns() + kHaltLimit;
-         err == -kEBUSY && w_.world.now_ns() < limit;) {
+         err == -kEBUSY && node.host->up() && w_.world.now_ns() < limit;) {
         err = w_.set_param(node, t.param + "controlled_shutdown", "1");
-        if (!node.host->up()) break;
         if (err == -kEBUSY) pass(1 + rng_.below(300 * kMsec));
     }
     return err;
@@ -190,7 +189,7 @@ void Scenario::upgrade_while_down()
     pass(a_moment());
     int err = begin_shutdown(t, *t.at);
     if (err) ADD_FAILURE() << "controlled shutdown of " << t.name << " does not begin: " << err;
-    start_again();
+    (void)start_all();
     if (!watch(t, Twist::kNone, 0)) return;
     w_.stop(t);
     pass(a_moment());

@@ -11,15 +11,15 @@ ReplayQueue::~ReplayQueue()
 
 void ReplayQueue::uncount(const Client& c)
 {
-    if (c.stage_ != Stage::kMissing) counts_.connected--;
-    if (c.stage_ == Stage::kDone) counts_.done--;
+    if (c.stage_ != Stage::kMissing) connected_--;
+    if (c.stage_ == Stage::kDone) done_--;
     if (c.awaited()) awaited_--;
 }
 
 void ReplayQueue::count(const Client& c)
 {
-    if (c.stage_ != Stage::kMissing) counts_.connected++;
-    if (c.stage_ == Stage::kDone) counts_.done++;
+    if (c.stage_ != Stage::kMissing) connected_++;
+    if (c.stage_ == Stage::kDone) done_++;
     if (c.awaited()) awaited_++;
 }
 
@@ -30,18 +30,11 @@ Status ReplayQueue::expect(const UuidText& uuid, const Text<65>& nodename)
     Clients::insert_commit_data where;
     if (!clients_.insert_check(uuid.str(), where).second) return -kEEXIST;
     count(*client);
-    counts_.expected++;
     clients_.insert_commit(*client.release(), where);
     return kOk;
 }
 
 ReplayQueue::Client* ReplayQueue::find(const UuidText& uuid)
-{
-    auto it = clients_.find(uuid.str());
-    return it == clients_.end() ? nullptr : &*it;
-}
-
-const ReplayQueue::Client* ReplayQueue::find(const UuidText& uuid) const
 {
     auto it = clients_.find(uuid.str());
     return it == clients_.end() ? nullptr : &*it;
@@ -61,7 +54,6 @@ void ReplayQueue::remove(Client& client)
         if (held.client == &client) take(held);
     }
     uncount(client);
-    counts_.expected--;
     clients_.erase(clients_.iterator_to(client));
     Owned<Client> gone(&client);
 }

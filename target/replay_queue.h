@@ -46,7 +46,6 @@ public:
 
     Status expect(const UuidText& uuid, const Text<65>& nodename = {});
     Client* find(const UuidText& uuid);
-    const Client* find(const UuidText& uuid) const;
     void set_stage(Client& client, Stage stage);
     void remove(Client& client);  // with what is held of it
     // -ENOENT: no such client is expected; -ENOMEM.
@@ -54,8 +53,8 @@ public:
     bool ready() const { return !held_.empty() && awaited_ == 0; }  // next() would give one
     Ref<ServerRequest> next();  // null in unit tests: check ready() first
     uint64_t next_transno() const { return held_.begin()->transno; }
-    bool all_done() const { return counts_.done == counts_.expected && held_.empty(); }
-    const Counts& counts() const { return counts_; }
+    bool all_done() const { return done_ == clients_.size() && held_.empty(); }
+    Counts counts() const { return {clients_.size(), connected_, done_}; }
     size_t held() const { return held_.size(); }
     auto& clients() { return clients_; }  // by uuid
     const auto& clients() const { return clients_; }
@@ -87,8 +86,7 @@ private:
 
     Clients clients_;
     HeldByTransno held_;  // few, one for each client
-    Counts counts_;
-    size_t awaited_ = 0;
+    size_t connected_ = 0, done_ = 0, awaited_ = 0;
 };
 
 }  // namespace lull

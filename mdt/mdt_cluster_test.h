@@ -468,17 +468,7 @@ struct MdtCluster {
                        mds_extra);
         });
         mds.start();
-        for (unsigned i = 0; i < osts; i++) {
-            oss.push_back(std::make_unique<TestServer>(world, "oss" + std::to_string(i)));
-            TestServer& s = *oss.back();
-            s.on([&] {
-                format(s.host.net(),
-                       "format=1\nfsname=lull\nkinds=ost\nindex=" + std::to_string(i) +
-                           "\nuuid=ost-uuid-" + std::to_string(i) +
-                           "\nmgsnode=" + str(to_text(Nid{mds.host.address()})) + "\n");
-            });
-            s.start();
-        }
+        for (unsigned i = 0; i < osts; i++) add_oss();
         if (osts) wait_osts(osts);
     }
     ~MdtCluster()
@@ -494,6 +484,18 @@ struct MdtCluster {
             mds.stop();
             mds.host.shutdown_clean();
         }
+    }
+    void add_oss()
+    {
+        std::string i = std::to_string(oss.size());
+        oss.push_back(std::make_unique<TestServer>(world, "oss" + i));
+        TestServer& s = *oss.back();
+        s.on([&] {
+            format(s.host.net(), "format=1\nfsname=lull\nkinds=ost\nindex=" + i +
+                                     "\nuuid=ost-uuid-" + i +
+                                     "\nmgsnode=" + str(to_text(Nid{mds.host.address()})) + "\n");
+        });
+        s.start();
     }
     TestClient& client(uint32_t protocol = 2)
     {

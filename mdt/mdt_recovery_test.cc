@@ -385,6 +385,29 @@ TEST(Mdt, KnowsItsOstsWithoutTheMgs)
     });
 }
 
+// A new OST is used as soon as it has registered: the MDT hears of it from the MGS (R5), and a file
+// that is to have two stripes is not narrowed for the ten seconds to the next look at the list.
+TEST(Mdt, UsesANewOstAtOnce)
+{
+    MdtCluster cluster(17, 1, 2, "stripecount=2\n");
+    TestClient& c = cluster.client();
+    cluster.add_oss();
+    uint64_t registered = cluster.world.now_ns();
+    size_t stripes = 0;
+    c.on([&] {
+        for (int i = 0; i < 100 && stripes < 2; i++) {
+            if (i) kapi_sleep_ns(100 * kMsec);
+            Ref<Call<MdsOpenOp>> o;
+            auto name = text_format<20>("f%d", i);
+            ASSERT_TRUE(c.open(kRootFid, name.c_str(), kOpenCreate | kOpenWrite, &o).ok());
+            stripes = o->reply.object.layout.objects.size();
+            ASSERT_TRUE(c.close(o).ok());
+        }
+    });
+    EXPECT_EQ(2u, stripes);
+    EXPECT_LT(cluster.world.now_ns() - registered, kSec);
+}
+
 // A server that crashes while it destroys, or whose OST does, leaves nothing behind.
 TEST(Mdt, DestroysAcrossCrashes)
 {

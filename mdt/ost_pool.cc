@@ -113,11 +113,11 @@ Status OstPool::fetch()
         any_fresh |= fresh;
         TRY(known.targets.push_back(t));
     }
-    for (const TargetPlace& place : call->reply.places) take_place(place);
+    for (const TargetPlace& place : call->reply.places) (void)take_place(place);
     return any_fresh ? save(known) : kOk;
 }
 
-void OstPool::take_place(const TargetPlace& place)
+bool OstPool::take_place(const TargetPlace& place)
 {
     Ref<Osp> osp;
     {
@@ -126,22 +126,25 @@ void OstPool::take_place(const TargetPlace& place)
             if (o->target() == place.name.str()) osp = o;
     }
     if (osp) osp->import().target_is_at(Nid{place.nid}, place.instance);
+    return osp.get() != nullptr;
 }
 
-// It may have missed something.
-void OstPool::on_full(const ConnectReply&, bool)
+void OstPool::kick()
 {
     state_.lock()->kicked = true;
     changed_.wake_all();
 }
+
+// It may have missed something.
+void OstPool::on_full(const ConnectReply&, bool) { kick(); }
 
 void OstPool::on_callback(Opcode opcode, Decoder& body)
 {
     MgsTargetAt news;
     if (opcode != Opcode::kMgsTargetAt) return;
     news.io(body);
-    if (body.finish().ok() && news.fsname == target_.identity().fsname.str())
-        take_place(news.place);
+    if (!body.finish().ok() || !(news.fsname == target_.identity().fsname.str())) return;
+    if (!take_place(news.place)) kick();  // an OST that has just registered
 }
 
 Result<Ref<Import>> OstPool::connect_mgc()

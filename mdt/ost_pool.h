@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The OSTs of the file system as the MDT knows them: asked from the MGS at the start and every
- * refresh_ms, so that a new OST is used without a restart. One Osp for each, for good. What the MGS
- * said is kept in CONFIGS/<target>-osts, so that an MDT that is restarted while the MGS is down can
- * create files at once.
+ * The OSTs of the file system as the MDT knows them: asked from the MGS at the start, when it tells
+ * of one that is not known here, and every kRefreshMs, so that a new OST is used without a restart.
+ * One Osp for each, for good. What the MGS said is kept in CONFIGS/<target>-osts, so that an MDT
+ * that is restarted while the MGS is down can create files at once.
  *
  * The MGS says, too, where an OST that has started runs (R5).
  *
@@ -45,7 +45,8 @@ private:
     Status fetch();
     Result<Ref<Import>> connect_mgc();
     void drop_mgc();
-    void take_place(const TargetPlace& place);
+    void kick();                                // asks the MGS now
+    bool take_place(const TargetPlace& place);  // false: not one of the known OSTs
     void on_full(const ConnectReply& reply, bool first) override;
     void on_callback(Opcode opcode, Decoder& body) override;
     Status add(const TargetConfig& ost, bool* fresh);

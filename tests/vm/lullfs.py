@@ -135,8 +135,12 @@ class FileSystem:
                 f"mkfs.lull {kind} --fsname={FSNAME} --index={index} --servicenode={nodes} {target.device}", timeout=120)
 
     def start(self):
+        """All targets; returns when the MDT places files on every OST."""
         for name in self.targets:
             self.start_target(name)
+        osts = (f"{i}: {target.full_name} connected"
+                for i, target in enumerate(t for t in self.targets.values() if t.kind != "mdt"))
+        self.wait_param(self.server("MDT0000"), self.param_name("MDT0000", "osts"), "\n".join(osts))
 
     def start_target(self, name, node=None, options=""):
         target = self.targets[name]

@@ -150,8 +150,10 @@ void LdlmClientImpl::handle_bl_ast(const LdlmBlAst& ast)
     auto s = state.lock();
     auto found = s->by_handle.find(ast.client_handle);
     if (found != s->by_handle.end()) {
-        if (found->state_ == State::kEnqueuing || found->server_handle == ast.server_handle)
-            return block_locked(*s, *found);
+        // Granted, though its answer is still to come: should that be an error (to the enqueue that
+        // was sent again), the lock is ours nevertheless.
+        if (found->state_ == State::kEnqueuing) found->server_handle = ast.server_handle;
+        if (found->server_handle == ast.server_handle) block_locked(*s, *found);
         return;
     }
     s.unlock();
@@ -215,6 +217,7 @@ Status LdlmClientImpl::flush_all(uint64_t deadline_ns)
 void LdlmClientImpl::void_pending_locked(S& s, ClientLock& lock)
 {
     lock.void_ = true;
+    lock.server_handle = 0;
     if (lock.resource_hook_.is_linked()) s.by_resource.erase(s.by_resource.iterator_to(lock));
 }
 

@@ -119,6 +119,7 @@ struct LdlmClientImpl final : LdlmClient {
 
     // client_cancel.cc
     void remove_locked(S& s, ClientLock& lock);  // drops the table's reference: hold another
+    void forget_locked(S& s, ClientLock& lock);  // likewise
     void queue_locked(S& s, ClientLock& lock);   // unused, to be cancelled or discarded
     void block_locked(S& s, ClientLock& lock);
     void send_back_locked(S& s,

@@ -41,7 +41,7 @@ void EnqueueRequest::copy_behaviour(const Request& from)
 
 void LdlmClientImpl::report_late(LdlmClientImpl& client, ClientLock& lock, uint64_t server_handle)
 {
-    lock.server_handle = server_handle;
+    if (server_handle) lock.server_handle = server_handle;
     lock.late_.lock = &lock;
     lock.late_.client = &client;
     lock.late_.run = [](Node::Work* work) {
@@ -58,8 +58,7 @@ void LdlmClientImpl::late_end(ClientLock& lock)
 {
     auto s = state.lock();
     s->late--;
-    if (lock.server_handle) send_back_locked(*s, lock);
-    else remove_locked(*s, lock);
+    forget_locked(*s, lock);
     changed.wake_all();
 }
 
@@ -223,9 +222,16 @@ void LdlmClientImpl::give_up(EnqueueRequest& request, ClientLock& lock, Status w
         request.abandoned_lock = Ref<ClientLock>(&lock);
     } else {
         lock.state_ = State::kDead;
-        remove_locked(*s, lock);
+        forget_locked(*s, lock);
     }
     changed.wake_all();
+}
+
+// Without a grant. The server may have granted it before and told so by a blocking AST only.
+void LdlmClientImpl::forget_locked(S& s, ClientLock& lock)
+{
+    if (lock.server_handle) send_back_locked(s, lock);
+    else remove_locked(s, lock);
 }
 
 bool LdlmClientImpl::grant_makes_sense(const EnqueueRequest& r)
@@ -250,8 +256,7 @@ Status LdlmClientImpl::take_grant(EnqueueRequest& request, ClientLock& lock, Loc
     lock.server_handle = reply.server_handle;
     if (died || !sense || reply.server_handle == 0) {
         lock.state_ = State::kDead;
-        if (reply.server_handle) send_back_locked(*s, lock);
-        else remove_locked(*s, lock);
+        forget_locked(*s, lock);
         if (died) return -kEIO;
         if (!sense) return -kEPROTO;
         return request.op.intent ? kOk : Status(-kEPROTO);

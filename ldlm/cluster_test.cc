@@ -371,6 +371,34 @@ TEST(LdlmCluster, ReconnectPostsBlAstAgain)
     });
 }
 
+// Granted, the answer lost, a blocking AST on the way, and the enqueue that is sent again meets a
+// server without memory: the client gives back what it never got. Invariant 4.
+TEST(LdlmCluster, RefusedResendLosesNoLock)
+{
+    for_seeds([](uint64_t seed) {
+        LockCluster c(seed);
+        size_t a = c.mount(), b = c.mount();
+        bool killed = seed % 2;
+        c.world.network().lose(c.server, *c.hosts[a], 1000, 1);
+        Status first;
+        auto asks = c.spawn(a, [&] { first = c.peer(a).read(kA).status(); });
+        ASSERT_TRUE(c.until([&] { return c.peer(a).import->state() != ImportState::kFull; }));
+        c.world.network().cut(*c.hosts[a], c.server);
+        if (killed) c.world.signal(asks, true);
+        Status second(-kEIO);
+        auto waits = c.spawn(b, [&] { second = c.peer(b).add(kA, 1).status(); });
+        ASSERT_TRUE(c.until([&] { return c.target->enqueues == 2; }));
+        c.target->refuse_resends = 1;
+        c.world.network().heal_all();
+        EXPECT_TRUE(c.until([&] { return sim::World::finished(waits); }));
+        EXPECT_TRUE(c.world.run_to_end(asks, c.world.now_ns() + kSec)) << c.world.report();
+        EXPECT_TRUE(second.ok()) << second.error();
+        EXPECT_TRUE(first.is(killed ? kERESTARTSYS : kENOMEM)) << first.error();
+        EXPECT_EQ(c.target->refuse_resends, 0u);
+        EXPECT_TRUE(c.target->evicted.empty());
+    });
+}
+
 TEST(LdlmCluster, LocksSurviveACrashOfTheServer)
 {
     for_seeds([](uint64_t seed) {

@@ -80,6 +80,10 @@ public:
         switch (request->opcode()) {
         case Opcode::kLdlmEnqueue:
             enqueues++;
+            if (refuse_resends && request->is_resend()) {
+                refuse_resends--;
+                return request->reply_error(-kENOMEM);
+            }
             if (park && !request->is_resend()) return request->reply_error(-kEPark);
             [[fallthrough]];
         case Opcode::kActiveEnqueue: return ldlm->handle_enqueue(std::move(request));
@@ -167,6 +171,7 @@ public:
     uint64_t sync_ns = 0;  // how long a sync takes the server
     bool park = false, withhold = false, lvb_fails = false;
     uint64_t intent_ns = 0;
+    unsigned refuse_resends = 0;
     unsigned enqueues = 0, cancels = 0, intents = 0;
     Owned<LdlmServer> ldlm;
     std::map<std::string, Ref<Export>> exports;

@@ -67,9 +67,11 @@ Status Flocks::send(const FlockRange& range, uint32_t flags, WaitMode wait, Ldlm
     Status s = import_.call(*call);
     bool on_its_way =
         (s.is(kERESTARTSYS) || s.is(kEGiveWay)) && call->track.state != Request::Track::State::kNew;
+    bool locks = !(flags & kFlockTest) && range.mode != kUnlock;
     if (on_its_way && s.is(kEGiveWay)) s = yielded(*call, range);
     else if (on_its_way && flags & kFlockWait) s = interrupted(call);
     else if (on_its_way && range.mode == kUnlock) s = kOk;  // the import brings it to its end
+    else if (locks && !s.ok() && may_be_granted(*call, s)) s = refused(call);
     if (s.ok() && reply) *reply = call->reply;
     return s;
 }
@@ -87,6 +89,15 @@ Status Flocks::interrupted(const Wanted& call)
     }
     Status s = cancel_and_wait(*call);
     return s.is(kEPark) ? Status(-kERESTARTSYS) : s;
+}
+
+Status Flocks::refused(const Wanted& call)
+{
+    auto s = state_.lock();
+    if (!s->abandoned.push_back(call).ok())
+        log_err("no memory to give back a file lock: it stays until this client unmounts");
+    changed_.wake_all();
+    return -kENOMEM;
 }
 
 // The gate closes: whoever is in the way may be waiting behind it. What a conversion had, the MDT
@@ -141,13 +152,21 @@ Status Flocks::settle_abandoned()
             auto s = state_.lock();
             if (s->abandoned.empty()) return kOk;
             call = s->abandoned[0];
-            s->abandoned.erase_at(0);
         }
-        if (!cancel_and_wait(*call).ok()) continue;
-        FlockRange range = call->op.range;
-        range.owner ^= secret_;
-        TRY(restore(range));
+        if (may_be_granted(*call, cancel_and_wait(*call))) {
+            FlockRange range = call->op.range;
+            range.owner ^= secret_;
+            Status s = restore(range);
+            if (s.is(kENOMEM) || back_to_gates(s)) return s;
+        }
+        state_.lock()->abandoned.erase_at(0);
     }
+}
+
+// Refused for want of memory when it was sent again: it may have been granted the first time.
+bool Flocks::may_be_granted(const Call<LdlmFlockOp>& call, Status answer)
+{
+    return answer.ok() || (answer.is(kENOMEM) && call.track.resend);
 }
 
 // Granted to nobody: back to what the owner knows of.

@@ -210,6 +210,30 @@ TEST(Flock, SurvivesACrash)
 }
 
 // A controlled restart: held locks are not given back, waiting requests park and wait on.
+// The answer is lost, and the MDT has no memory for what is sent again: whatever the application is
+// told holds, and nobody else is kept out by a lock that nobody has.
+TEST(Flock, RefusedResendLeavesNothing)
+{
+    unsigned refused = 0;
+    for (uint64_t n = 1; n <= 60; n++) {
+        SCOPED_TRACE(n);
+        Lab lab(n);
+        EXPECT_EQ(0, lab.setlk(0, kSh, 0, 4));
+        Host& mds = *lab.w.mds1.host;
+        lab.w.world.network().lose(mds, lab.w.c(0).host(), 1000, 1);
+        mds.fail_allocation_nth(n);
+        int err = lab.setlk(0, kEx, 0, kAll);
+        mds.fail_allocation_nth(0);
+        refused += err == -kENOMEM;
+        lab.w.run_for_ms(5000);
+        EXPECT_EQ(-kEAGAIN, lab.setlk(1, kEx, 0, 4));
+        EXPECT_EQ(err ? 0 : -kEAGAIN, lab.setlk(1, kEx, 5, kAll)) << err;
+        EXPECT_EQ(lab.w.client_counter("evictions"), 0u);
+        lab.finish();
+    }
+    EXPECT_GT(refused, 0u);
+}
+
 TEST(Flock, SurvivesAControlledRestart)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {

@@ -109,9 +109,10 @@ struct kapi_iov {
     size_t bytes;
 };
 int kapi_sock_listen(struct kapi_net *net, uint16_t port, struct kapi_sock **out);
-/* -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH… */
-int kapi_sock_connect(struct kapi_net *net, uint32_t addr, uint16_t port, uint64_t deadline_ns,
-                      struct kapi_sock **out);
+int kapi_sock_create(struct kapi_net *net, struct kapi_sock **out); /* to connect with */
+/* Once for each. -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH…, -ESHUTDOWN after or at a
+ * shutdown */
+int kapi_sock_connect(struct kapi_sock *s, uint32_t addr, uint16_t port, uint64_t deadline_ns);
 /* -ESHUTDOWN after shutdown */
 int kapi_sock_accept(struct kapi_sock *listener, struct kapi_sock **out, uint32_t *peer_addr);
 /* Sends everything or fails; -EPIPE/-ECONNRESET/-ESHUTDOWN when the connection is gone. One sender
@@ -120,7 +121,7 @@ int kapi_sock_send(struct kapi_sock *s, const struct kapi_iov *iov, unsigned cou
 /* Receives exactly bytes or fails; -ECONNRESET also at end of stream. */
 int kapi_sock_recv(struct kapi_sock *s, void *buf, size_t bytes);
 uint32_t kapi_sock_local_addr(struct kapi_sock *s);
-/* wakes every sender, receiver and acceptor; may be called any time */
+/* wakes every sender, receiver, acceptor and connector; may be called any time */
 void kapi_sock_shutdown(struct kapi_sock *s);
 void kapi_sock_close(struct kapi_sock *s); /* frees; nobody may be inside */
 /* First IPv4 address of the node that is not loopback, 0 if none. */

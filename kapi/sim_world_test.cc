@@ -51,8 +51,7 @@ std::string trace_of(uint64_t seed, uint64_t* hash)
     for (int i = 0; i < 3; i++)
         client.spawn("caller", [&] {
             Sock s;
-            while (kapi_sock_connect(client.net(), server.address(), kPort, now_ns() + kSec, &s) !=
-                   0)
+            while (sim::dial(client.net(), server.address(), kPort, now_ns() + kSec, &s) != 0)
                 kapi_sleep_ns(kMsec);
             EXPECT_EQ(send_all(s, "hello"), 0);
             char buf[5];
@@ -212,8 +211,7 @@ protected:
         });
         client.spawn("connect", [&] {
             kapi_sleep_ns(kMsec);
-            ASSERT_EQ(kapi_sock_connect(client.net(), server.address(), kPort, now_ns() + kSec, &c),
-                      0);
+            ASSERT_EQ(sim::dial(client.net(), server.address(), kPort, now_ns() + kSec, &c), 0);
         });
         ASSERT_TRUE(w.run_until([&] { return c && s; }, w.now_ns() + 2 * kSec)) << w.report();
         w.run_for(kMsec);
@@ -222,8 +220,7 @@ protected:
     {
         int rc = 1;
         auto* t = client.spawn("connect", [&] {
-            rc =
-                kapi_sock_connect(client.net(), server.address(), kPort, now_ns() + timeout_ns, &c);
+            rc = sim::dial(client.net(), server.address(), kPort, now_ns() + timeout_ns, &c);
         });
         EXPECT_TRUE(w.run_to_end(t, w.now_ns() + timeout_ns + kSec));
         return rc;
@@ -438,7 +435,7 @@ TEST(NetFuzz, CrashesAndCutsKeepPrefixes)
         });
         a.spawn("client", [&] {
             Sock s;
-            while (kapi_sock_connect(a.net(), b.address(), kPort, now_ns() + kSec, &s))
+            while (sim::dial(a.net(), b.address(), kPort, now_ns() + kSec, &s))
                 kapi_sleep_ns(kMsec);
             for (size_t at = 0; at < sent.size(); at += 100)
                 if (send_all(s, sent.substr(at, 100))) break;

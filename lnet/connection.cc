@@ -5,11 +5,17 @@
 
 namespace lull {
 
-TcpConnection::TcpConnection(ConnectionOwner& owner, kapi_sock* sock, Nid peer,
-                             ConnectionSink* sink, Acceptor* acceptor,
+TcpConnection::TcpConnection(ConnectionOwner& owner, kapi_sock* sock, Nid peer, Acceptor& acceptor,
                              const TransportOptions& options)
-    : owner_(owner), sock_(sock), peer_(peer), sink_(sink), acceptor_(acceptor), options_(options),
-      last_received_ns_(now_ns())
+    : owner_(owner), sock_(sock), peer_(peer), sink_(nullptr), acceptor_(&acceptor),
+      open_until_ns_(kForever), options_(options), last_received_ns_(now_ns())
+{}
+
+TcpConnection::TcpConnection(ConnectionOwner& owner, kapi_sock* sock, Nid peer,
+                             ConnectionSink* sink, uint64_t open_until_ns,
+                             const TransportOptions& options)
+    : owner_(owner), sock_(sock), peer_(peer), sink_(sink), acceptor_(nullptr),
+      open_until_ns_(open_until_ns), options_(options), last_received_ns_(now_ns())
 {}
 
 TcpConnection::~TcpConnection()
@@ -167,7 +173,10 @@ void TcpConnection::receive_task()
 // Nobody else sends before the phase is kOpen, so the token is not needed.
 Status TcpConnection::greet()
 {
-    if (!acceptor_) TRY(transmit(LnetType::kHello, 0, {}, {}));
+    if (!acceptor_) {
+        TRY(Status(kapi_sock_connect(sock_, peer_.addr, options_.port, open_until_ns_)));
+        TRY(transmit(LnetType::kHello, 0, {}, {}));
+    }
     LnetHeader hello;
     TRY(receive_header(&hello));
     if (hello.type != static_cast<uint16_t>(LnetType::kHello) || hello.body_bytes != 0 ||
@@ -189,11 +198,11 @@ Status TcpConnection::greet()
     return kOk;
 }
 
-Status TcpConnection::wait_greeted(uint64_t deadline_ns)
+Status TcpConnection::wait_open()
 {
     auto state = state_.lock();
     Status s = state.wait_until(
-        changed_, [&] { return phase_.load() != Phase::kGreeting; }, deadline_ns);
+        changed_, [&] { return phase_.load() != Phase::kGreeting; }, open_until_ns_);
     if (state->sink_knows) return kOk;
     if (phase_.load() == Phase::kGreeting) close_locked(*state, s);
     return state->why;

@@ -4,13 +4,13 @@
  *
  *   phase      event                              next
  *   greeting   hello seen (and sink accepted it)  open       messages flow
- *   greeting   error, close(), given up           closed     the sink never hears of it
+ *   greeting   error, close(), its deadline       closed     the sink never hears of it
  *   open       error, close()                     closed     on_closed(), once the receive task
  *                                                            ended
  *
- * The receive task does the greeting, too. Whoever sends holds the send token (one sender at a
- * time; others queue for it at most timeout_ms). What the watchdog needs to decide is atomic: it
- * takes no lock to look.
+ * The receive task connects and does the greeting, too. Whoever sends holds the send token (one
+ * sender at a time; others queue for it at most timeout_ms). What the watchdog needs to decide is
+ * atomic: it takes no lock to look.
  */
 #pragma once
 #include "lnet/lnet_header.h"
@@ -33,10 +33,12 @@ protected:
 
 class TcpConnection final : public Connection {
 public:
-    // Takes over the socket. sink: of an outgoing connection, may be null for one that only pings.
-    // acceptor: of an incoming one.
+    // Take over the socket: of an incoming connection, or not connected yet. sink: may be null for
+    // one that only pings.
+    TcpConnection(ConnectionOwner& owner, kapi_sock* sock, Nid peer, Acceptor& acceptor,
+                  const TransportOptions& options);
     TcpConnection(ConnectionOwner& owner, kapi_sock* sock, Nid peer, ConnectionSink* sink,
-                  Acceptor* acceptor, const TransportOptions& options);
+                  uint64_t open_until_ns, const TransportOptions& options);
     ~TcpConnection() override;
 
     Nid peer() const override { return peer_; }
@@ -44,9 +46,9 @@ public:
     void close() override { close_because(-kESHUTDOWN); }
     bool is_open() const override { return phase_.load() == Phase::kOpen; }
 
-    Status start();                             // the receive task
-    Status wait_greeted(uint64_t deadline_ns);  // on error it is closed, and the sink was not and
-                                                // will not be called
+    Status wait_open() override;
+
+    Status start();  // the receive task
     Result<uint64_t> round_trip(uint64_t deadline_ns);
     void close_because(Status why);
 
@@ -91,7 +93,8 @@ private:
     kapi_sock* const sock_;
     const Nid peer_;
     ConnectionSink* sink_;
-    Acceptor* const acceptor_;
+    Acceptor* const acceptor_;      // null: we dialled
+    const uint64_t open_until_ns_;  // of one that was dialled
     const TransportOptions options_;
     Guarded<State> state_{LockRank::kLnetConn};
     CondVar token_free_;                          // also: no longer open

@@ -99,10 +99,14 @@ struct Pair {
         ASSERT_TRUE(world.run_to_end(task, world.now_ns() + 600 * kSec)) << world.report();
     }
     Nid nid() const { return Nid{server.address()}; }
-    Result<Ref<lull::Connection>> connect()
+    static Result<Ref<lull::Connection>> dial(Transport& from, Nid nid, ConnectionSink* sink,
+                                              uint64_t within_ms = 1000)
     {
-        return client_transport->connect(nid(), &at_client, deadline_after_ms(1000));
+        auto connection = TRY(from.dial(nid, sink, deadline_after_ms(within_ms)));
+        TRY(connection->wait_open());
+        return connection;
     }
+    Result<Ref<lull::Connection>> connect() { return dial(*client_transport, nid(), &at_client); }
     static bool soon(const std::function<bool()>& p, uint64_t ms = 20000)
     {
         for (uint64_t end = now_ns() + ms * kMsec; !p() && now_ns() < end;) kapi_sleep_ns(kMsec);
@@ -174,8 +178,7 @@ TEST(Lnet, OwnAddress)
     Pair p(4);
     p.on(p.server, [&] {
         Recorder r;
-        auto c =
-            p.server_transport->connect(p.server_transport->own_nid(), &r, deadline_after_ms(1000));
+        auto c = Pair::dial(*p.server_transport, p.server_transport->own_nid(), &r);
         ASSERT_TRUE(c.ok()) << c.error();
         EXPECT_TRUE(c.value()->send(bytes_of("to myself"), {}).ok());
         EXPECT_TRUE(Pair::soon([&] { return p.at_server.bodies.size() == 1; }));
@@ -274,8 +277,8 @@ TEST(Lnet, GarbageClosesOnlyItsConnection)
             auto good = p.connect();
             ASSERT_TRUE(good.ok());
             kapi_sock* bad = nullptr;
-            ASSERT_EQ(kapi_sock_connect(p.client.net(), p.server.address(), kLnetPort,
-                                        deadline_after_ms(1000), &bad),
+            ASSERT_EQ(sim::dial(p.client.net(), p.server.address(), kLnetPort,
+                                deadline_after_ms(1000), &bad),
                       0);
             LnetHeader h;
             h.magic = kLnetMagic;
@@ -302,14 +305,38 @@ TEST(Lnet, GarbageClosesOnlyItsConnection)
     }
 }
 
+// Whoever dials a dead node need not wait for it: a close ends the attempt at once.
+TEST(Lnet, CloseEndsAnAttempt)
+{
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        Pair p(seed);
+        p.world.network().cut(p.client, p.server);
+        p.on(p.client, [&] {
+            auto dialled =
+                p.client_transport->dial(p.nid(), &p.at_client, deadline_after_ms(10000));
+            ASSERT_TRUE(dialled.ok());
+            uint64_t began = now_ns();
+            p.client.spawn("closer", [&] {
+                kapi_sleep_ns(p.world.user_rng().below(1500) * kMsec);
+                dialled.value()->close();
+            });
+            EXPECT_TRUE(dialled.value()->wait_open().is(kESHUTDOWN));
+            EXPECT_LT(now_ns() - began, 2 * kSec);
+            EXPECT_EQ(p.at_client.closed, 0);
+        });
+        p.world.network().heal_all();
+        p.on(p.client, [&] { EXPECT_TRUE(p.connect().ok()); });
+    }
+}
+
 // A stranger who connects and says nothing is not kept for ever.
 TEST(Lnet, GreetingHasADeadline)
 {
     Pair p(9);
     p.on(p.client, [&] {
         kapi_sock* s = nullptr;
-        ASSERT_EQ(kapi_sock_connect(p.client.net(), p.server.address(), kLnetPort,
-                                    deadline_after_ms(1000), &s),
+        ASSERT_EQ(sim::dial(p.client.net(), p.server.address(), kLnetPort, deadline_after_ms(1000),
+                            &s),
                   0);
         uint64_t began = now_ns();
         uint8_t byte;

@@ -30,7 +30,7 @@ struct Table {
     List<TcpConnection, &TcpConnection::done_hook> done;  // of them: to be buried
     uint64_t next_number = 1;
     kapi_sock* listener = nullptr;
-    unsigned callers = 0;  // inside connect() or ping()
+    unsigned pings = 0;  // calls of ping()
     bool stopping = false;
     bool stopped = false;  // no connection is left: the watchdog may end
 };
@@ -42,7 +42,7 @@ public:
 
     Status start();
     Status listen(Acceptor* acceptor) override;
-    Result<Ref<Connection>> connect(Nid nid, ConnectionSink* sink, uint64_t deadline_ns) override;
+    Result<Ref<Connection>> dial(Nid nid, ConnectionSink* sink, uint64_t deadline_ns) override;
     Result<uint64_t> ping(Nid nid, uint64_t deadline_ns) override;
     Nid own_nid() const override { return Nid{kapi_net_default_addr(net_)}; }
     void shutdown() override;
@@ -50,8 +50,8 @@ public:
 
 private:
     using Batch = Ref<TcpConnection>[kBatch];
-    Result<Ref<TcpConnection>> open(Nid nid, ConnectionSink* sink, uint64_t deadline_ns);
-    Result<Ref<TcpConnection>> open_as_caller(Nid nid, ConnectionSink* sink, uint64_t deadline_ns);
+    Result<Ref<TcpConnection>> begin(Nid nid, ConnectionSink* sink, uint64_t deadline_ns);
+    Result<uint64_t> dial_and_ping(Nid nid, uint64_t deadline_ns);
     Status add(Ref<TcpConnection> connection);
     void drop(TcpConnection& connection);
     void accept_task();
@@ -159,44 +159,42 @@ void TransportImpl::on_receive_task_done(TcpConnection& connection)
 
 // ---- outgoing
 
-Result<Ref<TcpConnection>> TransportImpl::open(Nid nid, ConnectionSink* sink, uint64_t deadline_ns)
+Result<Ref<Connection>> TransportImpl::dial(Nid nid, ConnectionSink* sink, uint64_t deadline_ns)
+{
+    return Ref<Connection>(TRY(begin(nid, sink, deadline_ns)));
+}
+
+Result<Ref<TcpConnection>> TransportImpl::begin(Nid nid, ConnectionSink* sink, uint64_t deadline_ns)
 {
     kapi_sock* sock = nullptr;
-    TRY(Status(kapi_sock_connect(net_, nid.addr, options_.port, deadline_ns, &sock)));
-    auto connection = make_ref<TcpConnection>(*this, sock, nid, sink, nullptr, options_);
+    TRY(Status(kapi_sock_create(net_, &sock)));
+    auto connection = make_ref<TcpConnection>(*this, sock, nid, sink, deadline_ns, options_);
     if (!connection) {
         kapi_sock_close(sock);
         return -kENOMEM;
     }
     TRY(add(connection));
-    TRY(connection->wait_greeted(deadline_ns));
     return connection;
-}
-
-Result<Ref<TcpConnection>> TransportImpl::open_as_caller(Nid nid, ConnectionSink* sink,
-                                                         uint64_t deadline_ns)
-{
-    {
-        auto table = table_.lock();
-        if (table->stopping) return -kESHUTDOWN;
-        table->callers++;
-    }
-    auto result = open(nid, sink, deadline_ns);
-    auto table = table_.lock();
-    table->callers--;
-    changed_.wake_all();
-    return result;
-}
-
-Result<Ref<Connection>> TransportImpl::connect(Nid nid, ConnectionSink* sink, uint64_t deadline_ns)
-{
-    Ref<TcpConnection> connection = TRY(open_as_caller(nid, sink, deadline_ns));
-    return Ref<Connection>(connection);
 }
 
 Result<uint64_t> TransportImpl::ping(Nid nid, uint64_t deadline_ns)
 {
-    Ref<TcpConnection> connection = TRY(open_as_caller(nid, nullptr, deadline_ns));
+    {
+        auto table = table_.lock();
+        if (table->stopping) return -kESHUTDOWN;
+        table->pings++;
+    }
+    auto result = dial_and_ping(nid, deadline_ns);
+    auto table = table_.lock();
+    table->pings--;
+    changed_.wake_all();
+    return result;
+}
+
+Result<uint64_t> TransportImpl::dial_and_ping(Nid nid, uint64_t deadline_ns)
+{
+    Ref<TcpConnection> connection = TRY(begin(nid, nullptr, deadline_ns));
+    TRY(connection->wait_open());
     auto result = connection->round_trip(deadline_ns);
     connection->close();
     return result;
@@ -245,7 +243,7 @@ void TransportImpl::accept_task()
 
 void TransportImpl::accept_one(kapi_sock* sock, uint32_t addr)
 {
-    auto connection = make_ref<TcpConnection>(*this, sock, Nid{addr}, nullptr, acceptor_, options_);
+    auto connection = make_ref<TcpConnection>(*this, sock, Nid{addr}, *acceptor_, options_);
     if (!connection) {
         kapi_sock_close(sock);
         return;
@@ -330,7 +328,7 @@ void TransportImpl::shutdown()
     for_each([](TcpConnection& c) { return !c.is_closed(); }, [](TcpConnection& c) { c.close(); });
     for (;;) {  // no connection is added any more
         auto table = table_.lock();
-        if (table->connections.empty() && table->callers == 0) {
+        if (table->connections.empty() && table->pings == 0) {
             table->stopped = true;
             changed_.wake_all();
             break;

@@ -39,6 +39,9 @@ protected:
 class Connection : public RefCounted {
 public:
     virtual Nid peer() const = 0;
+    // Of one that was dialled: until it is greeted (hello both ways). -ETIMEDOUT, -ECONNREFUSED…,
+    // -ESHUTDOWN (closed meanwhile): it is closed then, and the sink never hears of it.
+    virtual Status wait_open() = 0;
     // body and bulk are copied or sent before it returns. -ENOTCONN, -ENOMEM, -ETIMEDOUT.
     virtual Status send(std::span<const uint8_t> body, std::span<const uint8_t> bulk) = 0;
     // Asynchronous and idempotent; on_closed() follows (or has been called).
@@ -80,9 +83,9 @@ public:
     static Result<Owned<Transport>> create(kapi_net* net, const TransportOptions& options);
     virtual ~Transport() = default;
     virtual Status listen(Acceptor* acceptor) = 0;  // -EADDRINUSE
-    // Blocks until connected and greeted (hello both ways). The sink must outlive on_closed().
-    virtual Result<Ref<Connection>> connect(Nid nid, ConnectionSink* sink,
-                                            uint64_t deadline_ns) = 0;
+    // Begins to connect; wait_open() says how it went, close() ends it at once. The sink must
+    // outlive on_closed().
+    virtual Result<Ref<Connection>> dial(Nid nid, ConnectionSink* sink, uint64_t deadline_ns) = 0;
     // round trip in ns; needs no target (lctl ping)
     virtual Result<uint64_t> ping(Nid nid, uint64_t deadline_ns) = 0;
     virtual Nid own_nid() const = 0;  // zero when the node has no address yet

@@ -97,6 +97,7 @@ Status ImportImpl::connect(uint64_t deadline_ns, WaitMode mode)
 
 void ImportImpl::close()
 {
+    Ref<Connection> dialled;
     {
         MutexLock lock(lock_);
         if (closing_) {
@@ -107,8 +108,10 @@ void ImportImpl::close()
         closing_ = true;
         fail_sent_locked(-kESHUTDOWN, false);
         fail_sent_locked(-kESHUTDOWN, true);
+        if (state_ == ImportState::kConnecting) dialled = connection_;
         wake_all_locked();
     }
+    if (dialled) dialled->close();
     gate_->shut(-kESHUTDOWN);
     task_.join();
     MutexLock lock(lock_);
@@ -167,8 +170,8 @@ Status ImportImpl::recover_now(Nid nid, uint64_t deadline_ns)
     return nid.is_zero() || current_nid_ == nid ? kOk : Status(-kENODEV);
 }
 
-// The next connection is tried at once and there. other: one that is being asked to connect at
-// another node, to be closed.
+// The next connection is tried at once and there. other: one that is dialled, or asked to connect,
+// at another node, to be closed.
 void ImportImpl::go_to_locked(Nid nid, Ref<Connection>* other)
 {
     preferred_nid_ = nid;
@@ -188,10 +191,11 @@ void ImportImpl::target_is_at(Nid nid, uint64_t instance)
         bool there = connection_ && !lost_ && state_ != ImportState::kConnecting;
         if (closing_ || nid.is_zero() || instance < instance_ || (instance == instance_ && there))
             return;
-        bool asking_there = state_ == ImportState::kConnecting && current_nid_ == nid;
+        bool asking_there = state_ == ImportState::kConnecting && current_nid_ == nid && !lost_;
         spread_.target_runs(kapi_random_u64());  // everybody hears it now
         go_to_locked(nid, &other);
-        if (connection_ && !asking_there) other = connection_;  // to a former instance
+        // To a former instance; or dialled before that node was up.
+        if (connection_ && !asking_there) other = connection_;
         log_info("%s: instance %llu has started at %s, says the MGS", name(),
                  static_cast<unsigned long long>(instance), to_text(nid).c_str());
     }
@@ -294,7 +298,9 @@ void ImportImpl::back_off(Status why)
     last_error_ = why;
     hopeless_ = why.is(kEPROTONOSUPPORT) && full_count_ == 0;
     if (hopeless_) changed_.wake_all();
-    if (first_of_its_kind && !why.is(kERetryLater) && now_ns() >= expect_restart_until_ns_)
+    bool on_purpose = closing_ || reconnect_wanted_;
+    if (first_of_its_kind && !why.is(kERetryLater) && !on_purpose &&
+        now_ns() >= expect_restart_until_ns_)
         log_info("%s: no connection to %s: error %d, trying on", name(),
                  to_text(current_nid_).c_str(), why.error());
     if (closing_ || ++failed_in_row_ % options_.nids.size() != 0) return;

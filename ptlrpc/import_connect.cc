@@ -51,18 +51,33 @@ Status ImportImpl::open_connection(Nid nid)
         attempt_ms = expected ? spread_.attempt_ms(kConnectExpectedMs, kConnectAttemptMs)
                               : kConnectAttemptMs;
     }
-    auto connected = node_.transport().connect(nid, this, deadline_after_ms(attempt_ms));
+    auto dialled = node_.transport().dial(nid, this, deadline_after_ms(attempt_ms));
+    Status s = dialled.ok() ? wait_open(dialled.value()) : dialled.status();
     MutexLock lock(lock_);
-    if (!connected.ok()) {
+    if (!s.ok()) {
+        connection_.reset();
         open_connections_--;
         changed_.wake_all();
-        return connected.status();
+        return s;
     }
-    connection_ = connected.release_value();
-    connection_number_++;
     lost_ = !connection_->is_open();  // if so, on_closed() may have been before we knew it
     last_heard_ns_ = last_sent_ns_ = now_ns();
     return lost_ ? Status(-kENOTCONN) : kOk;
+}
+
+// Whoever knows of a better place, or closes the import, ends the attempt.
+Status ImportImpl::wait_open(Ref<Connection> dialled)
+{
+    {
+        MutexLock lock(lock_);
+        connection_ = dialled;
+        connection_number_++;
+        lost_ = true;  // for now
+        last_heard_ns_ = last_sent_ns_ = now_ns();
+        bool elsewhere = !preferred_nid_.is_zero() && !(preferred_nid_ == current_nid_);
+        if (closing_ || elsewhere) dialled->close();
+    }
+    return dialled->wait_open();
 }
 
 Status ImportImpl::ask_to_connect(ConnectReply* reply)

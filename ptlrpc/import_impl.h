@@ -164,6 +164,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     Status connect_once();
     Nid next_nid_locked();
     Status open_connection(Nid nid);
+    Status wait_open(Ref<Connection> dialled);
     Status ask_to_connect(ConnectReply* reply);
     Status check_reply(const ConnectReply& reply) const;
     Status adopt_locked(const ConnectReply& reply);
@@ -211,7 +212,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
 
     Ref<Connection> connection_;
     uint64_t connection_number_ = 0;
-    bool lost_ = false;              // connection_ is no longer open
+    bool lost_ = false;              // connection_ is not yet, or no longer, open
     unsigned open_connections_ = 0;  // on_closed() of so many is still to come
     unsigned callbacks_ = 0;         // queued or running
     uint64_t last_heard_ns_ = 0, last_sent_ns_ = 0;

@@ -759,6 +759,34 @@ TEST(Import, GoesWhereTheTargetHasStarted)
     });
 }
 
+// R5: an attempt to reach a dead node holds up neither the way to the next one nor an unmount.
+TEST(Import, NobodyWaitsForADeadNode)
+{
+    for_seeds([](uint64_t seed) {
+        Cluster c(seed);
+        c.mount();
+        uint64_t before = c.import->instance();
+        auto dies = [&](sim::Host& server) {
+            c.world.network().cut(server, c.client_host);
+            c.world.network().reset_connections(server, c.client_host);
+            c.world.run_for((100 + c.world.user_rng().below(2500)) * kMsec);
+        };
+        c.crash_server();
+        dies(c.server);
+        c.start_server(c.server2);
+        uint64_t began = c.world.now_ns();
+        c.on(c.client_host, [&] { c.import->target_is_at(Nid{c.server2.address()}, before + 1); });
+        EXPECT_TRUE(c.until_full_again(1));
+        EXPECT_LT(c.world.now_ns() - began, 100 * kMsec);
+        dies(c.server2);
+        c.on(c.client_host, [&] {
+            uint64_t closing = now_ns();
+            c.import->close();
+            EXPECT_LT(now_ns() - closing, 100 * kMsec);
+        });
+    });
+}
+
 TEST(Import, CallbacksArrive)
 {
     for_seeds([](uint64_t seed) {
@@ -820,9 +848,9 @@ TEST(Server, BadRequests)
             }
             void on_closed(Connection&, Status) override { closed++; }
         } raw;
-        auto connection = c.client_node->transport().connect(Nid{c.server.address()}, &raw,
-                                                             deadline_after_ms(1000));
-        ASSERT_TRUE(connection.ok());
+        auto connection = c.client_node->transport().dial(Nid{c.server.address()}, &raw,
+                                                          deadline_after_ms(1000));
+        ASSERT_TRUE(connection.ok() && connection.value()->wait_open().ok());
         auto send = [&](uint16_t opcode, uint16_t protocol, uint64_t cookie, size_t body) {
             std::vector<uint8_t> bytes(sizeof(RpcHeader) + body, 0xff);
             RpcHeader h;

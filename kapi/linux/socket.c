@@ -5,6 +5,7 @@
 #include <linux/sched/signal.h>
 #include <linux/tcp.h>
 #include <linux/uio.h>
+#include <net/inet_common.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -78,26 +79,7 @@ int kapi_sock_listen(struct kapi_net *net, uint16_t port, struct kapi_sock **out
 	return err;
 }
 
-static int connect_until(struct socket *sock, uint32_t addr, uint16_t port, u64 deadline_ns)
-{
-	struct sockaddr_in peer = {
-		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(addr),
-	};
-	u64 now = ktime_get_ns();
-	int err;
-
-	if (now >= deadline_ns)
-		return -ETIMEDOUT;
-	sock->sk->sk_sndtimeo = deadline_ns == KAPI_FOREVER ?
-				MAX_SCHEDULE_TIMEOUT :
-				(long)nsecs_to_jiffies64(deadline_ns - now) + 1;
-	err = kernel_connect(sock, (struct sockaddr *)&peer, sizeof(peer), 0);
-	sock->sk->sk_sndtimeo = MAX_SCHEDULE_TIMEOUT;
-	return err == -EINPROGRESS ? -ETIMEDOUT : err;
-}
-
-int kapi_sock_connect(struct kapi_net *net, uint32_t addr, uint16_t port, uint64_t deadline_ns,
-		      struct kapi_sock **out)
+int kapi_sock_create(struct kapi_net *net, struct kapi_sock **out)
 {
 	struct socket *sock;
 	int err;
@@ -106,14 +88,37 @@ int kapi_sock_connect(struct kapi_net *net, uint32_t addr, uint16_t port, uint64
 	if (err)
 		return err;
 	tune_stream(sock);
-	err = connect_until(sock, addr, port, deadline_ns);
-	if (!err) {
-		*out = wrap(sock);
-		err = *out ? 0 : -ENOMEM;
-	}
-	if (err)
-		sock_release(sock);
-	return err;
+	*out = wrap(sock);
+	if (*out)
+		return 0;
+	sock_release(sock);
+	return -ENOMEM;
+}
+
+/*
+ * A shutdown that comes first is seen under the lock; one that comes later waits for the lock,
+ * which is free as long as the peer has not answered, and ends the attempt.
+ */
+int kapi_sock_connect(struct kapi_sock *s, uint32_t addr, uint16_t port, uint64_t deadline_ns)
+{
+	struct sockaddr_in peer = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(addr),
+	};
+	struct sock *sk = s->sock->sk;
+	u64 now = ktime_get_ns();
+	int err;
+
+	if (now >= deadline_ns)
+		return -ETIMEDOUT;
+	lock_sock(sk);
+	sk->sk_sndtimeo = deadline_ns == KAPI_FOREVER ?
+			  MAX_SCHEDULE_TIMEOUT :
+			  (long)nsecs_to_jiffies64(deadline_ns - now) + 1;
+	err = READ_ONCE(s->shut) ? -ESHUTDOWN :
+	      __inet_stream_connect(s->sock, (struct sockaddr *)&peer, sizeof(peer), 0, 0);
+	sk->sk_sndtimeo = MAX_SCHEDULE_TIMEOUT;
+	release_sock(sk);
+	return err ? sock_error_of(s, err == -EINPROGRESS ? -ETIMEDOUT : err) : 0;
 }
 
 int kapi_sock_accept(struct kapi_sock *listener, struct kapi_sock **out, uint32_t *peer_addr)

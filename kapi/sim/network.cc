@@ -15,6 +15,7 @@ struct kapi_sock {
     uint16_t port = 0;
     std::deque<std::pair<uint64_t, unsigned>> backlog{};  // connection and end
     lull::sim::TaskQueue acceptors{};
+    std::shared_ptr<lull::sim::Network::Attempt> attempt{};  // to connect
     lull::sim::Connection* conn = nullptr;
     unsigned end = 0;
 
@@ -201,41 +202,54 @@ int Network::listen(Host& host, uint16_t port, kapi_sock** out)
     return 0;
 }
 
-int Network::connect(Host& host, uint32_t addr, uint16_t port, uint64_t deadline_ns,
-                     kapi_sock** out)
+int Network::create(Host& host, kapi_sock** out)
 {
-    world_.point();
     if (host.allocation_fails()) return -kENOMEM;
-    Host* to = addr == kLoopback ? &host : world_.host_at(addr);
-    if (!to) {
-        world_.sleep_until(std::min(deadline_ns, world_.now_ns() + kNoRouteNs));
-        return world_.now_ns() >= deadline_ns ? -kETIMEDOUT : -kEHOSTUNREACH;
-    }
-    auto attempt = std::make_shared<Attempt>(
+    *out = new_sock(host);
+    return 0;
+}
+
+int Network::connect(kapi_sock* s, uint32_t addr, uint16_t port, uint64_t deadline_ns)
+{
+    Inside inside(s);
+    world_.point();
+    Host* to = addr == kLoopback ? s->host : world_.host_at(addr);
+    uint64_t no_route_ns = world_.now_ns() + kNoRouteNs;
+    int error = await_answer(s, to, port, to ? deadline_ns : std::min(deadline_ns, no_route_ns));
+    s->attempt.reset();
+    if (!to && error == -kETIMEDOUT && world_.now_ns() >= no_route_ns) return -kEHOSTUNREACH;
+    return error;
+}
+
+// to: null: nobody answers.
+int Network::await_answer(kapi_sock* s, Host* to, uint16_t port, uint64_t deadline_ns)
+{
+    Host& host = *s->host;
+    auto attempt = s->attempt = std::make_shared<Attempt>(
         Attempt{.from = &host, .boot = host.boots(), .to = to, .port = port});
     for (uint64_t retry_ns = kFirstSynRetryNs; !attempt->answered; retry_ns *= 2) {
-        if (world_.now_ns() >= deadline_ns) {
+        if (s->shut || world_.now_ns() >= deadline_ns) {
             attempt->waiting = false;
-            return -kETIMEDOUT;
+            return s->shut ? -kESHUTDOWN : -kETIMEDOUT;
         }
-        world_.after(delay(host, *to), [this, attempt] { syn_arrives(attempt); });
+        if (to) world_.after(delay(host, *to), [this, attempt] { syn_arrives(attempt); });
         uint64_t until_ns = std::min(deadline_ns, world_.now_ns() + retry_ns);
         world_.block(attempt->waiter, {.what = "connection to",
-                                       .name = to->name().c_str(),
+                                       .name = to ? to->name().c_str() : "nowhere",
                                        .deadline_ns = until_ns});
     }
     if (attempt->error) return attempt->error;
     auto it = connections_.find(attempt->connection);
     if (it == connections_.end()) return -kECONNRESET;
-    kapi_sock* s = new_sock(host);
     s->conn = it->second.get();
     s->end = 0;
     s->mine().sock = s;
-    *out = s;
     if (world_.tracing())
         world_.trace("connection %llu to %s", static_cast<unsigned long long>(s->conn->id),
                      to->name().c_str());
-    return 0;
+    if (!s->shut) return 0;
+    say_end(s);
+    return -kESHUTDOWN;
 }
 
 // In the scheduler. Lost when the way is cut or the host down: the caller sends it again.
@@ -521,18 +535,24 @@ void Network::shutdown(kapi_sock* s)
             put_on_wire(*it->second, 1 - end, control(Segment::kReset));
         }
         world_.wake_all(s->acceptors);
-    } else {
-        ConnEnd& e = s->mine();
-        if (!e.error && s->peer().host->up()) {
-            // With unread data the kernel resets instead of ending in order.
-            bool rude = e.inbox_bytes != 0;
-            put_on_wire(*s->conn, 1 - s->end, control(rude ? Segment::kReset : Segment::kFin));
-        }
-        world_.wake_all(e.readers);
-        world_.wake_all(e.writers);
+    } else if (s->conn) {
+        say_end(s);
+        world_.wake_all(s->mine().readers);
+        world_.wake_all(s->mine().writers);
         world_.wake_all(s->peer().writers);
+    } else if (s->attempt) {
+        world_.wake_all(s->attempt->waiter);
     }
     if (world_.current_or_null()) world_.point();
+}
+
+void Network::say_end(kapi_sock* s)
+{
+    ConnEnd& e = s->mine();
+    if (e.error || !s->peer().host->up()) return;
+    // With unread data the kernel resets instead of ending in order.
+    bool rude = e.inbox_bytes != 0;
+    put_on_wire(*s->conn, 1 - s->end, control(rude ? Segment::kReset : Segment::kFin));
 }
 
 void Network::detach(kapi_sock* s)
@@ -615,6 +635,15 @@ void Network::host_booted(Host& host)
         }
 }
 
+int dial(kapi_net* net, uint32_t addr, uint16_t port, uint64_t deadline_ns, kapi_sock** out)
+{
+    int error = kapi_sock_create(net, out);
+    if (error) return error;
+    error = kapi_sock_connect(*out, addr, port, deadline_ns);
+    if (error) kapi_sock_close(std::exchange(*out, nullptr));
+    return error;
+}
+
 }  // namespace lull::sim
 
 using namespace lull::sim;
@@ -626,10 +655,14 @@ int kapi_sock_listen(kapi_net* net, uint16_t port, kapi_sock** out)
     return world().network().listen(*net->host, port, out);
 }
 
-int kapi_sock_connect(kapi_net* net, uint32_t addr, uint16_t port, uint64_t deadline_ns,
-                      kapi_sock** out)
+int kapi_sock_create(kapi_net* net, kapi_sock** out)
 {
-    return world().network().connect(*net->host, addr, port, deadline_ns, out);
+    return world().network().create(*net->host, out);
+}
+
+int kapi_sock_connect(kapi_sock* s, uint32_t addr, uint16_t port, uint64_t deadline_ns)
+{
+    return world().network().connect(s, addr, port, deadline_ns);
 }
 
 int kapi_sock_accept(kapi_sock* listener, kapi_sock** out, uint32_t* peer_addr)

@@ -51,6 +51,7 @@ class Network {
 public:
     explicit Network(World& world);
     ~Network();
+    struct Attempt;  // to connect
 
     // ---- for scenarios
     enum class Way { kBoth, kThere };  // kThere: only what a sends to b vanishes
@@ -82,7 +83,8 @@ public:
 
     // ---- for kapi/sim
     int listen(Host& host, uint16_t port, kapi_sock** out);
-    int connect(Host& host, uint32_t addr, uint16_t port, uint64_t deadline_ns, kapi_sock** out);
+    int create(Host& host, kapi_sock** out);
+    int connect(kapi_sock* s, uint32_t addr, uint16_t port, uint64_t deadline_ns);
     int accept(kapi_sock* listener, kapi_sock** out, uint32_t* peer_addr);
     int send(kapi_sock* s, const kapi_iov* iov, unsigned count);
     int recv(kapi_sock* s, char* buf, size_t bytes);
@@ -93,7 +95,6 @@ public:
 
 private:
     using Pair = std::pair<unsigned, unsigned>;
-    struct Attempt;
     struct Loss {
         unsigned permille, left;
     };
@@ -103,6 +104,7 @@ private:
     kapi_sock* new_sock(Host& host);
     void syn_arrives(std::shared_ptr<Attempt> attempt);
     void answer(std::shared_ptr<Attempt> attempt, int error, Connection* made);
+    int await_answer(kapi_sock* s, Host* to, uint16_t port, uint64_t deadline_ns);
     void put_on_wire(Connection& c, unsigned to, Segment segment);
     void arm(Connection& c, unsigned to);
     void deliver(uint64_t id, unsigned to);
@@ -111,6 +113,7 @@ private:
     void reset_end(Connection& c, unsigned which, int error);
     void drop_if_dead(uint64_t id);
     int send_piece(kapi_sock* s, const char* from, size_t bytes);
+    void say_end(kapi_sock* s);
     void detach(kapi_sock* s);
 
     World& world_;
@@ -125,5 +128,8 @@ private:
     uint64_t window_bytes_ = 256 << 10;
     uint64_t tcp_timeout_ns_ = 60ull * 1000000000;
 };
+
+// For stories: a socket that is connected, or none.
+int dial(kapi_net* net, uint32_t addr, uint16_t port, uint64_t deadline_ns, kapi_sock** out);
 
 }  // namespace lull::sim

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/in.h>
+#include <linux/net.h>
+#include <net/sock.h>
+
 #include "tests/kunit/suites.h"
 
 #define PORT 9988
@@ -21,8 +25,8 @@ static void connect_pair(struct kunit *test, struct pair *p)
 	u32 peer = 0;
 
 	KUNIT_ASSERT_EQ(test, kapi_sock_listen(net(), PORT, &p->listener), 0);
-	KUNIT_ASSERT_EQ(test, kapi_sock_connect(net(), LOOPBACK, PORT, after_ms(5000), &p->client),
-			0);
+	KUNIT_ASSERT_EQ(test, kapi_sock_create(net(), &p->client), 0);
+	KUNIT_ASSERT_EQ(test, kapi_sock_connect(p->client, LOOPBACK, PORT, after_ms(5000)), 0);
 	KUNIT_ASSERT_EQ(test, kapi_sock_accept(p->listener, &p->server, &peer), 0);
 	KUNIT_EXPECT_EQ(test, peer, LOOPBACK);
 	KUNIT_EXPECT_EQ(test, kapi_sock_local_addr(p->client), LOOPBACK);
@@ -155,15 +159,65 @@ static void shutdown_wakes_an_acceptor(struct kunit *test)
 	kapi_sock_close(r.s);
 }
 
-static void connect_says_why(struct kunit *test)
+static int dial(u16 port, u64 deadline_ns)
 {
 	struct kapi_sock *s;
+	int err = kapi_sock_create(net(), &s);
+
+	if (err)
+		return err;
+	err = kapi_sock_connect(s, LOOPBACK, port, deadline_ns);
+	kapi_sock_close(s);
+	return err;
+}
+
+static void connect_says_why(struct kunit *test)
+{
 	u64 before = kapi_now_ns();
 
-	KUNIT_EXPECT_EQ(test, kapi_sock_connect(net(), LOOPBACK, CLOSED_PORT, after_ms(5000), &s),
-			-ECONNREFUSED);
-	KUNIT_EXPECT_EQ(test, kapi_sock_connect(net(), LOOPBACK, CLOSED_PORT, 1, &s), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, dial(CLOSED_PORT, after_ms(5000)), -ECONNREFUSED);
+	KUNIT_EXPECT_EQ(test, dial(CLOSED_PORT, 1), -ETIMEDOUT);
 	KUNIT_EXPECT_LT(test, kapi_now_ns(), before + 2 * (u64)NSEC_PER_SEC);
+}
+
+static void connect_one(void *arg)
+{
+	struct receiver *r = arg;
+
+	r->err = kapi_sock_connect(r->s, LOOPBACK, PORT, after_ms(60000));
+	WRITE_ONCE(r->done, true);
+}
+
+/* The peer's queue is full with the first connection: it answers no other. */
+static void shutdown_ends_a_connect(struct kunit *test)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+	u64 before = kapi_now_ns();
+	struct receiver r = {};
+	struct kapi_sock *first;
+	struct socket *deaf;
+	struct kapi_task *t;
+
+	KUNIT_ASSERT_EQ(test, sock_create_kern(&init_net, AF_INET, SOCK_STREAM, IPPROTO_TCP, &deaf),
+			0);
+	sock_set_reuseaddr(deaf->sk);
+	KUNIT_ASSERT_EQ(test, kernel_bind(deaf, (struct sockaddr *)&any, sizeof(any)), 0);
+	KUNIT_ASSERT_EQ(test, kernel_listen(deaf, 0), 0);
+	KUNIT_ASSERT_EQ(test, kapi_sock_create(net(), &first), 0);
+	KUNIT_EXPECT_EQ(test, kapi_sock_connect(first, LOOPBACK, PORT, after_ms(5000)), 0);
+
+	KUNIT_ASSERT_EQ(test, kapi_sock_create(net(), &r.s), 0);
+	KUNIT_ASSERT_EQ(test, kapi_task_start(&t, connect_one, &r, "lull_test"), 0);
+	kapi_sleep_ns(50 * NSEC_PER_MSEC);
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(r.done));
+	kapi_sock_shutdown(r.s);
+	kapi_task_join(t);
+	KUNIT_EXPECT_EQ(test, r.err, -ESHUTDOWN);
+	KUNIT_EXPECT_LT(test, kapi_now_ns(), before + 20 * (u64)NSEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, kapi_sock_connect(r.s, LOOPBACK, PORT, after_ms(5000)), -ESHUTDOWN);
+	kapi_sock_close(r.s);
+	kapi_sock_close(first);
+	sock_release(deaf);
 }
 
 static void two_cannot_listen(struct kunit *test)
@@ -181,6 +235,7 @@ static struct kunit_case socket_cases[] = {
 	KUNIT_CASE(end_of_stream_is_a_reset),
 	KUNIT_CASE(shutdown_wakes_an_acceptor),
 	KUNIT_CASE(connect_says_why),
+	KUNIT_CASE(shutdown_ends_a_connect),
 	KUNIT_CASE(two_cannot_listen),
 	{}
 };

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "include/lull/ops_connect.h"
+#include "kapi/sim/network.h"
 #include "lnet/lnet_header.h"
 #include "lnet/transport.h"
 #include "ptlrpc/message.h"
@@ -115,8 +116,8 @@ bool LightClients::open(Client& c)
 {
     uint64_t attempt_ms =
         c.expects_restart ? c.spread.attempt_ms(kConnectExpectedMs, kConnectMs) : kConnectMs;
-    if (kapi_sock_connect(host_.net(), server_, kLnetPort, world_.now_ns() + attempt_ms * kMs,
-                          &c.sock) != 0)
+    if (lull::sim::dial(host_.net(), server_, kLnetPort, world_.now_ns() + attempt_ms * kMs,
+                        &c.sock) != 0)
         return false;
     if (!send_frame(c, static_cast<uint16_t>(LnetType::kHello), 0, nullptr)) return false;
     LnetHeader hello;

@@ -198,11 +198,11 @@ Status TcpConnection::greet()
     return kOk;
 }
 
-Status TcpConnection::wait_open()
+Status TcpConnection::wait_open(WaitMode mode)
 {
     auto state = state_.lock();
     Status s = state.wait_until(
-        changed_, [&] { return phase_.load() != Phase::kGreeting; }, open_until_ns_);
+        changed_, [&] { return phase_.load() != Phase::kGreeting; }, open_until_ns_, mode);
     if (state->sink_knows) return kOk;
     if (phase_.load() == Phase::kGreeting) close_locked(*state, s);
     return state->why;

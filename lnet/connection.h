@@ -46,7 +46,7 @@ public:
     void close() override { close_because(-kESHUTDOWN); }
     bool is_open() const override { return phase_.load() == Phase::kOpen; }
 
-    Status wait_open() override;
+    Status wait_open(WaitMode mode) override;
 
     Status start();  // the receive task
     Result<uint64_t> round_trip(uint64_t deadline_ns);

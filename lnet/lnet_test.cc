@@ -103,7 +103,7 @@ struct Pair {
                                               uint64_t within_ms = 1000)
     {
         auto connection = TRY(from.dial(nid, sink, deadline_after_ms(within_ms)));
-        TRY(connection->wait_open());
+        TRY(connection->wait_open(WaitMode::kUninterruptible));
         return connection;
     }
     Result<Ref<lull::Connection>> connect() { return dial(*client_transport, nid(), &at_client); }
@@ -198,6 +198,20 @@ TEST(Lnet, Ping)
                         .is(kECONNREFUSED));
         EXPECT_FALSE(p.client_transport->ping(Nid{0x0a0000c8}, deadline_after_ms(500)).ok());
     });
+}
+
+TEST(Lnet, SignalEndsAPing)
+{
+    Pair p(5);
+    p.world.network().cut(p.client, p.server);
+    Status status;
+    auto task = p.client.spawn("lctl", [&] {
+        status = p.client_transport->ping(p.nid(), deadline_after_ms(5000)).status();
+    });
+    p.world.run_for(100 * kMsec);
+    p.world.signal(task, false);
+    EXPECT_TRUE(p.world.run_to_end(task, p.world.now_ns() + 10 * kMsec));
+    EXPECT_TRUE(status.is(kERESTARTSYS));
 }
 
 TEST(Lnet, RefusedByAcceptor)
@@ -320,7 +334,7 @@ TEST(Lnet, CloseEndsAnAttempt)
                 kapi_sleep_ns(p.world.user_rng().below(1500) * kMsec);
                 dialled.value()->close();
             });
-            EXPECT_TRUE(dialled.value()->wait_open().is(kESHUTDOWN));
+            EXPECT_TRUE(dialled.value()->wait_open(WaitMode::kUninterruptible).is(kESHUTDOWN));
             EXPECT_LT(now_ns() - began, 2 * kSec);
             EXPECT_EQ(p.at_client.closed, 0);
         });

@@ -194,7 +194,7 @@ Result<uint64_t> TransportImpl::ping(Nid nid, uint64_t deadline_ns)
 Result<uint64_t> TransportImpl::dial_and_ping(Nid nid, uint64_t deadline_ns)
 {
     Ref<TcpConnection> connection = TRY(begin(nid, nullptr, deadline_ns));
-    TRY(connection->wait_open());
+    TRY(connection->wait_open(WaitMode::kInterruptible));
     auto result = connection->round_trip(deadline_ns);
     connection->close();
     return result;

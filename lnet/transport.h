@@ -40,8 +40,9 @@ class Connection : public RefCounted {
 public:
     virtual Nid peer() const = 0;
     // Of one that was dialled: until it is greeted (hello both ways). -ETIMEDOUT, -ECONNREFUSED…,
-    // -ESHUTDOWN (closed meanwhile): it is closed then, and the sink never hears of it.
-    virtual Status wait_open() = 0;
+    // -ESHUTDOWN (closed meanwhile), -ERESTARTSYS (a signal): it is closed then, and the sink never
+    // hears of it.
+    virtual Status wait_open(WaitMode mode) = 0;
     // body and bulk are copied or sent before it returns. -ENOTCONN, -ENOMEM, -ETIMEDOUT.
     virtual Status send(std::span<const uint8_t> body, std::span<const uint8_t> bulk) = 0;
     // Asynchronous and idempotent; on_closed() follows (or has been called).

@@ -77,7 +77,7 @@ Status ImportImpl::wait_open(Ref<Connection> dialled)
         bool elsewhere = !preferred_nid_.is_zero() && !(preferred_nid_ == current_nid_);
         if (closing_ || elsewhere) dialled->close();
     }
-    return dialled->wait_open();
+    return dialled->wait_open(WaitMode::kUninterruptible);
 }
 
 Status ImportImpl::ask_to_connect(ConnectReply* reply)

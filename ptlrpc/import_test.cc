@@ -848,9 +848,10 @@ TEST(Server, BadRequests)
             }
             void on_closed(Connection&, Status) override { closed++; }
         } raw;
-        auto connection = c.client_node->transport().dial(Nid{c.server.address()}, &raw,
-                                                          deadline_after_ms(1000));
-        ASSERT_TRUE(connection.ok() && connection.value()->wait_open().ok());
+        auto connection =
+            c.client_node->transport().dial(Nid{c.server.address()}, &raw, deadline_after_ms(1000));
+        ASSERT_TRUE(connection.ok() &&
+                    connection.value()->wait_open(WaitMode::kUninterruptible).ok());
         auto send = [&](uint16_t opcode, uint16_t protocol, uint64_t cookie, size_t body) {
             std::vector<uint8_t> bytes(sizeof(RpcHeader) + body, 0xff);
             RpcHeader h;

@@ -102,20 +102,27 @@ static void receive_byte(void *arg)
 	WRITE_ONCE(r->done, true);
 }
 
+/* waits: blocks in a call on r->s */
+static void shutdown_wakes(struct kunit *test, void (*waits)(void *), struct receiver *r)
+{
+	struct kapi_task *t;
+
+	KUNIT_ASSERT_EQ(test, kapi_task_start(&t, waits, r, "lull_test"), 0);
+	kapi_sleep_ns(50 * NSEC_PER_MSEC);
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(r->done));
+	kapi_sock_shutdown(r->s);
+	kapi_task_join(t);
+	KUNIT_EXPECT_EQ(test, r->err, -ESHUTDOWN);
+}
+
 static void shutdown_wakes_a_receiver(struct kunit *test)
 {
 	struct receiver r = {};
-	struct kapi_task *t;
 	struct pair p;
 
 	connect_pair(test, &p);
 	r.s = p.server;
-	KUNIT_ASSERT_EQ(test, kapi_task_start(&t, receive_byte, &r, "lull_test"), 0);
-	kapi_sleep_ns(50 * NSEC_PER_MSEC);
-	KUNIT_EXPECT_FALSE(test, READ_ONCE(r.done));
-	kapi_sock_shutdown(p.server);
-	kapi_task_join(t);
-	KUNIT_EXPECT_EQ(test, r.err, -ESHUTDOWN);
+	shutdown_wakes(test, receive_byte, &r);
 	close_pair(&p);
 }
 
@@ -146,15 +153,9 @@ static void accept_one(void *arg)
 static void shutdown_wakes_an_acceptor(struct kunit *test)
 {
 	struct receiver r = {};
-	struct kapi_task *t;
 
 	KUNIT_ASSERT_EQ(test, kapi_sock_listen(net(), PORT, &r.s), 0);
-	KUNIT_ASSERT_EQ(test, kapi_task_start(&t, accept_one, &r, "lull_test"), 0);
-	kapi_sleep_ns(50 * NSEC_PER_MSEC);
-	KUNIT_EXPECT_FALSE(test, READ_ONCE(r.done));
-	kapi_sock_shutdown(r.s);
-	kapi_task_join(t);
-	KUNIT_EXPECT_EQ(test, r.err, -ESHUTDOWN);
+	shutdown_wakes(test, accept_one, &r);
 	KUNIT_EXPECT_EQ(test, kapi_sock_accept(r.s, NULL, NULL), -ESHUTDOWN);
 	kapi_sock_close(r.s);
 }
@@ -196,7 +197,6 @@ static void shutdown_ends_a_connect(struct kunit *test)
 	struct receiver r = {};
 	struct kapi_sock *first;
 	struct socket *deaf;
-	struct kapi_task *t;
 
 	KUNIT_ASSERT_EQ(test, sock_create_kern(&init_net, AF_INET, SOCK_STREAM, IPPROTO_TCP, &deaf),
 			0);
@@ -207,12 +207,7 @@ static void shutdown_ends_a_connect(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kapi_sock_connect(first, LOOPBACK, PORT, after_ms(5000)), 0);
 
 	KUNIT_ASSERT_EQ(test, kapi_sock_create(net(), &r.s), 0);
-	KUNIT_ASSERT_EQ(test, kapi_task_start(&t, connect_one, &r, "lull_test"), 0);
-	kapi_sleep_ns(50 * NSEC_PER_MSEC);
-	KUNIT_EXPECT_FALSE(test, READ_ONCE(r.done));
-	kapi_sock_shutdown(r.s);
-	kapi_task_join(t);
-	KUNIT_EXPECT_EQ(test, r.err, -ESHUTDOWN);
+	shutdown_wakes(test, connect_one, &r);
 	KUNIT_EXPECT_LT(test, kapi_now_ns(), before + 20 * (u64)NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, kapi_sock_connect(r.s, LOOPBACK, PORT, after_ms(5000)), -ESHUTDOWN);
 	kapi_sock_close(r.s);

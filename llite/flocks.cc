@@ -12,6 +12,11 @@ constexpr uint8_t kUnlock = static_cast<uint8_t>(LockMode::kNL);
 
 UuidText me() { return UuidText(); }  // the table here is of one client
 
+void log_kept()
+{
+    log_err("no memory to give back a file lock: it stays until this client unmounts");
+}
+
 FlockRange unlock_of(const FlockRange& range)
 {
     FlockRange nothing = range;
@@ -71,7 +76,7 @@ Status Flocks::send(const FlockRange& range, uint32_t flags, WaitMode wait, Ldlm
     if (on_its_way && s.is(kEGiveWay)) s = yielded(*call, range);
     else if (on_its_way && flags & kFlockWait) s = interrupted(call);
     else if (on_its_way && range.mode == kUnlock) s = kOk;  // the import brings it to its end
-    else if (locks && !s.ok() && may_be_granted(*call, s)) s = refused(call);
+    else if (locks && is_in_doubt(*call, s) && !settle_later(call).ok()) log_kept();
     if (s.ok() && reply) *reply = call->reply;
     return s;
 }
@@ -80,24 +85,22 @@ Status Flocks::send(const FlockRange& range, uint32_t flags, WaitMode wait, Ldlm
 // away, it is asked later, and what it granted is given back.
 Status Flocks::interrupted(const Wanted& call)
 {
-    if (import_.state() != ImportState::kFull) {
-        auto s = state_.lock();
-        if (s->abandoned.push_back(call).ok()) {
-            changed_.wake_all();
-            return -kERESTARTSYS;
-        }
-    }
+    if (import_.state() != ImportState::kFull && settle_later(call).ok()) return -kERESTARTSYS;
     Status s = cancel_and_wait(*call);
     return s.is(kEPark) ? Status(-kERESTARTSYS) : s;
 }
 
-Status Flocks::refused(const Wanted& call)
+// Refused for want of memory when it was sent again: it may have been granted the first time.
+bool Flocks::is_in_doubt(const Call<LdlmFlockOp>& call, Status answer)
+{
+    return answer.is(kENOMEM) && call.track.resend;
+}
+
+Status Flocks::settle_later(const Wanted& call)
 {
     auto s = state_.lock();
-    if (!s->abandoned.push_back(call).ok())
-        log_err("no memory to give back a file lock: it stays until this client unmounts");
     changed_.wake_all();
-    return -kENOMEM;
+    return s->abandoned.push_back(call);
 }
 
 // The gate closes: whoever is in the way may be waiting behind it. What a conversion had, the MDT
@@ -153,20 +156,15 @@ Status Flocks::settle_abandoned()
             if (s->abandoned.empty()) return kOk;
             call = s->abandoned[0];
         }
-        if (may_be_granted(*call, cancel_and_wait(*call))) {
+        Status s = cancel_and_wait(*call);
+        if (s.ok() || is_in_doubt(*call, s)) {
             FlockRange range = call->op.range;
             range.owner ^= secret_;
-            Status s = restore(range);
+            s = restore(range);
             if (s.is(kENOMEM) || back_to_gates(s)) return s;
         }
         state_.lock()->abandoned.erase_at(0);
     }
-}
-
-// Refused for want of memory when it was sent again: it may have been granted the first time.
-bool Flocks::may_be_granted(const Call<LdlmFlockOp>& call, Status answer)
-{
-    return answer.ok() || (answer.is(kENOMEM) && call.track.resend);
 }
 
 // Granted to nobody: back to what the owner knows of.
@@ -248,8 +246,7 @@ Status Flocks::send_later(const FlockRange& unlock)
     auto s = state_.lock();
     changed_.wake_all();
     Status status = s->unlocks.push_back(unlock);
-    if (!status.ok())
-        log_err("no memory to give back a file lock: it stays until this client unmounts");
+    if (!status.ok()) log_kept();
     return status;
 }
 

@@ -61,8 +61,8 @@ private:
     Status send_later(const FlockRange& unlock);
     Status send(const FlockRange& range, uint32_t flags, WaitMode wait, LdlmFlockReply* reply);
     Status interrupted(const Wanted& call);
-    Status refused(const Wanted& call);
-    static bool may_be_granted(const Call<LdlmFlockOp>& call, Status answer);
+    static bool is_in_doubt(const Call<LdlmFlockOp>& call, Status answer);
+    Status settle_later(const Wanted& call);
     Status yielded(Call<LdlmFlockOp>& call, const FlockRange& range);
     Status cancel_and_wait(Call<LdlmFlockOp>& call);
     Status settle_abandoned();

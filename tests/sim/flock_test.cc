@@ -209,7 +209,6 @@ TEST(Flock, SurvivesACrash)
     }
 }
 
-// A controlled restart: held locks are not given back, waiting requests park and wait on.
 // The answer is lost, and the MDT has no memory for what is sent again: whatever the application is
 // told holds, and nobody else is kept out by a lock that nobody has.
 TEST(Flock, RefusedResendLeavesNothing)
@@ -234,6 +233,7 @@ TEST(Flock, RefusedResendLeavesNothing)
     EXPECT_GT(refused, 0u);
 }
 
+// A controlled restart: held locks are not given back, waiting requests park and wait on.
 TEST(Flock, SurvivesAControlledRestart)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {

@@ -116,8 +116,7 @@ bool LightClients::open(Client& c)
 {
     uint64_t attempt_ms =
         c.expects_restart ? c.spread.attempt_ms(kConnectExpectedMs, kConnectMs) : kConnectMs;
-    if (lull::sim::dial(host_.net(), server_, kLnetPort, world_.now_ns() + attempt_ms * kMs,
-                        &c.sock) != 0)
+    if (dial(host_.net(), server_, kLnetPort, world_.now_ns() + attempt_ms * kMs, &c.sock) != 0)
         return false;
     if (!send_frame(c, static_cast<uint16_t>(LnetType::kHello), 0, nullptr)) return false;
     LnetHeader hello;

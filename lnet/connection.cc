@@ -4,6 +4,21 @@
 #include "kapi/log.h"
 
 namespace lull {
+namespace {
+
+// What is sent or received of bulk data between two looks at the clock: a peer that moves less than
+// this in timeout_ms is taken for dead.
+constexpr size_t kProgressBytes = 64 << 10;
+
+// Messages that overtake bulk, one after another.
+constexpr unsigned kOvertakesMax = 16;
+
+bool older(uint64_t then, uint64_t now, uint64_t than)
+{
+    return then != 0 && now > then && now - then > than;
+}
+
+}  // namespace
 
 TcpConnection::TcpConnection(ConnectionOwner& owner, kapi_sock* sock, Nid peer, Acceptor& acceptor,
                              const TransportOptions& options)
@@ -51,12 +66,34 @@ Status TcpConnection::send(std::span<const uint8_t> body, std::span<const uint8_
 {
     if (body.size() > kLnetBodyMaxBytes || bulk.size() > kLnetBulkMaxBytes) return -kEMSGSIZE;
     auto state = state_.lock();
-    Status s = state.wait_until(
-        token_free_, [&] { return !state->sending || phase_.load() != Phase::kOpen; },
-        deadline_after_ms(options_.timeout_ms));
-    if (phase_.load() != Phase::kOpen) return -kENOTCONN;
-    if (!s.ok()) return s;
+    TRY(wait_token(state, bulk.empty()));
     return transmit_and_release(state, LnetType::kData, 0, body, bulk);
+}
+
+// A message without bulk overtakes those with bulk that wait, so that a ping waits for one bulk at
+// most; a limit keeps bulk from waiting for ever. The wait goes on as long as the peer takes what is
+// being sent.
+Status TcpConnection::wait_token(Locked& state, bool is_small)
+{
+    unsigned& mine = is_small ? state->small_waiting : state->bulk_waiting;
+    unsigned& others = is_small ? state->bulk_waiting : state->small_waiting;
+    mine++;
+    auto ready = [&] {
+        bool small_first = state->overtakes < kOvertakesMax;
+        return phase_.load() != Phase::kOpen ||
+               (!state->sending && (others == 0 || is_small == small_first));
+    };
+    uint64_t began = now_ns(), limit = options_.timeout_ms * kMsec;
+    Status s;
+    do {
+        uint64_t progress = send_progress_ns_.load();
+        s = state.wait_until(token_free_, ready, (progress > began ? progress : began) + limit);
+    } while (!s.ok() && state->sending && !older(send_progress_ns_.load(), now_ns(), limit));
+    mine--;
+    if (phase_.load() != Phase::kOpen) return -kENOTCONN;
+    if (s.ok()) state->overtakes = is_small && others ? state->overtakes + 1 : 0;
+    else token_free_.wake_all();  // somebody may have waited for this one
+    return s;
 }
 
 // Takes the token (which is free), sends without the lock, answers a ping that came meanwhile,
@@ -81,7 +118,7 @@ Status TcpConnection::transmit_and_release(Locked& state, LnetType type, uint64_
         s = Status(-kENOTCONN);
     }
     state->sending = false;
-    token_free_.wake_one();
+    token_free_.wake_all();
     return s;
 }
 
@@ -101,11 +138,19 @@ Status TcpConnection::transmit(LnetType type, uint64_t cookie, std::span<const u
     kapi_iov iov[3] = {{&header, sizeof header}, {}, {}};
     unsigned count = 1;
     if (!body.empty()) iov[count++] = {const_cast<uint8_t*>(body.data()), body.size()};
-    if (!bulk.empty()) iov[count++] = {const_cast<uint8_t*>(bulk.data()), bulk.size()};
-    send_began_ns_.store(now_ns());
-    int rc = kapi_sock_send(sock_, iov, count);
-    send_began_ns_.store(0);
-    return Status(rc < 0 ? rc : 0);
+    auto part = bulk.first(bulk.size() < kProgressBytes ? bulk.size() : kProgressBytes);
+    if (!part.empty()) iov[count++] = {const_cast<uint8_t*>(part.data()), part.size()};
+    send_progress_ns_.store(now_ns());
+    Status s(kapi_sock_send(sock_, iov, count));
+    for (size_t sent = part.size(); s.ok() && sent < bulk.size(); sent += part.size()) {
+        send_progress_ns_.store(now_ns());
+        size_t left = bulk.size() - sent;
+        part = bulk.subspan(sent, left < kProgressBytes ? left : kProgressBytes);
+        kapi_iov more{const_cast<uint8_t*>(part.data()), part.size()};
+        s = Status(kapi_sock_send(sock_, &more, 1));
+    }
+    send_progress_ns_.store(0);
+    return s;
 }
 
 Result<uint64_t> TcpConnection::round_trip(uint64_t deadline_ns)
@@ -129,7 +174,7 @@ Result<uint64_t> TcpConnection::round_trip(uint64_t deadline_ns)
 
 bool TcpConnection::wants_probe(uint64_t now) const
 {
-    if (phase_.load() != Phase::kOpen || send_began_ns_.load() != 0) return false;
+    if (phase_.load() != Phase::kOpen || send_progress_ns_.load() != 0) return false;
     uint64_t quiet_since = last_received_ns_.load(), probed = last_probe_ns_.load();
     uint64_t last = quiet_since > probed ? quiet_since : probed;
     return now > last && now - last >= options_.keepalive_ms * kMsec;
@@ -152,13 +197,10 @@ bool TcpConnection::is_expired(uint64_t now) const
     Phase phase = phase_.load();
     if (phase == Phase::kClosed) return false;
     uint64_t limit = options_.timeout_ms * kMsec;
-    auto older = [now](uint64_t then, uint64_t than) {
-        return then != 0 && now > then && now - then > than;
-    };
     uint64_t received = last_received_ns_.load(), probed = probed_ns_.load();
-    if (phase == Phase::kGreeting) return older(received, limit);
-    if (older(send_began_ns_.load(), limit)) return true;
-    return probed > received && older(received, limit) && older(probed, limit / 2);
+    if (phase == Phase::kGreeting) return older(received, now, limit);
+    if (older(send_progress_ns_.load(), now, limit)) return true;
+    return probed > received && older(received, now, limit) && older(probed, now, limit / 2);
 }
 
 // ---- receiving
@@ -259,10 +301,21 @@ Status TcpConnection::receive_data(const LnetHeader& header)
     uint32_t crc = kapi_crc32c(~0u, &copy, sizeof copy);
     if (!message.body.empty()) crc = kapi_crc32c(crc, message.body.data(), message.body.size());
     if (crc != header.crc) return -kEBADMSG;
-    if (!message.bulk.empty())
-        TRY(Status(kapi_sock_recv(sock_, message.bulk.data(), message.bulk.size())));
+    TRY(receive_bulk(message.bulk));
     last_received_ns_.store(now_ns());
     sink_->on_message(*this, std::move(message));
+    return kOk;
+}
+
+// Each part that comes is a sign of life: a slow wire is no dead peer.
+Status TcpConnection::receive_bulk(std::span<uint8_t> bulk)
+{
+    while (!bulk.empty()) {
+        last_received_ns_.store(now_ns());
+        size_t part = bulk.size() < kProgressBytes ? bulk.size() : kProgressBytes;
+        TRY(Status(kapi_sock_recv(sock_, bulk.data(), part)));
+        bulk = bulk.subspan(part);
+    }
     return kOk;
 }
 

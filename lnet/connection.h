@@ -9,7 +9,8 @@
  *                                                            ended
  *
  * The receive task connects and does the greeting, too. Whoever sends holds the send token (one
- * sender at a time; others queue for it at most timeout_ms). What the watchdog needs to decide is
+ * sender at a time; others queue for it, at most timeout_ms beyond the last progress of the one that
+ * sends). What the watchdog needs to decide is
  * atomic: it takes no lock to look.
  */
 #pragma once
@@ -54,7 +55,7 @@ public:
 
     // For the transport's tasks.
     bool is_closed() const { return phase_.load() == Phase::kClosed; }
-    bool is_expired(uint64_t now) const;  // silent, or stuck in sending, for longer than timeout_ms
+    bool is_expired(uint64_t now) const;  // silent, or sending without progress, for timeout_ms
     bool wants_probe(uint64_t now) const;
     void probe();
     void join() { receive_task_.join(); }
@@ -69,6 +70,8 @@ private:
         Status why;               // of being closed
         bool sink_knows = false;  // of this connection, so it must hear of its end
         bool sending = false;     // somebody holds the send token
+        unsigned small_waiting = 0, bulk_waiting = 0;  // for it, without and with bulk
+        unsigned overtakes = 0;                        // messages that went before bulk that waited
         bool pong_due = false;
         uint64_t pong_cookie = 0;
         uint64_t pongs = 0;  // seen
@@ -80,9 +83,11 @@ private:
     Status receive_header(LnetHeader* header);
     Status receive_one();
     Status receive_data(const LnetHeader& header);
+    Status receive_bulk(std::span<uint8_t> bulk);
     void answer_ping(uint64_t cookie);
     void finish_receiving(Status why);
     Status check_header(const LnetHeader& header) const;
+    Status wait_token(Locked& state, bool is_small);  // -ENOTCONN, -ETIMEDOUT
     Status transmit(LnetType type, uint64_t cookie, std::span<const uint8_t> body,
                     std::span<const uint8_t> bulk);
     Status transmit_and_release(Locked& state, LnetType type, uint64_t cookie,
@@ -101,8 +106,8 @@ private:
     CondVar changed_;                             // greeted, closed, pong
     std::atomic<Phase> phase_{Phase::kGreeting};  // written with state_ locked
     std::atomic<uint64_t> last_received_ns_;
-    std::atomic<uint64_t> send_began_ns_{0};  // 0: nobody sends
-    std::atomic<uint64_t> probed_ns_{0};      // first ping since something was received
+    std::atomic<uint64_t> send_progress_ns_{0};  // of what is being sent; 0: nobody sends
+    std::atomic<uint64_t> probed_ns_{0};         // first ping since something was received
     std::atomic<uint64_t> last_probe_ns_{0};
     Task receive_task_;
 };

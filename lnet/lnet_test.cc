@@ -270,6 +270,151 @@ TEST(Lnet, SendersDoNotHangOnASilentPeer)
     });
 }
 
+// A connection without a transport behind it that has greeted the server.
+struct RawPeer {
+    kapi_sock* sock = nullptr;
+    explicit RawPeer(Pair& p)
+    {
+        EXPECT_EQ(sim::dial(p.client.net(), p.server.address(), kLnetPort, deadline_after_ms(1000),
+                            &sock),
+                  0);
+        send(header(LnetType::kHello, 0, 0), {});
+        LnetHeader hello;
+        EXPECT_EQ(kapi_sock_recv(sock, &hello, sizeof hello), 0);
+        EXPECT_TRUE(
+            Pair::soon([&] { return p.at_server.accepted && p.at_server.accepted->is_open(); }));
+    }
+    ~RawPeer() { kapi_sock_close(sock); }
+    static LnetHeader header(LnetType type, size_t body, size_t bulk)
+    {
+        LnetHeader h;
+        h.magic = kLnetMagic;
+        h.version = kLnetVersion;
+        h.type = static_cast<uint16_t>(type);
+        h.body_bytes = static_cast<uint32_t>(body);
+        h.bulk_bytes = static_cast<uint32_t>(bulk);
+        h.crc = kapi_crc32c(~0u, &h, sizeof h);
+        return h;
+    }
+    void send(LnetHeader h, const std::string& more) const
+    {
+        kapi_iov iov[2] = {{&h, sizeof h}, {const_cast<char*>(more.data()), more.size()}};
+        EXPECT_EQ(kapi_sock_send(sock, iov, more.empty() ? 1 : 2), 0);
+    }
+    void send_slowly(std::string bytes, size_t at_once, uint64_t pause_ns) const
+    {
+        for (size_t at = 0; at < bytes.size(); at += at_once) {
+            kapi_sleep_ns(pause_ns);
+            kapi_iov iov{bytes.data() + at, std::min(at_once, bytes.size() - at)};
+            if (kapi_sock_send(sock, &iov, 1)) return;
+        }
+    }
+    // The next message with data, slowly; its bulk's size. -1: the connection has ended.
+    long receive_slowly(size_t at_once, uint64_t pause_ns) const
+    {
+        LnetHeader h;
+        do
+            if (kapi_sock_recv(sock, &h, sizeof h)) return -1;
+        while (h.type != static_cast<uint16_t>(LnetType::kData));
+        std::string into(at_once, 0);
+        for (size_t left = h.body_bytes + h.bulk_bytes; left;) {
+            kapi_sleep_ns(pause_ns);
+            size_t part = std::min(at_once, left);
+            if (kapi_sock_recv(sock, into.data(), part)) return -1;
+            left -= part;
+        }
+        return h.bulk_bytes;
+    }
+};
+
+constexpr size_t kMegabyte = 1 << 20, kSlowPart = 64 << 10;
+
+// A slow wire is no dead peer: a send that makes progress is not cut off, however long it takes.
+TEST(Lnet, SlowBulkIsSent)
+{
+    Pair p(9);
+    p.world.network().set_window_bytes(kSlowPart);
+    p.on(p.client, [&] {
+        RawPeer peer(p);
+        Status sent(-kEAGAIN);
+        int back = 0;
+        for (int i = 0; i < 3; i++)  // two of them wait for the first for longer than timeout_ms
+            p.server.spawn("sender", [&] {
+                sent = p.at_server.accepted->send(bytes_of("b"),
+                                                  bytes_of(std::string(kMegabyte, 'x')));
+                EXPECT_TRUE(sent.ok()) << sent.error();
+                back++;
+            });
+        uint64_t began = now_ns();
+        for (int i = 0; i < 3; i++)
+            EXPECT_EQ(peer.receive_slowly(kSlowPart, kSec), static_cast<long>(kMegabyte));
+        EXPECT_GT(now_ns() - began, 30 * kSec);
+        EXPECT_TRUE(Pair::soon([&] { return back == 3; }));
+        EXPECT_EQ(p.at_server.closed, 0);
+    });
+}
+
+TEST(Lnet, SlowBulkIsReceived)
+{
+    Pair p(10);
+    p.on(p.client, [&] {
+        RawPeer peer(p);
+        peer.send(RawPeer::header(LnetType::kData, 0, kMegabyte), "");
+        peer.send_slowly(std::string(kMegabyte, 'x'), kSlowPart, kSec);
+        EXPECT_TRUE(Pair::soon([&] { return p.at_server.bulks.size() == 1; }));
+        EXPECT_EQ(p.at_server.closed, 0);
+    });
+}
+
+// Who takes a byte now and then makes no progress.
+TEST(Lnet, TricklingPeerIsGivenUp)
+{
+    Pair p(11);
+    p.world.network().set_window_bytes(kSlowPart);
+    p.on(p.client, [&] {
+        RawPeer peer(p);
+        bool back = false;
+        uint64_t began = now_ns();
+        p.server.spawn("sender", [&] {
+            EXPECT_FALSE(
+                p.at_server.accepted->send(bytes_of("b"), bytes_of(std::string(kMegabyte, 'x')))
+                    .ok());
+            back = true;
+        });
+        char byte;
+        while (!back && kapi_sock_recv(peer.sock, &byte, 1) == 0) kapi_sleep_ns(100 * kMsec);
+        EXPECT_LE(now_ns() - began, 10 * kSec);
+    });
+}
+
+// A ping waits for one bulk at most, and bulk is not kept waiting for ever by what overtakes it.
+TEST(Lnet, SmallMessagesOvertakeBulk)
+{
+    Pair p(12);
+    p.world.network().set_window_bytes(kSlowPart);
+    p.on(p.client, [&] {
+        RawPeer peer(p);
+        int back = 0;
+        auto send = [&](size_t bulk) {
+            p.server.spawn("sender", [&, bulk] {
+                EXPECT_TRUE(
+                    p.at_server.accepted->send(bytes_of("m"), bytes_of(std::string(bulk, 'x')))
+                        .ok());
+                back++;
+            });
+        };
+        for (int i = 0; i < 3; i++) send(kMegabyte);
+        kapi_sleep_ns(kSec);  // the first is on its way, the others wait
+        for (int i = 0; i < 20; i++) send(0);
+        std::vector<long> order;
+        for (int i = 0; i < 23; i++) order.push_back(peer.receive_slowly(kSlowPart, 10 * kMsec));
+        EXPECT_GT(order[0], 0);
+        for (int i = 1; i <= 16; i++) EXPECT_EQ(order[i], 0) << i;
+        EXPECT_GT(order[17], 0);
+        EXPECT_TRUE(Pair::soon([&] { return back == 23; }));
+    });
+}
+
 TEST(Lnet, PeerCrash)
 {
     Pair p(8);

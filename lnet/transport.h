@@ -7,8 +7,9 @@
  * Framing: LnetHeader, body, bulk; crc32c over header and body; limits on every length; a peer that
  * breaks the rules is disconnected (logged with its NID). Keepalive: a connection on which nothing
  * came for keepalive_ms is probed by a LNet ping; no sign of life for timeout_ms closes it with
- * -ETIMEDOUT. Sending never blocks for longer than timeout_ms: a bounded send queue (credits) per
- * connection makes senders wait.
+ * -ETIMEDOUT. Bulk data is a sign of life while it comes, and a send goes on while the peer takes
+ * some of it in each timeout_ms: bulk over a slow wire is not cut off. Messages without bulk
+ * overtake bulk that waits to be sent.
  */
 #pragma once
 #include "kapi/sync.h"

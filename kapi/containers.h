@@ -9,6 +9,7 @@
 #endif
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "kapi/memory.h"
 #include "kapi/result.h"
@@ -37,9 +38,13 @@ public:
         // NOLINTNEXTLINE(bugprone-sizeof-expression): T may be a pointer
         T* fresh = static_cast<T*>(kapi_alloc(n * sizeof(T)));
         if (!fresh) return -kENOMEM;
-        for (size_t i = 0; i < size_; i++) {
-            new (&fresh[i]) T(std::move(data_[i]));
-            data_[i].~T();
+        if constexpr (kPlainBytes) {
+            if (size_) memcpy(fresh, data_, size_);
+        } else {
+            for (size_t i = 0; i < size_; i++) {
+                new (&fresh[i]) T(std::move(data_[i]));
+                data_[i].~T();
+            }
         }
         kapi_free(data_);
         data_ = fresh;
@@ -57,6 +62,10 @@ public:
     {
         TRY(reserve(n));
         while (size_ > n) data_[--size_].~T();
+        if constexpr (kPlainBytes) {
+            if (size_ < n) memset(data_ + size_, 0, n - size_);
+            size_ = n;
+        }
         while (size_ < n) new (&data_[size_++]) T();
         return kOk;
     }
@@ -64,7 +73,11 @@ public:
     {
         clear();
         TRY(reserve(n));
-        for (size_t i = 0; i < n; i++) new (&data_[size_++]) T(from[i]);
+        if constexpr (kPlainBytes) {
+            if (n) memcpy(data_, from, n);
+            size_ = n;
+        }
+        for (; size_ < n; size_++) new (&data_[size_]) T(from[size_]);
         return kOk;
     }
     void erase_at(size_t i)  // keeps the order
@@ -115,6 +128,8 @@ public:
     }
 
 private:
+    // A store of a byte may change any member, so that the compiler makes no memset of a loop.
+    static constexpr bool kPlainBytes = std::is_same_v<T, uint8_t>;
     T* data_ = nullptr;
     size_t size_ = 0, capacity_ = 0;
 };

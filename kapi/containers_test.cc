@@ -85,6 +85,24 @@ TEST(Vec, GrowsShrinksAndErases)
     EXPECT_EQ(Counted::live, 0);
 }
 
+TEST(Vec, BytesAreFilledCopiedAndKept)
+{
+    const uint8_t text[] = {1, 2, 3};
+    Bytes b;
+    ASSERT_TRUE(b.assign(text, 0).ok());
+    EXPECT_TRUE(b.empty());
+    ASSERT_TRUE(b.assign(text, 3).ok());
+    ASSERT_TRUE(b.resize(100).ok());  // grows, in a new place
+    for (size_t i = 0; i < 100; i++) EXPECT_EQ(b[i], i < 3 ? text[i] : 0) << i;
+    b[2] = 9;
+    ASSERT_TRUE(b.resize(2).ok());
+    ASSERT_TRUE(b.resize(4).ok());  // what was cut off does not come back
+    EXPECT_EQ(b[2], 0);
+    EXPECT_EQ(b[3], 0);
+    ASSERT_TRUE(b.push_back(7).ok());
+    EXPECT_EQ(b[4], 7);
+}
+
 TEST(Vec, SurvivesAllocationFailure)
 {
     sim::run(1, [] {

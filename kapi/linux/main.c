@@ -49,4 +49,6 @@ static void __exit lull_exit(void)
 module_init(lull_init);
 module_exit(lull_exit);
 MODULE_LICENSE("GPL");
+MODULE_VERSION(LULL_VERSION);
+MODULE_AUTHOR("The developers of Lull");
 MODULE_DESCRIPTION("Lull: a parallel file system (network, requests, locks)");

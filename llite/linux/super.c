@@ -167,4 +167,6 @@ static void __exit ll_exit(void)
 module_exit(ll_exit);
 
 MODULE_LICENSE("GPL");
+MODULE_VERSION(LULL_VERSION);
+MODULE_AUTHOR("The developers of Lull");
 MODULE_DESCRIPTION("Lull client");

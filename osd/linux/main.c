@@ -17,5 +17,7 @@ static void __exit lull_server_exit(void)
 module_init(lull_server_init);
 module_exit(lull_server_exit);
 MODULE_LICENSE("GPL");
+MODULE_VERSION(LULL_VERSION);
+MODULE_AUTHOR("The developers of Lull");
 MODULE_DESCRIPTION("Lull: metadata, object and management servers");
 MODULE_SOFTDEP("pre: ext4");

@@ -83,7 +83,6 @@ void Osp::connect_task()
         Status s = import_->connect(deadline_after_ms(kConnectTryMs), WaitMode::kUninterruptible);
         if (s.ok()) return;
         if (closing_) return;
-        log_warn("%s: not connected yet: error %d", target().c_str(), s.error());
         kapi_sleep_ns(500 * kMsec);
     }
 }

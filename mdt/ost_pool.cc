@@ -2,6 +2,7 @@
 #include "mdt/ost_pool.h"
 
 #include "kapi/log.h"
+#include "ptlrpc/outage_log.h"
 
 namespace lull {
 
@@ -75,14 +76,15 @@ void OstPool::park(bool on)
 
 void OstPool::task()
 {
-    Status last;
+    OutageLog outage;
     for (;;) {
         Status status = fetch();
-        if (!status.ok() && status.error() != last.error() && !state_.lock()->stop)
-            log_warn("%s: the MGS does not tell the OSTs of %s: error %d; asking again",
+        uint64_t now = now_ns();
+        if (status.ok()) outage.over();
+        else if (!state_.lock()->stop && outage.failed(now))
+            log_warn("%s: the MGS does not tell the OSTs of %s: error %d, %s",
                      target_.target_name().c_str(), target_.identity().fsname.c_str(),
-                     status.error());
-        last = status;
+                     status.error(), outage.describe(now).c_str());
         auto s = state_.lock();
         uint64_t deadline = deadline_after_ms(s->osts.empty() ? kFirstRefreshMs : kRefreshMs);
         (void)s.wait_until(

@@ -270,9 +270,14 @@ void ImportImpl::leave_connection()
     if (!gone) return;
     gone->close();
     if (!was_full) return;
-    if (!expected)
+    if (!expected) {
+        {
+            MutexLock lock(lock_);
+            outage_.begin(now_ns());
+        }
         log_notice("%s: connection to %s lost, looking for the target", name(),
                    to_text(gone->peer()).c_str());
+    }
     client_.on_disconnected();
 }
 
@@ -294,17 +299,16 @@ void ImportImpl::back_off(Status why)
 {
     leave_connection();
     MutexLock lock(lock_);
-    bool first_of_its_kind = last_error_.error() != why.error();
     last_error_ = why;
     hopeless_ = why.is(kEPROTONOSUPPORT) && full_count_ == 0;
     if (hopeless_) changed_.wake_all();
     bool on_purpose = closing_ || reconnect_wanted_;
-    if (first_of_its_kind && !why.is(kERetryLater) && !on_purpose &&
-        now_ns() >= expect_restart_until_ns_)
-        log_info("%s: no connection to %s: error %d, trying on", name(),
-                 to_text(current_nid_).c_str(), why.error());
+    uint64_t now = now_ns();
+    if (!on_purpose && now >= expect_restart_until_ns_ && outage_.failed(now))
+        log_info("%s: no connection to %s: error %d, %s", name(), to_text(current_nid_).c_str(),
+                 why.error(), outage_.describe(now).c_str());
     if (closing_ || ++failed_in_row_ % options_.nids.size() != 0) return;
-    uint64_t limit = now_ns() < expect_restart_until_ns_ ? kReconnectExpectedMs : kReconnectMaxMs;
+    uint64_t limit = now < expect_restart_until_ns_ ? kReconnectExpectedMs : kReconnectMaxMs;
     uint64_t ms = backoff_ms_ < limit ? backoff_ms_ : limit;
     backoff_ms_ = longer_backoff(ms, kReconnectMaxMs);
     ms = spread_.pause_ms(ms);

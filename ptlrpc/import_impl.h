@@ -15,6 +15,7 @@
 #pragma once
 #include "lnet/log_limit.h"
 #include "ptlrpc/import.h"
+#include "ptlrpc/outage_log.h"
 #include "ptlrpc/message.h"
 #include "ptlrpc/node.h"
 #include "ptlrpc/restart_spread.h"
@@ -203,6 +204,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     uint64_t full_count_ = 0;
     bool was_full_ = false;  // over connection_
     Status last_error_;
+    OutageLog outage_;
     bool hopeless_ = false;  // last_error_ will not go away by waiting
     uint64_t expect_restart_until_ns_ = 0;
     RestartSpread spread_;

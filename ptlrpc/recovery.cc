@@ -185,6 +185,7 @@ Status ImportImpl::step_full()
     failed_in_row_ = 0;
     backoff_ms_ = kReconnectMinMs;
     last_error_ = kOk;
+    outage_.over();
     wake_all_locked();
     return kOk;
 }

@@ -3,6 +3,7 @@
 
 #include "kapi/log.h"
 #include "ptlrpc/import.h"
+#include "ptlrpc/outage_log.h"
 #include "target/identity.h"
 
 namespace lull {
@@ -123,7 +124,7 @@ void Registrar::stop()
 
 void Registrar::run()
 {
-    int last_error = 0;
+    OutageLog outage;
     for (;;) {
         Status status = attempt(kTryMs);
         auto s = state_.lock();
@@ -132,9 +133,9 @@ void Registrar::run()
             log_info("%s: registered at the MGS", identity_.name.c_str());
             return;
         }
-        if (status.error() != std::exchange(last_error, status.error()))
-            log_warn("%s: registration at the MGS failed (error %d), trying on",
-                     identity_.name.c_str(), status.error());
+        if (uint64_t now = now_ns(); outage.failed(now))
+            log_warn("%s: registration at the MGS failed (error %d), %s", identity_.name.c_str(),
+                     status.error(), outage.describe(now).c_str());
         (void)s.wait_until(
             changed_, [&] { return s->stop; }, deadline_after_ms(kRetryMs));
         if (s->stop) return;

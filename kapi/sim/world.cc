@@ -631,6 +631,7 @@ void World::remember(std::string line)
 void World::log_line(kapi_log_level level, const char* text)
 {
     static const bool to_stderr = std::getenv("LULL_SIM_LOG") != nullptr;
+    if (on_log && level != KAPI_DEBUG) on_log(current_host(), text);
     if (level == KAPI_DEBUG && !options_.debug_log && !tracing()) return;
     std::string line = time_text(now_ns_) + " " + host_name(current_) + "/" + task_name(current_) +
                        " <" + std::to_string(level) + "> Lull: " + text;

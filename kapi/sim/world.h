@@ -241,6 +241,8 @@ public:
     bool tracing() const { return static_cast<bool>(options_.trace); }
     void trace(const char* format, ...) __attribute__((format(printf, 2, 3)));
     void log_line(kapi_log_level level, const char* text);
+    // Told each line that an administrator would read, for stories about the log.
+    std::function<void(Host* where, const std::string& text)> on_log;
     void mix(uint64_t value)
     {
         hash_ = (hash_ ^ value) * 0x100000001b3ull;

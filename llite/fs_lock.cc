@@ -5,6 +5,24 @@
 
 namespace lull {
 
+namespace {
+
+constexpr uint64_t kReachableCheckMs = 100;
+
+// What is inside of a gate whose target is down waits for that target, perhaps for hours, and has
+// nothing on its way: nobody waits for it.
+Status wait_parked_or_down(Gate& gate, uint64_t deadline_ns)
+{
+    for (;;) {
+        if (!gate.reachable()) return kOk;
+        uint64_t slice = deadline_after_ms(kReachableCheckMs);
+        Status s = gate.wait_parked(slice < deadline_ns ? slice : deadline_ns);
+        if (!s.is(kETIMEDOUT) || now_ns() >= deadline_ns) return s;
+    }
+}
+
+}  // namespace
+
 Status FsLock::start()
 {
     active_ = TRY(ActiveLock::create(*this, "MGS"));
@@ -52,7 +70,7 @@ Status FsLock::wait_gate_parked(uint64_t deadline_ns)
     targets_.for_each_gate(
         [](Gate& gate, void* arg) {
             Wait& w = *static_cast<Wait*>(arg);
-            if (w.status.ok()) w.status = gate.wait_parked(w.deadline_ns);
+            if (w.status.ok()) w.status = wait_parked_or_down(gate, w.deadline_ns);
         },
         &wait);
     return wait.status;

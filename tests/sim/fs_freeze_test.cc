@@ -151,3 +151,30 @@ TEST(FsFreeze, DeadClient)
         },
         4);
 }
+
+// T5: a read waits inside the gate of an OST that is down; the others freeze without it.
+TEST(FsFreeze, NobodyWaitsForADeadOst)
+{
+    FsOptions o;
+    o.stripe_count = 1;
+    FsWorld w(1, o);
+    w.on(0, [&] {
+        for (int i = 0; i < 4; i++)
+            EXPECT_EQ(w.c(0).put("/f" + std::to_string(i), pattern(100000, i)), 0);
+        EXPECT_EQ(w.c(0).sync(), 0);
+    });
+    w.crash(*w.ost(0).at);
+    w.run_for_ms(30000);
+    for (int i = 0; i < 4; i++)
+        w.spawn(1, "read" + std::to_string(i), [&w, i] {
+            EXPECT_TRUE(w.c(1).get("/f" + std::to_string(i)) == pattern(100000, i));
+        });
+    w.run_for_ms(1000);
+    FsWorld::Node& mgs = *w.mdt().at;
+    EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), 0);
+    EXPECT_TRUE(wait_state(w, mgs, "frozen", 10000));
+    EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_thaw", "lull"), 0);
+    EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+    EXPECT_TRUE(w.join());
+    w.finish();
+}

@@ -168,7 +168,6 @@ uint64_t Inode::size_of(State& state)
         uint64_t end = layout->striping.file_size(i, state.stripes[i].size);
         if (end > size) size = end;
     }
-    if (size > state.page_bound) state.page_bound = size;
     return size;
 }
 

@@ -47,7 +47,6 @@ void Inode::wrote(uint64_t pos, uint64_t bytes)
     auto last = layout->striping.place(end - 1);
     StripeInfo& info = state->stripes[last.stripe];
     if (last.offset + 1 > info.size) info.size = last.offset + 1;
-    if (end > state->page_bound) state->page_bound = end;
 }
 
 // -EAGAIN: given up, lest a drain of the file's other OSTs waits for this one to come back (B3).

@@ -23,6 +23,7 @@
  */
 #pragma once
 #include "include/lull/ops_mds.h"
+#include "include/lull/ops_ost.h"
 #include "ldlm/client.h"
 #include "llite/llite_port.h"
 #include "llite/stripe.h"
@@ -54,6 +55,12 @@ public:
         Striping striping;
         Vec<Stripe> stripes;
         Vec<Gate*> gates;  // of its OSTs, each once
+        // No OST stores more of it. A write or truncate beyond fails with -EFBIG, and changes nothing.
+        uint64_t max_bytes() const
+        {
+            uint64_t most = striping.max_file_size(kObjectMaxBytes);
+            return most < INT64_MAX ? most : INT64_MAX;
+        }
         GatesHeld held() const { return gates.size() > 1 ? GatesHeld::kSeveral : GatesHeld::kThis; }
         std::span<Gate* const> all_gates() const { return {gates.data(), gates.size()}; }
         Status add_gate(Gate* gate);
@@ -140,7 +147,6 @@ private:
         uint64_t dir_epoch = 0;
         llp_inode* host = nullptr;
         Vec<StripeInfo> stripes;  // as many as the layout's
-        uint64_t page_bound = 0;  // the host caches no page at or behind it
         uint64_t dirty_pages = 0;
         uint32_t writing = 0;  // writes on their way to OSTs
         uint32_t files = 0, dead_files = 0;
@@ -165,13 +171,14 @@ private:
     Status setattr_mdt(const Attr& attr, WaitMode wait);
     Status setattr_objects(FileLayout& layout, const Attr& to);
     Status truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* punched);
-    void forget_sizes(const Vec<uint8_t>& stripes);
-    void resize_known(FileLayout& layout, uint64_t size, Vec<uint8_t>& changes);
+    void find_changes(FileLayout& layout, uint64_t size, Vec<uint8_t>& changes);
+    void resize_known(FileLayout& layout, uint64_t size, const Vec<uint8_t>& changes);
     Result<uint32_t> read_stripe(Stripe& stripe, GatesHeld gates, uint64_t offset, uint8_t* into,
                                  size_t bytes);
     uint64_t cover_start(Stripe& stripe, LockMode mode);
     template <class Fn>
-    void for_each_range(FileLayout& layout, uint32_t stripe, uint64_t start, uint64_t end, Fn fn);
+    void for_each_range(FileLayout& layout, llp_inode* host, uint32_t stripe, uint64_t start,
+                        uint64_t end, Fn fn);
 
     Guarded<State> state_;
     CondVar written_;                           // state_.writing is 0

@@ -164,6 +164,8 @@ int llc_flock_test(struct llc_inode *i, struct llc_flock *lock);
 struct llc_io {
     void *opaque[8];
     uint64_t size; /* size of the file, valid inside */
+    uint64_t
+        max_bytes; /* a write at or behind this offset is refused with -EFBIG, one across it is short */
 };
 #define LLC_IO_READ 0u
 #define LLC_IO_WRITE 1u
@@ -211,11 +213,15 @@ int llc_set_layout_text(struct llc_inode *dir, const char *text, size_t len);
 
 /* ---- what the core asks of its host. Any task, no core lock held except where noted; may
  * sleep. */
-/* Write back dirty pages of [start, end] and wait. 0 or the first error. */
+/* Write back dirty pages of [start, end] and wait. 0 or the first error. What a mapping has stored
+ * behind the end of the file is zeroed first: nobody may see it when the file grows. */
 int llp_flush(struct llp_inode *host, uint64_t start, uint64_t end);
-/* Drop clean (and, with discard, dirty) pages of [start, end]; unmaps them. Must leave none
- * behind. */
+/* Drop clean (and, with discard, dirty) pages of [start, end]; unmaps them. Must leave none behind.
+ * When a dirty page is dropped, the host keeps -EIO for the next fsync of every open file (A7). */
 void llp_drop(struct llp_inode *host, uint64_t start, uint64_t end, bool discard);
+/* The offset of the first cached page at or behind this one; UINT64_MAX: there is none. It must cost
+ * nothing for what is not cached: a lock of terabytes may cover one page. */
+uint64_t llp_next_cached(struct llp_inode *host, uint64_t pos);
 /* A truncation (or extension) by llc_setattr, on the task that called it: take the size over, drop
  * what lies behind, zero the rest of the page with the new end, and wait for write-back under way
  * of any of these pages. */

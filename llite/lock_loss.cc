@@ -16,18 +16,23 @@ uint64_t Inode::cover_start(Stripe& stripe, LockMode mode)
     return found ? use.lock()->policy.start : UINT64_MAX;
 }
 
-// Calls fn(first, last) for the parts of the file that lie in [start, end] of one object: only this
-// OST's pages, since another OST may be down while this one drains (B3).
+// Calls fn(first, last) for the parts of the file that lie in [start, end] of one object and where
+// the host caches something: only this OST's pages, since another OST may be down while this one
+// drains (B3). What it costs depends on what is cached, not on the size of the file.
 template <class Fn>
-void Inode::for_each_range(FileLayout& layout, uint32_t stripe, uint64_t start, uint64_t end, Fn fn)
+void Inode::for_each_range(FileLayout& layout, llp_inode* host, uint32_t stripe, uint64_t start,
+                           uint64_t end, Fn fn)
 {
     const Striping& striping = layout.striping;
     if (striping.count == 1) return fn(start, end);
-    uint64_t bound = state_.lock()->page_bound;
     while (start <= end) {
-        uint64_t pos = striping.file_offset(stripe, start);
-        if (pos >= bound) return;
+        uint64_t pos = striping.file_offset(stripe, start), cached = llp_next_cached(host, pos);
+        if (pos == UINT64_MAX || cached == UINT64_MAX) return;
         uint64_t left = striping.bytes - start % striping.bytes;
+        if (cached - pos >= left) {  // not in this chunk
+            start = striping.object_start(stripe, cached);
+            continue;
+        }
         if (left > end - start) left = end - start + 1;
         fn(pos, pos + left - 1);
         if (start + left <= start) return;
@@ -47,10 +52,10 @@ void Inode::extent_lost(uint32_t index, uint64_t start, uint64_t end, bool disca
     if (Host host(*this); host) {
         // the host keeps an error of it
         if (!discard && written_from > start)
-            for_each_range(layout, index, start, upto(written_from),
+            for_each_range(layout, host.get(), index, start, upto(written_from),
                            [&](uint64_t a, uint64_t b) { (void)llp_flush(host.get(), a, b); });
         if (read_from > start)
-            for_each_range(layout, index, start, upto(read_from),
+            for_each_range(layout, host.get(), index, start, upto(read_from),
                            [&](uint64_t a, uint64_t b) { llp_drop(host.get(), a, b, discard); });
     }
     LockUse other;
@@ -69,7 +74,7 @@ void Inode::write_back(uint32_t ost_index)
     if (!host) return;
     for (Stripe& stripe : layout->stripes)
         if (stripe.osc->index() == ost_index)
-            for_each_range(*layout, stripe.index, 0, UINT64_MAX,
+            for_each_range(*layout, host.get(), stripe.index, 0, UINT64_MAX,
                            [&](uint64_t a, uint64_t b) { (void)llp_flush(host.get(), a, b); });
 }
 

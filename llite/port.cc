@@ -214,6 +214,7 @@ int llc_io_begin(llc_inode* i, uint64_t pos, uint64_t end, unsigned mode, llc_io
     if (!s.ok()) return to_errno_or_dead(s);
     io->opaque[0] = scope.release();
     io->size = of(i)->size();
+    io->max_bytes = of(i)->known_layout()->max_bytes();
     return 0;
 }
 

@@ -43,6 +43,7 @@ Status Inode::setattr(const llc_attr& to, uint32_t valid)
     bool old_mtime = (valid & LLC_MTIME) && !(valid & LLC_MTIME_NOW);
     FileLayout* layout = nullptr;
     if (is_file && ((valid & LLC_SIZE) || old_mtime)) layout = TRY(this->layout());
+    if ((valid & LLC_SIZE) && to.size > layout->max_bytes()) return -kEFBIG;
 
     Attr mdt = attr;
     mdt.valid &= kMdtBits;
@@ -115,7 +116,7 @@ Status Inode::truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* 
     auto scope = make<IoScope>();
     if (!scope) return -kENOMEM;
     TRY(enter_to_change(layout, to.size, wait, scope.get()));
-    resize_known(layout, to.size, changes);
+    find_changes(layout, to.size, changes);
     StripeCalls calls(layout, *scope);
     Status result;
     for (Stripe& stripe : layout.stripes) {
@@ -125,11 +126,12 @@ Status Inode::truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* 
             result = calls.add(stripe, stripe.osc->new_punch(fid, stripe.fid, size, time_ns));
         *punched = true;
     }
-    if (!result.ok()) {
-        forget_sizes(changes);
+    if (!result.ok()) {  // no memory, and nothing has happened
+        *punched = false;
         end_io(*scope);
         return result;
     }
+    resize_known(layout, to.size, changes);
     if (Host host(*this); host) llp_set_size(host.get(), to.size);
     calls.run([&](Stripe& stripe, Status s) {
         auto state = state_.lock();
@@ -141,24 +143,22 @@ Status Inode::truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* 
     return result;
 }
 
-void Inode::forget_sizes(const Vec<uint8_t>& stripes)
-{
-    auto state = state_.lock();
-    for (size_t i = 0; i < stripes.size(); i++)
-        if (stripes[i]) state->stripes[i].valid = false;
-}
-
 // Which objects change: those that get shorter, and the one with the new end if it gets longer.
-void Inode::resize_known(FileLayout& layout, uint64_t size, Vec<uint8_t>& changes)
+void Inode::find_changes(FileLayout& layout, uint64_t size, Vec<uint8_t>& changes)
 {
     uint32_t last = size ? layout.striping.place(size - 1).stripe : UINT32_MAX;
     auto state = state_.lock();
     for (uint32_t i = 0; i < state->stripes.size(); i++) {
-        uint64_t fresh = layout.striping.object_size(i, size), &known = state->stripes[i].size;
+        uint64_t fresh = layout.striping.object_size(i, size), known = state->stripes[i].size;
         changes[i] = fresh < known || (fresh > known && i == last);
-        if (changes[i]) known = fresh;
     }
-    if (size > state->page_bound) state->page_bound = size;
+}
+
+void Inode::resize_known(FileLayout& layout, uint64_t size, const Vec<uint8_t>& changes)
+{
+    auto state = state_.lock();
+    for (uint32_t i = 0; i < state->stripes.size(); i++)
+        if (changes[i]) state->stripes[i].size = layout.striping.object_size(i, size);
 }
 
 }  // namespace lull

@@ -27,6 +27,8 @@ struct Striping {
     uint64_t object_size(uint32_t stripe, uint64_t file_size) const;
     // Size the file has at least when the object has object_size; 0 for 0.
     uint64_t file_size(uint32_t stripe, uint64_t object_size) const;
+    // How long the file may be when none of its objects may be longer than object_max.
+    uint64_t max_file_size(uint64_t object_max) const { return file_offset(0, object_max); }
     // The first byte of the object that is at or behind pos in the file.
     uint64_t object_start(uint32_t stripe, uint64_t pos) const { return object_size(stripe, pos); }
 };

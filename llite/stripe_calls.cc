@@ -16,8 +16,18 @@ Status StripeCalls::add(Inode::Stripe& stripe, Ref<Request> call)
     return kOk;
 }
 
-// The last one has no gate but its own: it waits as long as it takes.
+// The host has dropped its pages by now: what only lacks memory, here or there, is tried again.
 Status StripeCalls::step(Item& item)
+{
+    Status s = try_once(item);
+    if (!s.is(kENOMEM) || ++item.refused == kMemoryTries) return s;
+    item.sent = false;
+    kapi_sleep_ns(kLookNs);
+    return -kEINPROGRESS;
+}
+
+// The last one has no gate but its own: it waits as long as it takes.
+Status StripeCalls::try_once(Item& item)
 {
     Import& import = item.stripe->osc->import();
     bool last = left_ == 1;

@@ -16,6 +16,7 @@ class StripeCalls {
 public:
     // for an answer, while more than one OST is missing
     static constexpr uint64_t kLookNs = 20 * kMsec;
+    static constexpr unsigned kMemoryTries = 250;
 
     StripeCalls(Inode::FileLayout& layout, IoScope& scope) : layout_(layout), scope_(scope) {}
     Status add(Inode::Stripe& stripe, Ref<Request> call);  // admitted, not interruptible
@@ -40,8 +41,10 @@ private:
         Inode::Stripe* stripe = nullptr;
         Ref<Request> call;
         bool sent = false, done = false;
+        unsigned refused = 0;  // for want of memory
     };
-    Status step(Item& item);  // -EINPROGRESS: its OST cannot be reached
+    Status step(Item& item);  // -EINPROGRESS: its OST cannot be reached, or has no memory
+    Status try_once(Item& item);
     void finish(Item& item);
     void give_back_others();
     void give_back(Inode::Stripe& stripe);

@@ -25,9 +25,6 @@ inline bool begin_or_fail(Transaction& tx)
 
 class OfdService final : public TargetService {
 public:
-    // 16 TiB, what ext4 with 4 KiB blocks holds
-    static constexpr uint64_t kObjectMaxBytes = 1ull << 44;
-
     explicit OfdService(Target& target) : target_(target) {}
     Status start() override { return kOk; }
     void stop() override {}

@@ -65,7 +65,7 @@ public:
     Ref<Request> new_setattr(const Fid& file, const Fid& object, const Attr& attr) override;
     Status getattr(const Fid& object, GatesHeld gates, Attr* attr) override;
     Status statfs(StatfsReply* out) override;
-    Status sync() override { return sync(nullptr); }
+    Status sync() override { return sync(nullptr, WaitMode::kKillable); }
 
     GrantAccount grant() { return state_.lock()->grant; }
     uint64_t replay_limit() const { return replay_limit_bytes_.load(); }
@@ -80,7 +80,7 @@ private:
                      size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
                      OscHolder* holder);
     Status send(Request& call, OscHolder* holder);
-    Status sync(OscHolder* holder);
+    Status sync(OscHolder* holder, WaitMode wait);
     bool is_full();  // of data that is kept for replay
     Result<uint32_t> read_one(const Fid& object, GatesHeld gates, uint64_t offset, uint8_t* into,
                               size_t bytes);
@@ -202,7 +202,7 @@ Status OscImpl::make_room(OscHolder* holder)
         }
         state->syncing = true;
         state.unlock();
-        Status s = sync(holder);
+        Status s = sync(holder, WaitMode::kUninterruptible);  // a kill must not lose a write
         state.relock();
         state->syncing = false;
         synced_.wake_all();
@@ -279,10 +279,10 @@ Status OscImpl::statfs(StatfsReply* out)
     return kOk;
 }
 
-Status OscImpl::sync(OscHolder* holder)
+Status OscImpl::sync(OscHolder* holder, WaitMode wait)
 {
     if (import().replay_count(false) == 0) return kOk;  // all that was answered is committed
-    auto call = new_call<OstSyncOp>(Fid{}, WaitMode::kKillable);
+    auto call = new_call<OstSyncOp>(Fid{}, wait);
     if (!call) return -kENOMEM;
     return send(*call, holder);
 }

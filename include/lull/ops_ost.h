@@ -10,6 +10,9 @@
 
 namespace lull {
 
+// The end of the longest object: what ext4 with blocks of 4 KiB holds, as mkfs.lull makes it.
+inline constexpr uint64_t kObjectMaxBytes = ((1ull << 32) - 1) * 4096;
+
 // Fields in the order of the wire, as many as fit on a line.
 // clang-format off
 

@@ -67,7 +67,8 @@ static ssize_t read_chunk(struct kiocb *iocb, struct iov_iter *to, size_t want, 
 	pagefault_enable();
 	iov_iter_reexpand(to, all - (n > 0 ? n : 0));
 	*again = llc_io_end(ll_core(inode), &io) && n < 0;
-	if (n == -EFAULT) /* paged out meanwhile */
+	/* The user's page was paged out meanwhile. (A pipe says so when it is full.) */
+	if (n == -EFAULT && user_backed_iter(to))
 		*again = true;
 	return n;
 }
@@ -88,7 +89,7 @@ static ssize_t ll_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			return done ?: -EFAULT;
 		want -= missing;
 		n = read_chunk(iocb, to, want, &again);
-		if (again)
+		if (again && !fatal_signal_pending(current))
 			continue;
 		if (n < 0)
 			return done ?: n;
@@ -153,6 +154,8 @@ const struct file_operations ll_file_fops = {
 	.mmap = ll_mmap,
 #if LULL_SINCE(6, 5)
 	.splice_read = copy_splice_read,
+#else
+	.splice_read = generic_file_splice_read,
 #endif
 	.splice_write = iter_file_splice_write,
 };

@@ -77,6 +77,8 @@ void ll_evict_inode(struct inode *inode);
 struct inode *ll_iget(struct super_block *sb, struct llc_inode *core, const struct llc_attr *attr);
 void ll_update_inode(struct inode *inode, const struct llc_attr *attr);
 void ll_copy_size(struct inode *inode);
+/* Before a file grows: zeroes what lies behind its end in its last page, if that is cached. */
+void ll_zero_tail(struct inode *inode);
 int ll_permission(lull_idmap *idmap, struct inode *inode, int mask);
 int ll_setattr(lull_idmap *idmap, struct dentry *dentry, struct iattr *attr);
 #if LULL_SINCE(6, 3)

@@ -38,13 +38,16 @@ static void ll_readahead(struct readahead_control *rac)
 	struct inode *inode = rac->mapping->host;
 	void *buf = kvmalloc(READ_ONCE(rac->ra->ra_pages) ? BATCH_PAGES * PAGE_SIZE : PAGE_SIZE,
 			     GFP_NOFS);
-	unsigned int max = READ_ONCE(rac->ra->ra_pages) ? BATCH_PAGES : 1;
+	unsigned int left, max = READ_ONCE(rac->ra->ra_pages) ? BATCH_PAGES : 1;
+	loff_t pos;
 
 	if (!buf)
 		return; /* the pages are read one by one when they are needed */
-	while (readahead_count(rac)) {
-		unsigned int i, count = min_t(unsigned int, readahead_count(rac), max);
-		loff_t pos = readahead_pos(rac);
+	/* Both are taken before the walk: readahead_page() counts a page off at its next call only. */
+	left = readahead_count(rac);
+	pos = readahead_pos(rac);
+	while (left) {
+		unsigned int i, count = min(left, max);
 		int64_t n = llc_read(ll_core(inode), pos, buf, (size_t)count << PAGE_SHIFT);
 
 		for (i = 0; i < count; i++) {
@@ -59,6 +62,8 @@ static void ll_readahead(struct readahead_control *rac)
 		}
 		if (n < 0)
 			break;
+		left -= count;
+		pos += (loff_t)count << PAGE_SHIFT;
 	}
 	kvfree(buf);
 }
@@ -107,10 +112,36 @@ static int send_batch(struct batch *b)
 	return err;
 }
 
+/*
+ * What a mapping has stored behind the end of the file is nobody's data: it must not be there when
+ * the file grows. Called with the page locked.
+ */
+static void zero_behind(struct page *page, loff_t size)
+{
+	if (page_offset(page) < size && size - page_offset(page) < PAGE_SIZE)
+		zero_user_segment(page, offset_in_page(size), PAGE_SIZE);
+}
+
+void ll_zero_tail(struct inode *inode)
+{
+	loff_t size = i_size_read(inode);
+	struct page *page;
+
+	if (!offset_in_page(size))
+		return;
+	page = find_lock_page(inode->i_mapping, size >> PAGE_SHIFT);
+	if (!page)
+		return;
+	zero_behind(page, size);
+	unlock_page(page);
+	put_page(page);
+}
+
 static int add_to_batch(struct page *page, struct batch *b)
 {
 	int err = 0;
 
+	zero_behind(page, i_size_read(b->inode));
 	if (b->count &&
 	    (b->count == BATCH_PAGES || b->pages[b->count - 1]->index + 1 != page->index))
 		err = send_batch(b);

@@ -23,40 +23,58 @@ int llp_flush(struct llp_inode *host, uint64_t start, uint64_t end)
 					    min_t(u64, end, LLONG_MAX));
 }
 
+/* Who has written what is lost learns of it from fsync and close. */
+static void discard_pages(struct address_space *mapping, pgoff_t first, pgoff_t last)
+{
+	loff_t end = last >= LLONG_MAX >> PAGE_SHIFT ? -1 : ((loff_t)(last + 1) << PAGE_SHIFT) - 1;
+	unsigned long index = first;
+
+	/* First, so that the dirty bits of mappings are seen, too. */
+	unmap_mapping_pages(mapping, first, last - first + 1, false);
+	if (xa_find(&mapping->i_pages, &index, last, PAGECACHE_TAG_DIRTY))
+		mapping_set_error(mapping, -EIO);
+	truncate_inode_pages_range(mapping, (loff_t)first << PAGE_SHIFT, end);
+}
+
 void llp_drop(struct llp_inode *host, uint64_t start, uint64_t end, bool discard)
 {
 	struct address_space *mapping = ll_vfs(host)->i_mapping;
 	pgoff_t first = start >> PAGE_SHIFT, last = min_t(u64, end, LLONG_MAX) >> PAGE_SHIFT;
 	int tries;
 
-	if (discard) {
-		unmap_mapping_pages(mapping, first, last - first + 1, false);
-		truncate_inode_pages_range(mapping, (loff_t)first << PAGE_SHIFT,
-					   last >= LLONG_MAX >> PAGE_SHIFT ?
-						   -1 : ((loff_t)(last + 1) << PAGE_SHIFT) - 1);
-		return;
-	}
 	/*
 	 * A mapping may dirty a page between write-back and here; the lock is no longer given out,
 	 * so this ends.
 	 */
-	for (tries = 0; tries < DROP_TRIES; tries++) {
+	for (tries = 0; !discard && tries < DROP_TRIES; tries++) {
 		if (!invalidate_inode_pages2_range(mapping, first, last))
 			return;
 		filemap_write_and_wait_range(mapping, start, min_t(u64, end, LLONG_MAX));
 	}
-	pr_err("Lull: inode %lu: pages %lu-%lu could not be dropped\n", ll_vfs(host)->i_ino,
-	       first, last);
+	if (!discard)
+		pr_err("Lull: inode %lu: pages %lu-%lu could not be written and are dropped\n",
+		       ll_vfs(host)->i_ino, first, last);
+	discard_pages(mapping, first, last);
+}
+
+uint64_t llp_next_cached(struct llp_inode *host, uint64_t pos)
+{
+	unsigned long index = pos >> PAGE_SHIFT;
+
+	return xa_find(&ll_vfs(host)->i_mapping->i_pages, &index, ULONG_MAX, XA_PRESENT) ?
+		       max_t(u64, pos, (u64)index << PAGE_SHIFT) : U64_MAX;
 }
 
 void llp_set_size(struct llp_inode *host, uint64_t size)
 {
 	struct inode *inode = ll_vfs(host);
 
-	if (size < i_size_read(inode))
+	if (size < i_size_read(inode)) {
 		truncate_setsize(inode, size);
-	else
-		i_size_write(inode, size);
+		return;
+	}
+	ll_zero_tail(inode);
+	i_size_write(inode, size);
 }
 
 void llp_invalidate_dentries(struct llp_inode *host)

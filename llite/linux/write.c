@@ -132,9 +132,11 @@ static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t wan
 	ll_copy_size(inode);
 	if (append)
 		pos = io.size;
-	if (pos >= inode->i_sb->s_maxbytes)
+	if (pos > i_size_read(inode))
+		ll_zero_tail(inode);
+	if (pos >= io.max_bytes)
 		n = -EFBIG;
-	want = min_t(u64, want, inode->i_sb->s_maxbytes - pos);
+	want = min_t(u64, want, io.max_bytes - pos);
 	while (n >= 0 && done < want && !*last) {
 		size_t all = iov_iter_count(from);
 

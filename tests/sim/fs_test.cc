@@ -2,7 +2,9 @@
 // The whole file system on the simulated cluster: every operation, coherency of two clients,
 // crashes, controlled shutdowns.
 #include "include/lull/fid.h"
+#include "include/lull/ops_ost.h"
 #include "kapi/sim/network.h"
+#include "llite/stripe.h"
 #include "tests/sim/fs_load.h"
 
 using namespace lull::sim;
@@ -335,6 +337,118 @@ TEST(Fs, TwoClientsSeeTheSame)
         });
         w.finish();
     });
+}
+
+// What no OST can store is refused by the call, not lost by write-back.
+TEST(Fs, WhatIsTooLargeIsRefused)
+{
+    FsWorld w(1);
+    w.on(0, [&] {
+        SimMount& c = w.c(0);
+        for (uint64_t stripes : {1, 2}) {
+            std::string dir = "/d" + std::to_string(stripes), byte = "x";
+            EXPECT_EQ(c.mkdir(dir), 0);
+            EXPECT_EQ(c.set_layout(dir, "stripe_count=" + std::to_string(stripes) +
+                                            " stripe_size=65536"),
+                      0);
+            int fd = c.open(dir + "/f", SimMount::kRead | SimMount::kWrite | SimMount::kCreate);
+            EXPECT_EQ(c.pwrite(fd, 0, "hello", 5), 5);
+            uint64_t most = lull::Striping{65536, static_cast<uint32_t>(stripes)}.max_file_size(
+                lull::kObjectMaxBytes);
+            EXPECT_EQ(c.pwrite(fd, most, "x", 1), -kEFBIG);
+            EXPECT_EQ(c.pwrite(fd, 1ull << 62, "x", 1), -kEFBIG);
+            EXPECT_EQ(c.ftruncate(fd, most + 1), -kEFBIG);
+            llc_attr a;
+            EXPECT_EQ(c.fstat(fd, &a), 0);
+            EXPECT_EQ(a.size, 5u);
+            EXPECT_EQ(c.get(dir + "/f"), "hello");
+            EXPECT_EQ(c.pwrite(fd, most - 2, "end", 3), 2);
+            EXPECT_EQ(c.fsync(fd), 0);
+            EXPECT_EQ(c.close(fd), 0);
+        }
+    });
+    w.finish();
+}
+
+// A task that was killed writes back, in fsync, beyond replay_limit_bytes: the commit that makes room
+// is not its own, and what others have written is not lost with it (invariant 1).
+TEST(Fs, KilledFsyncLosesNothing)
+{
+    FsOptions o;
+    o.stripe_count = 1;
+    FsWorld w(1, o);
+    for (auto& n : w.client_nodes)
+        EXPECT_EQ(w.set_param(*n, "osc.*.replay_limit_bytes", "1048576"), 0);
+    const std::string data = pattern(5 << 20);
+    w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", data), 0); });
+    w.spawn(0, "killed", [&] {
+        int fd = w.c(0).open("/f", SimMount::kRead | SimMount::kWrite);
+        EXPECT_GE(fd, 0);
+        w.world.signal(&w.world.current(), true);
+        (void)w.c(0).fsync(fd);
+        w.world.clear_signal(&w.world.current());
+        EXPECT_EQ(w.c(0).close(fd), 0);
+    });
+    EXPECT_TRUE(w.join());
+    w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/f") == data); });
+    w.finish();
+}
+
+// What the loss of a lock costs depends on what is cached, not on the size of the file.
+TEST(Fs, SparseFileIsGivenUpAtOnce)
+{
+    FsWorld w(3);
+    w.on(0, [&] {
+        SimMount& c = w.c(0);
+        EXPECT_EQ(c.set_layout("/", "stripe_count=2 stripe_size=65536"), 0);
+        int fd = c.open("/sparse", SimMount::kWrite | SimMount::kCreate);
+        for (uint64_t pos : {3ull << 40, 5ull << 16, (1ull << 40) + 70000})
+            EXPECT_EQ(c.pwrite(fd, pos, "x", 1), 1);
+        EXPECT_EQ(c.close(fd), 0);
+        c.asked = 0;
+    });
+    w.on(1, [&] {
+        int fd = w.c(1).open("/sparse", SimMount::kRead);
+        char byte = 0;
+        for (uint64_t pos : {3ull << 40, 5ull << 16, (1ull << 40) + 70000}) {
+            EXPECT_EQ(w.c(1).pread(fd, pos, &byte, 1), 1);
+            EXPECT_EQ(byte, 'x');
+        }
+        EXPECT_EQ(w.c(1).close(fd), 0);
+    });
+    EXPECT_GT(w.c(0).asked, 0u);
+    EXPECT_LT(w.c(0).asked, 50u);
+    w.finish();
+}
+
+// A truncate that finds no memory leaves what was written, and says so.
+TEST(FsMemory, FailedTruncateChangesNothing)
+{
+    FsWorld w(2);
+    w.on(0, [&] {
+        SimMount& c = w.c(0);
+        EXPECT_EQ(c.set_layout("/", "stripe_count=2 stripe_size=65536"), 0);
+        std::string data = pattern(200000);
+        int failed = 0;
+        for (int nth = 1; nth <= 80; nth++) {  // here and at an OST in turn
+            int fd = c.open("/f" + std::to_string(nth),
+                            SimMount::kRead | SimMount::kWrite | SimMount::kCreate);
+            EXPECT_EQ(c.pwrite(fd, 0, data.data(), data.size()), static_cast<int64_t>(data.size()));
+            Host& host = nth % 2 ? c.host() : *w.oss1.host;
+            host.fail_allocation_nth((nth + 1) / 2);
+            int err = c.ftruncate(fd, 100);
+            host.fail_allocation_nth(0);
+            std::string now(data.size(), 0);
+            int64_t n = c.pread(fd, 0, now.data(), now.size());
+            if (err) failed++;
+            EXPECT_EQ(n, err ? static_cast<int64_t>(data.size()) : 100) << nth << " " << err;
+            EXPECT_TRUE(now.substr(0, n) == data.substr(0, n)) << nth << " " << err;
+            EXPECT_EQ(c.fsync(fd), 0) << nth;
+            EXPECT_EQ(c.close(fd), 0);
+        }
+        EXPECT_GT(failed, 0);
+    });
+    w.finish();
 }
 
 // An answer about attributes that a change of our own overtook on its way is not believed.

@@ -136,6 +136,7 @@ public:
     uint64_t cached_pages() const;
 
     // ---- for llp_*
+    uint64_t asked = 0;  // calls about pages
     int flush(Inode& i, uint64_t start, uint64_t end);
     void drop(Inode& i, uint64_t start, uint64_t end, bool discard);
     void set_size(Inode& i, uint64_t size);

@@ -137,7 +137,8 @@ int64_t SimMount::write_scope(Inode& i, uint64_t pos, const char* buf, size_t by
     copy_size(i);
     if (append) pos = io.size;
     size_t done = 0;
-    int err = 0;
+    int err = pos >= io.max_bytes ? -kEFBIG : 0;
+    if (!err) bytes = std::min<uint64_t>(bytes, io.max_bytes - pos);
     bool last = false;
     while (done < bytes && !err && !last) {
         uint64_t at = pos + done;
@@ -157,8 +158,8 @@ int64_t SimMount::pwrite(int fd, uint64_t pos, const void* buf, size_t bytes)
     SimLockGuard lock(i.lock);
     size_t done = 0;
     while (done < bytes) {
-        int64_t n = write_chunk(i, pos + done, static_cast<const char*>(buf) + done,
-                                std::min(bytes - done, kChunk), false);
+        size_t want = std::min(bytes - done, kChunk);
+        int64_t n = write_chunk(i, pos + done, static_cast<const char*>(buf) + done, want, false);
         if (n < 0) return done ? static_cast<int64_t>(done) : n;
         done += n;
     }
@@ -339,11 +340,19 @@ using lull::sim::SimMount;
 extern "C" {
 int llp_flush(llp_inode* host, uint64_t start, uint64_t end)
 {
+    host->mount->asked++;
     return host->mount->flush(*host, start, end);
 }
 void llp_drop(llp_inode* host, uint64_t start, uint64_t end, bool discard)
 {
+    host->mount->asked++;
     host->mount->drop(*host, start, end, discard);
+}
+uint64_t llp_next_cached(llp_inode* host, uint64_t pos)
+{
+    host->mount->asked++;
+    auto it = host->pages.lower_bound(pos / lull::sim::kPage);
+    return it == host->pages.end() ? UINT64_MAX : std::max(pos, it->first * lull::sim::kPage);
 }
 void llp_set_size(llp_inode* host, uint64_t size) { host->mount->set_size(*host, size); }
 bool llp_get(llp_inode* host)

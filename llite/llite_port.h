@@ -165,7 +165,7 @@ struct llc_io {
     void *opaque[8];
     uint64_t size; /* size of the file, valid inside */
     uint64_t
-        max_bytes; /* a write at or behind this offset is refused with -EFBIG, one across it is short */
+        max_bytes; /* no write at or behind it: -EFBIG, short across it */
 };
 #define LLC_IO_READ 0u
 #define LLC_IO_WRITE 1u

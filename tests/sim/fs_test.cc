@@ -1261,3 +1261,28 @@ TEST(Fs, Mappings)
         w.finish();
     });
 }
+// Invariant 1: beyond replay_limit_bytes write-back asks for a commit. A process that is killed in
+// its fsync meanwhile must not lose what others wrote and were told is written.
+TEST(Fs, KilledFsyncLosesNoDataOfOthers)
+{
+    for_seeds([](uint64_t seed) {
+        FsOptions options;
+        options.stripe_count = 1;
+        FsWorld w(seed, options);
+        for (auto& n : w.client_nodes)
+            EXPECT_EQ(w.set_param(*n, "osc.*.replay_limit_bytes", "1048576"), 0);
+        const std::string data = pattern(5 << 20);
+        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", data), 0); });
+        w.spawn(0, "killed", [&] {
+            int fd = w.c(0).open("/f", SimMount::kRead | SimMount::kWrite);
+            EXPECT_GE(fd, 0);
+            w.world.signal(&w.world.current(), true);
+            (void)w.c(0).fsync(fd);
+            w.world.clear_signal(&w.world.current());
+            EXPECT_EQ(w.c(0).close(fd), 0);
+        });
+        EXPECT_TRUE(w.join());
+        w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/f") == data) << "acknowledged writes are lost"; });
+        w.finish();
+    });
+}

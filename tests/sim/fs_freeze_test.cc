@@ -151,3 +151,41 @@ TEST(FsFreeze, DeadClient)
         },
         4);
 }
+
+// T5 B3: a read inside the gate of an OST that is down, and what is dirty there, keep the file
+// system from no freeze. What the OST owes is done when it is back.
+TEST(FsFreeze, OstThatIsDown)
+{
+    for_seeds([](uint64_t seed) {
+        FsOptions options;
+        options.stripe_count = 1;
+        FsWorld w(seed, options);
+        const Names files = {"/f0", "/f1", "/f2", "/f3"};
+        w.on(0, [&] {
+            for (auto& f : files) EXPECT_EQ(w.c(0).put(f, pattern(100000)), 0);
+            EXPECT_EQ(w.c(0).sync(), 0);
+            for (auto& f : files) EXPECT_EQ(w.c(0).put(f + "dirty", pattern(70000)), 0);
+        });
+        w.crash(*w.ost(0).at);
+        w.run_for_ms(100);
+        unsigned ended = 0;
+        for (auto& f : files)
+            w.spawn(1, "read" + f, [&] {
+                EXPECT_TRUE(w.c(1).get(f) == pattern(100000));
+                ended++;
+            });
+        w.run_for_ms(30000);  // all clients have seen that it is down
+        EXPECT_LT(ended, files.size()) << "no read waits for the OST";
+        FsWorld::Node& mgs = *w.mdt().at;
+        EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), 0);
+        EXPECT_TRUE(wait_state(w, mgs, "frozen", 10000));
+        EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_thaw", "lull"), 0);
+        EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+        EXPECT_TRUE(w.join());
+        w.on(1, [&] {
+            for (auto& f : files) EXPECT_TRUE(w.c(1).get(f + "dirty") == pattern(70000));
+        });
+        EXPECT_EQ(w.client_counter("evictions"), 0u);
+        w.finish();
+    });
+}

@@ -76,6 +76,34 @@ TEST(FsFreeze, WholeFileSystemRestarts)
         4);
 }
 
+// T5: frozen means committed. Whatever dies from then on, with the client that wrote it and all that
+// a disk has not been told to keep, nothing is lost.
+TEST(FsFreeze, IsCommittedWhenItSaysSo)
+{
+    for_seeds(
+        [](uint64_t seed) {
+            FsWorld w(seed);
+            const std::string data = pattern(300000, static_cast<unsigned>(seed));
+            w.run_for_ms(seed * 700);
+            w.on(0, [&] {
+                EXPECT_EQ(w.c(0).mkdir("/d"), 0);
+                EXPECT_EQ(w.c(0).put("/d/f", data), 0);
+            });
+            FsWorld::Node& mgs = *w.mdt().at;
+            EXPECT_EQ(w.set_param(mgs, "mgs.MGS.fs_freeze", "lull"), 0);
+            ASSERT_TRUE(wait_state(w, mgs, "frozen"));
+            for (auto& t : w.targets()) t->disk->set_cut(Disk::Cut::kNone);
+            w.crash_client(0);
+            for (auto& t : w.targets())
+                if (t->at) w.crash(*t->at);
+            for (auto& t : w.targets()) EXPECT_EQ(w.start(*t, *t->home), 0);
+            w.run_for_ms(150000);  // the windows are over
+            w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/d/f") == data); });
+            w.finish();
+        },
+        4);
+}
+
 // T5 E2: thawed before anything was shut down, also while it is still freezing.
 TEST(FsFreeze, Thaw)
 {

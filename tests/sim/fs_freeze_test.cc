@@ -76,8 +76,8 @@ TEST(FsFreeze, WholeFileSystemRestarts)
         4);
 }
 
-// T5: frozen means committed. Whatever dies from then on, with the client that wrote it and all that
-// a disk has not been told to keep, nothing is lost.
+// T5: frozen means committed. Whatever dies from then on, with the client that wrote it and all
+// that a disk has not been told to keep, nothing is lost.
 TEST(FsFreeze, IsCommittedWhenItSaysSo)
 {
     for_seeds(

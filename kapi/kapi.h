@@ -61,7 +61,8 @@ struct kapi_cond {
 void kapi_cond_init(struct kapi_cond *c);
 void kapi_cond_destroy(struct kapi_cond *c);
 /* Releases m, sleeps, takes m again. 0 when woken (maybe spuriously), -ETIMEDOUT once kapi_now_ns()
- * >= deadline_ns, -ERESTARTSYS by mode. */
+ * >= deadline_ns, -ERESTARTSYS by mode. A task that kapi_cond_wake_one() chose returns 0, whatever
+ * signal it has by then: no wake-up goes to one who leaves. */
 int kapi_cond_wait(struct kapi_cond *c, struct kapi_mutex *m, uint64_t deadline_ns,
                    enum kapi_wait_mode mode);
 void kapi_cond_wake_one(struct kapi_cond *c);

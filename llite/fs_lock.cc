@@ -4,21 +4,23 @@
 #include "include/lull/ops_mgs.h"
 
 namespace lull {
-
 namespace {
 
+// How long a wait for one gate lasts before we look whether its target is still there.
 constexpr uint64_t kReachableCheckMs = 100;
 
-// What is inside of a gate whose target is down waits for that target, perhaps for hours, and has
-// nothing on its way: nobody waits for it.
-Status wait_parked_or_down(Gate& gate, uint64_t deadline_ns)
+// An operation inside the gate of a target that cannot be reached comes to its end only when the
+// target is back. Nobody stops for that (B3): the target commits nothing until then, and its own
+// shutdown asks us again.
+Status wait_parked_or_away(Gate& gate, uint64_t deadline_ns)
 {
-    for (;;) {
-        if (!gate.reachable()) return kOk;
-        uint64_t slice = deadline_after_ms(kReachableCheckMs);
-        Status s = gate.wait_parked(slice < deadline_ns ? slice : deadline_ns);
-        if (!s.is(kETIMEDOUT) || now_ns() >= deadline_ns) return s;
+    while (gate.reachable()) {
+        uint64_t look_ns = deadline_after_ms(kReachableCheckMs);
+        if (look_ns >= deadline_ns) return gate.wait_parked(deadline_ns);
+        Status s = gate.wait_parked(look_ns);
+        if (!s.is(kETIMEDOUT)) return s;
     }
+    return kOk;
 }
 
 }  // namespace
@@ -70,7 +72,7 @@ Status FsLock::wait_gate_parked(uint64_t deadline_ns)
     targets_.for_each_gate(
         [](Gate& gate, void* arg) {
             Wait& w = *static_cast<Wait*>(arg);
-            if (w.status.ok()) w.status = wait_parked_or_down(gate, w.deadline_ns);
+            if (w.status.ok()) w.status = wait_parked_or_away(gate, w.deadline_ns);
         },
         &wait);
     return wait.status;

@@ -55,7 +55,7 @@ public:
         Striping striping;
         Vec<Stripe> stripes;
         Vec<Gate*> gates;  // of its OSTs, each once
-        // No OST stores more of it. A write or truncate beyond fails with -EFBIG, and changes nothing.
+        // No OST stores more of it: a write or truncate beyond is -EFBIG, and changes nothing.
         uint64_t max_bytes() const
         {
             uint64_t most = striping.max_file_size(kObjectMaxBytes);

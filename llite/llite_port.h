@@ -219,8 +219,8 @@ int llp_flush(struct llp_inode *host, uint64_t start, uint64_t end);
 /* Drop clean (and, with discard, dirty) pages of [start, end]; unmaps them. Must leave none behind.
  * When a dirty page is dropped, the host keeps -EIO for the next fsync of every open file (A7). */
 void llp_drop(struct llp_inode *host, uint64_t start, uint64_t end, bool discard);
-/* The offset of the first cached page at or behind this one; UINT64_MAX: there is none. It must cost
- * nothing for what is not cached: a lock of terabytes may cover one page. */
+/* The offset of the first cached page at or behind this one; UINT64_MAX: there is none. It must
+ * cost nothing for what is not cached: a lock of terabytes may cover one page. */
 uint64_t llp_next_cached(struct llp_inode *host, uint64_t pos);
 /* A truncation (or extension) by llc_setattr, on the task that called it: take the size over, drop
  * what lies behind, zero the rest of the page with the new end, and wait for write-back under way

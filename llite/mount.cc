@@ -189,19 +189,18 @@ void Mount::for_each_gate(void (*fn)(Gate& gate, void* arg), void* arg)
         if (osc.load()) fn(osc.load()->import().gate(), arg);
 }
 
-// A target that is down now takes nothing and commits nothing: what is dirty stays dirty, and what
-// it had not committed is replayed when it is back, as always.
+// A target that is down now takes no data and commits nothing for us; what it had not committed is
+// replayed when it is back, as always.
 Status Mount::flush_everything(uint64_t deadline_ns)
 {
     if (!targets_known_.load()) return kOk;
-    auto is_there = [](Import& import) { return import.state() == ImportState::kFull; };
+    auto is_there = [](auto& client) { return client.import().state() == ImportState::kFull; };
     for (auto& osc : oscs_)
-        if (osc.load() && is_there(osc.load()->import()))
-            TRY(osc.load()->locks().flush_all(deadline_ns));
-    if (is_there(mdc_->import())) TRY(mdc_->locks().flush_all(deadline_ns));
+        if (osc.load() && is_there(*osc.load())) TRY(osc.load()->locks().flush_all(deadline_ns));
+    if (is_there(*mdc_)) TRY(mdc_->locks().flush_all(deadline_ns));
     for (auto& osc : oscs_)
-        if (osc.load() && is_there(osc.load()->import())) TRY(osc.load()->sync());
-    if (!is_there(mdc_->import())) return kOk;
+        if (osc.load() && is_there(*osc.load())) TRY(osc.load()->sync());
+    if (!is_there(*mdc_)) return kOk;
     auto call = make_ref<Call<MdsSyncOp>>();
     if (!call) return -kENOMEM;
     call->reply_wait = WaitMode::kUninterruptible;

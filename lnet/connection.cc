@@ -71,8 +71,8 @@ Status TcpConnection::send(std::span<const uint8_t> body, std::span<const uint8_
 }
 
 // A message without bulk overtakes those with bulk that wait, so that a ping waits for one bulk at
-// most; a limit keeps bulk from waiting for ever. The wait goes on as long as the peer takes what is
-// being sent.
+// most; a limit keeps bulk from waiting for ever. The wait goes on as long as the peer takes what
+// is being sent.
 Status TcpConnection::wait_token(Locked& state, bool is_small)
 {
     unsigned& mine = is_small ? state->small_waiting : state->bulk_waiting;

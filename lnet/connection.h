@@ -9,9 +9,8 @@
  *                                                            ended
  *
  * The receive task connects and does the greeting, too. Whoever sends holds the send token (one
- * sender at a time; others queue for it, at most timeout_ms beyond the last progress of the one that
- * sends). What the watchdog needs to decide is
- * atomic: it takes no lock to look.
+ * sender at a time; others queue for it, at most timeout_ms beyond the last progress of the one
+ * that sends). What the watchdog needs to decide is atomic: it takes no lock to look.
  */
 #pragma once
 #include "lnet/lnet_header.h"

@@ -80,7 +80,7 @@ private:
                      size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
                      OscHolder* holder);
     Status send(Request& call, OscHolder* holder);
-    Status sync(OscHolder* holder, WaitMode wait);
+    Status sync(OscHolder* holder, WaitMode reply_wait);
     bool is_full();  // of data that is kept for replay
     Result<uint32_t> read_one(const Fid& object, GatesHeld gates, uint64_t offset, uint8_t* into,
                               size_t bytes);
@@ -137,7 +137,8 @@ Status OscImpl::write(const Fid& file, const Fid& object, uint64_t offset, const
             if (holder) holder->give_back_others();
             if (piece > kSmallWriteBytes) {
                 piece = kSmallWriteBytes;
-                (void)sync();  // what is kept for replay goes by a commit
+                (void)sync(nullptr,
+                           WaitMode::kUninterruptible);  // what is kept for replay goes by a commit
                 continue;
             }
             s = while_no_memory(write_it);  // an error would lose the data
@@ -184,7 +185,9 @@ Status OscImpl::send(Request& call, OscHolder* holder)
 
 bool OscImpl::is_full() { return import().replay_bulk_bytes() > replay_limit_bytes_.load(); }
 
-// One writer asks for a commit when too much is kept; the others wait for it.
+// One writer asks for a commit when too much is kept; the others wait for it. A signal ends this as
+// little as it ends the write itself: other processes wrote the data, too, and nobody would write
+// it again.
 Status OscImpl::make_room(OscHolder* holder)
 {
     auto state = state_.lock();
@@ -202,7 +205,7 @@ Status OscImpl::make_room(OscHolder* holder)
         }
         state->syncing = true;
         state.unlock();
-        Status s = sync(holder, WaitMode::kUninterruptible);  // a kill must not lose a write
+        Status s = sync(holder, WaitMode::kUninterruptible);
         state.relock();
         state->syncing = false;
         synced_.wake_all();
@@ -279,10 +282,10 @@ Status OscImpl::statfs(StatfsReply* out)
     return kOk;
 }
 
-Status OscImpl::sync(OscHolder* holder, WaitMode wait)
+Status OscImpl::sync(OscHolder* holder, WaitMode reply_wait)
 {
     if (import().replay_count(false) == 0) return kOk;  // all that was answered is committed
-    auto call = new_call<OstSyncOp>(Fid{}, wait);
+    auto call = new_call<OstSyncOp>(Fid{}, reply_wait);
     if (!call) return -kENOMEM;
     return send(*call, holder);
 }

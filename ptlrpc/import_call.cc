@@ -103,10 +103,7 @@ Status ImportImpl::wait_turn(MutexLock& lock, Request& r, bool own)
         if (own) return ready ? Status(-kEBUSY) : Status(-kENOTCONN);
         if (r.gives_way && state_ != ImportState::kFull) return -kEGiveWay;
         CondVar& event = ready ? slot_free_ : changed_;
-        if (Status s = event.wait(lock, kForever, r.reply_wait); !s.ok()) {
-            slot_free_.wake_one();  // the wake-up may have been ours
-            return s;
-        }
+        TRY(event.wait(lock, kForever, r.reply_wait));
     }
 }
 

@@ -589,6 +589,36 @@ TEST(Import, KilledCallerLetsGo)
     });
 }
 
+// A wake-up goes to one of those who wait for a slot. Should that one be killed before it has run,
+// it must take the slot all the same, or nobody would wake the next.
+TEST(Import, KilledWaiterPassesItsSlotOn)
+{
+    unsigned passed_on = 0;
+    for_seeds(
+        [&](uint64_t seed) {
+            Cluster c(seed);
+            c.target->slots = 1;
+            c.mount();
+            c.target->withhold = true;
+            int a, b, d;
+            c.create_async("a", &a);
+            EXPECT_TRUE(c.until([&] { return c.target->withheld.size() == 1; }));
+            auto killed = c.create_async("b", &b);
+            c.create_async("d", &d);
+            c.world.run_for(kSec);
+            EXPECT_EQ(b, kEINPROGRESS);
+            EXPECT_EQ(d, kEINPROGRESS);
+            c.on(c.server, [&] { c.target->release(); });
+            // The slot is free and somebody has been woken; who runs first is the seed's choice.
+            EXPECT_TRUE(c.until([&] { return a == 0; }));
+            c.world.signal(killed, true);
+            EXPECT_TRUE(c.until([&] { return b != kEINPROGRESS && d == 0; })) << c.world.report();
+            passed_on += b == -kERESTARTSYS;
+        },
+        40);
+    EXPECT_GT(passed_on, 0u);
+}
+
 TEST(Import, CallsWaitUntilFull)
 {
     for_seeds([](uint64_t seed) {

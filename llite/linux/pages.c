@@ -43,7 +43,7 @@ static void ll_readahead(struct readahead_control *rac)
 
 	if (!buf)
 		return; /* the pages are read one by one when they are needed */
-	/* Both are taken before the walk: readahead_page() counts a page off at its next call only. */
+	/* Taken before the walk: readahead_page() counts a page off at its next call only. */
 	left = readahead_count(rac);
 	pos = readahead_pos(rac);
 	while (left) {

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "kapi/backing_fs.h"
 #include "kapi/errno.h"
 #include "osd/sim/kbfs_types.h"
 
@@ -12,6 +13,7 @@ namespace lull::sim {
 namespace {
 
 constexpr uint64_t kInodesPerDisk = 1 << 20;
+constexpr uint64_t kSectorBytes = 512;
 
 }  // namespace
 
@@ -187,6 +189,24 @@ bool Disk::damage(Op& op)
     return op.data.empty();
 }
 
+// A write behind the cut whose blocks the durable file already has. Its size, its time and its new
+// blocks are metadata and lost; after a truncation the blocks may be another file's.
+void Disk::overwrite_by_lost_steps(size_t from)
+{
+    Rng& rng = world_.disk_rng();
+    std::set<uint64_t> moved;  // files whose blocks are not what they were
+    for (size_t i = from; i < log_.size(); i++) {
+        const Op& op = log_[i];
+        bool resized = op.kind == Op::kSetattr && (op.valid & KBFS_SIZE);
+        if (resized || op.kind == Op::kCreate || op.kind == Op::kRelease) moved.insert(op.ino);
+        if (op.kind != Op::kWrite || moved.count(op.ino) || !rng.chance(late_write_permille_))
+            continue;
+        uint64_t sectors = op.data.size() / kSectorBytes;
+        size_t bytes = rng.chance(500) ? op.data.size() : rng.below(sectors + 1) * kSectorBytes;
+        durable_.overwrite(op.ino, op.offset, op.data.substr(0, bytes));
+    }
+}
+
 void Disk::host_crashed(Host& host)
 {
     if (owner_ == &host) lose_the_rest();
@@ -207,6 +227,7 @@ void Disk::lose_the_rest()
     if (world_.tracing())
         world_.trace("%s: %zu of %zu steps survive", name_.c_str(), keep, log_.size());
     for (size_t i = 0; i < keep; i++) apply_damaged(i);
+    if (!exact_cut_ && cut_ == Cut::kBySeed) overwrite_by_lost_steps(keep);
     durable_.drop_orphans();
     lost_.emplace_back(log_start_ + keep, end());
     log_start_ += log_.size();

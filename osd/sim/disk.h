@@ -6,7 +6,8 @@
  *
  * Every call that changes something is a step. A crash of the owner keeps a prefix of the steps
  * since the last sync (set_cut()); of the data of kbfs_write() in that prefix each write may be
- * lost or shortened (set_write_loss()).
+ * lost or shortened (set_write_loss()). Of the steps behind it, which are lost, sectors may still
+ * have been overwritten in place: a drive writes data in any order, only the journal keeps one.
  */
 #pragma once
 #include <cstdint>
@@ -52,6 +53,8 @@ public:
     void fence();
     void set_cut(Cut cut) { cut_ = cut; }
     void set_write_loss(unsigned permille) { write_loss_permille_ = permille; }  // default 500
+    // of the data writes behind the cut, so many overwrite what is there; default 300
+    void set_late_writes(unsigned permille) { late_write_permille_ = permille; }
 
     uint64_t steps() const { return steps_; }
     uint64_t unsynced_steps() const { return log_.size(); }
@@ -94,6 +97,7 @@ private:
     void make_durable(size_t count);
     bool damage(Op& op);
     void apply_damaged(size_t i);
+    void overwrite_by_lost_steps(size_t from);
     void lose_the_rest();
 
     World& world_;
@@ -112,7 +116,7 @@ private:
     int fail_error_ = 0, sync_error_ = 0;
     bool fail_sticky_ = false, broken_ = false, full_ = false, exact_cut_ = false;
     uint64_t step_ns_ = 0, sync_ns_ = 500000;
-    unsigned write_loss_permille_ = 500;
+    unsigned write_loss_permille_ = 500, late_write_permille_ = 300;
     Cut cut_ = Cut::kBySeed;
     uint32_t next_generation_ = 1;
     Host* owner_ = nullptr;

@@ -135,6 +135,18 @@ void FsState::write(Inode& n, uint64_t offset, const std::string& data)
     n.size = std::max(n.size, offset + data.size());
 }
 
+void FsState::overwrite(uint64_t ino, uint64_t offset, const std::string& data)
+{
+    Inode* n = find(ino);
+    if (!n || !n->is_file() || offset >= n->size) return;
+    uint64_t end = std::min(n->size, offset + data.size());
+    for (uint64_t at = offset; at < end;) {
+        uint64_t next = std::min(end, (at / kFsBlockBytes + 1) * kFsBlockBytes);
+        if (n->blocks.count(at / kFsBlockBytes)) write(*n, at, data.substr(at - offset, next - at));
+        at = next;
+    }
+}
+
 void FsState::truncate(Inode& n, uint64_t size)
 {
     if (size < n.size) {

@@ -74,6 +74,8 @@ public:
     Inode* find(uint64_t ino);
     // The operation has been checked: it cannot fail.
     void apply(const Op& op);
+    // Data gets into blocks that the file has, within its size; nothing else of the write does.
+    void overwrite(uint64_t ino, uint64_t offset, const std::string& data);
     // As the journal's recovery does: what has no name left is gone.
     void drop_orphans();
     uint64_t lowest_free_ino() const;

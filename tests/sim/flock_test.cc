@@ -386,6 +386,46 @@ TEST(Flock, ReservedForAMissingClient)
     lab.w.finish();
 }
 
+// B1, A5. What is reserved for a client that is away stays so over a second clean halt: when it
+// comes back, it has its lock and its open file still.
+TEST(Flock, ReservedOverASecondHalt)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        Lab lab(seed);
+        FsWorld& w = lab.w;
+        EXPECT_EQ(0, lab.setlk(0, kEx, 0, 9));
+        EXPECT_EQ(0, lab.setlk(1, kEx, 20, 29));
+        int open = -1;
+        w.on(0, [&] {
+            open = w.c(0).open("/gone", kRw);
+            EXPECT_EQ(1, w.c(0).pwrite(open, 0, "x", 1));
+        });
+        ASSERT_TRUE(w.controlled_shutdown(w.mdt(), 20000));
+        for (FsWorld::Node* mds : {&w.mds1, &w.mds2})
+            w.world.network().cut(*w.client_nodes[0]->host, *mds->host);
+        ASSERT_EQ(w.start(w.mdt(), w.mds2), 0);
+        EXPECT_EQ(-kEAGAIN, lab.setlk(1, kSh, 0, 0));
+        ASSERT_TRUE(w.controlled_shutdown(w.mdt(), 60000));
+        ASSERT_EQ(w.start(w.mdt(), w.mds1), 0);
+        EXPECT_EQ(-kEAGAIN, lab.setlk(1, kSh, 0, 0)) << "given away while its holder is away";
+        w.on(1, [&] { EXPECT_EQ(0, w.c(1).unlink("/gone")); });
+        w.run_for_ms(20000);
+        w.world.network().heal_all();
+        w.run_for_ms(20000);
+        EXPECT_EQ(-kEAGAIN, lab.setlk(1, kSh, 0, 0));
+        EXPECT_EQ(0, lab.setlk(0, kUn, 0, kAll));
+        EXPECT_EQ(0, lab.setlk(1, kEx, 0, 0));
+        w.on(0, [&] {
+            llc_attr a;
+            EXPECT_EQ(0, w.c(0).fstat(open, &a));
+            EXPECT_EQ(1u, a.size);
+            EXPECT_EQ(0, w.c(0).close(open));
+        });
+        EXPECT_EQ(0u, w.client_counter("evictions"));
+        lab.finish();
+    }
+}
+
 TEST(Flock, GoesWithItsClient)
 {
     for (bool crash_server : {false, true}) {

@@ -370,30 +370,6 @@ TEST(Fs, WhatIsTooLargeIsRefused)
     w.finish();
 }
 
-// A task that was killed writes back, in fsync, beyond replay_limit_bytes: the commit that makes room
-// is not its own, and what others have written is not lost with it (invariant 1).
-TEST(Fs, KilledFsyncLosesNothing)
-{
-    FsOptions o;
-    o.stripe_count = 1;
-    FsWorld w(1, o);
-    for (auto& n : w.client_nodes)
-        EXPECT_EQ(w.set_param(*n, "osc.*.replay_limit_bytes", "1048576"), 0);
-    const std::string data = pattern(5 << 20);
-    w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", data), 0); });
-    w.spawn(0, "killed", [&] {
-        int fd = w.c(0).open("/f", SimMount::kRead | SimMount::kWrite);
-        EXPECT_GE(fd, 0);
-        w.world.signal(&w.world.current(), true);
-        (void)w.c(0).fsync(fd);
-        w.world.clear_signal(&w.world.current());
-        EXPECT_EQ(w.c(0).close(fd), 0);
-    });
-    EXPECT_TRUE(w.join());
-    w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/f") == data); });
-    w.finish();
-}
-
 // What the loss of a lock costs depends on what is cached, not on the size of the file.
 TEST(Fs, SparseFileIsGivenUpAtOnce)
 {
@@ -1372,6 +1348,124 @@ TEST(Fs, Mappings)
             EXPECT_EQ(got, c);
         }
         for (size_t i = 0; i < 2; i++) w.on(i, [&] { EXPECT_EQ(w.c(i).close(fd[i]), 0); });
+        w.finish();
+    });
+}
+// Invariant 1: beyond replay_limit_bytes write-back asks for a commit. A process that is killed in
+// its fsync meanwhile must not lose what others wrote and were told is written.
+TEST(Fs, KilledFsyncLosesNoDataOfOthers)
+{
+    for_seeds([](uint64_t seed) {
+        FsOptions options;
+        options.stripe_count = 1;
+        FsWorld w(seed, options);
+        for (auto& n : w.client_nodes)
+            EXPECT_EQ(w.set_param(*n, "osc.*.replay_limit_bytes", "1048576"), 0);
+        const std::string data = pattern(5 << 20);
+        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", data), 0); });
+        w.spawn(0, "killed", [&] {
+            int fd = w.c(0).open("/f", SimMount::kRead | SimMount::kWrite);
+            EXPECT_GE(fd, 0);
+            w.world.signal(&w.world.current(), true);
+            (void)w.c(0).fsync(fd);
+            w.world.clear_signal(&w.world.current());
+            EXPECT_EQ(w.c(0).close(fd), 0);
+        });
+        EXPECT_TRUE(w.join());
+        w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/f") == data) << "acknowledged writes are lost"; });
+        w.finish();
+    });
+}
+
+// Invariant 1: fsync says 0 only when everything is on the disks. A target whose sync fails says
+// so; then the client that wrote, and the server, lose power.
+TEST(FsCrash, FsyncTellsOfAFailedSync)
+{
+    unsigned told = 0;
+    for (bool on_mdt : {false, true}) {
+        FsOptions options;
+        options.osts = options.stripe_count = 1;
+        FsWorld w(1, options);
+        FsWorld::Target& target = on_mdt ? w.mdt() : w.ost(0);
+        const std::string data = pattern(50000);
+        int err = 0;
+        w.on(0, [&] {
+            int fd = w.c(0).open("/f", SimMount::kWrite | SimMount::kCreate);
+            EXPECT_EQ(w.c(0).pwrite(fd, 0, data.data(), data.size()), 50000);
+            target.disk->fail_next_sync(-kENOMEM);
+            err = w.c(0).fsync(fd);
+        });
+        told += err != 0;
+        w.crash_client(0);
+        for (auto* t : {&w.mdt(), &w.ost(0)}) {
+            t->disk->set_cut(Disk::Cut::kNone);
+            w.crash(*t);
+            EXPECT_EQ(w.start(*t, *t->home), 0);
+        }
+        w.run_for_ms(150000);
+        w.on(1, [&] {
+            EXPECT_TRUE(err || w.c(1).get("/f") == data);
+        });
+        w.finish();
+    }
+    EXPECT_EQ(told, 2u);
+}
+
+// Every OST counts.
+TEST(Fs, StatfsIsOfAllOsts)
+{
+    FsOptions options;
+    options.osts = 3;
+    FsWorld w(1, options);
+    w.on(0, [&] {
+        struct llc_statfs all;
+        EXPECT_EQ(w.c(0).statfs(&all), 0);
+        EXPECT_EQ(all.total_bytes, 3 * options.disk_bytes);
+        EXPECT_LE(all.avail_bytes, all.free_bytes);
+        uint64_t before = all.free_bytes;
+        for (int i = 0; i < 3; i++)
+            EXPECT_EQ(w.c(0).put("/f" + std::to_string(i), pattern(1 << 20)), 0);
+        EXPECT_EQ(w.c(0).sync(), 0);
+        EXPECT_EQ(w.c(0).statfs(&all), 0);
+        EXPECT_GE(before - all.free_bytes, 3u << 20);
+        EXPECT_LT(before - all.free_bytes, 4u << 20);
+    });
+    w.finish();
+}
+
+// A file's time is that of its last write, not of its write-back, its close or a restart; one that
+// was set by hand stays.
+TEST(Fs, TimesOverCloseAndRestart)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        uint64_t wrote = 0;
+        w.on(0, [&] {
+            EXPECT_EQ(w.c(0).put("/set", "hello"), 0);
+            EXPECT_EQ(w.c(0).utimes("/set", 5 * kSec, 7 * kSec), 0);
+            int fd = w.c(0).open("/f", SimMount::kWrite | SimMount::kCreate);
+            EXPECT_EQ(w.c(0).pwrite(fd, 0, "x", 1), 1);
+            wrote = kapi_realtime_ns();
+            kapi_sleep_ns(3 * kSec);
+            EXPECT_EQ(w.c(0).close(fd), 0);
+        });
+        auto check = [&](size_t client) {
+            w.on(client, [&] {
+                llc_attr a;
+                EXPECT_EQ(w.c(client).stat("/f", &a), 0);
+                EXPECT_NEAR(static_cast<double>(a.mtime_ns), static_cast<double>(wrote), 0.5e9);
+                EXPECT_EQ(w.c(client).stat("/set", &a), 0);
+                EXPECT_EQ(a.mtime_ns, 7 * kSec);
+            });
+        };
+        w.run_for_ms(3000);
+        for (auto& t : w.targets()) {
+            ASSERT_TRUE(w.controlled_shutdown(*t));
+            ASSERT_EQ(w.start(*t, *t->partner), 0);
+            w.run_for_ms(2000);
+            check(0);
+            check(1);
+        }
         w.finish();
     });
 }

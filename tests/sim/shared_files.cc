@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "tests/sim/model.h"
 #include "tests/sim/model_check.h"
@@ -163,13 +164,13 @@ void SharedFiles::change_names(SimMount& c, const Trust& trust, Turn& turn, unsi
         turn.mode = static_cast<unsigned>(0600 | rng.below(0200));
         sure.expect(sys([&] { return c.chmod(turn_path(i), turn.mode); }), 0, "chmod",
                     turn_path(i));
-    } else if (turn.has_alias) {
-        sure.expect(sys([&] { return c.unlink(alias_path(i)); }), 0, "unlink", alias_path(i));
-        turn.has_alias = false;
     } else {
-        sure.expect(sys([&] { return c.link(turn_path(i), alias_path(i)); }), 0, "link",
-                    alias_path(i));
-        turn.has_alias = true;
+        // Another client's doubt may have begun since the look: then its changes may be lost, and
+        // nobody knows whether the second name is there.
+        bool had = std::exchange(turn.has_alias, !turn.has_alias);
+        int err = sys(
+            [&] { return had ? c.unlink(alias_path(i)) : c.link(turn_path(i), alias_path(i)); });
+        if (!turn.unknown) sure.expect(err, 0, had ? "unlink" : "link", alias_path(i));
     }
     if (!sure) turn.unknown = true;
 }

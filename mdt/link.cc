@@ -14,12 +14,13 @@ Status MdtService::do_link(Ref<ServerRequest>& request)
     OpLocks locks(target_, *request);
     TRY(locks.lock(op->parent));
     Ref<Object> parent = TRY(find_dir(op->parent));
-    if (op->fid == op->parent) return -kEPERM;
+    // A directory is no leaf of the order of locks; no FID ever changes its type.
+    if (Result<Ref<Object>> o = find(op->fid); o.ok() && o.value()->type() == KBFS_DIR)
+        return -kEPERM;
     TRY(locks.lock(op->fid));
     bool done = is_done(*request, *parent);
     Result<Ref<Object>> object = find(op->fid);
     if (!object.ok() && !done) return object.status();
-    if (object.ok() && object.value()->type() == KBFS_DIR) return -kEPERM;
     if (!done) {
         Attr attr;
         TRY(store().getattr(*object.value(), &attr));

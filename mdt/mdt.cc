@@ -22,6 +22,7 @@ Status MdtService::start()
 {
     TRY(identities_.load());
     TRY(load_default_layout());
+    (void)TRY(store().root());  // made now, by one task: two first requests would both make it
     if (!target_.started_clean()) survivor_ = TRY(highest_survivor(store()));
     Status s = osts_.start();
     if (s.ok()) s = destroyer_.start();

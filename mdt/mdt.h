@@ -46,7 +46,9 @@ inline bool begin_or_fail(Transaction& tx)
     return s.ok();
 }
 
-// The local locks of one operation, released together at its end.
+// The local locks of one operation, released together at its end. They are taken in the order that
+// docs/lock-order.md gives. What the operation holds already is no second lock: a peer may name one
+// object twice.
 class OpLocks {
 public:
     static constexpr size_t kMax = 6;
@@ -61,6 +63,7 @@ private:
     Target& target_;
     ServerRequest& request_;
     LocalLock locks_[kMax];
+    ResourceId held_[kMax];
     size_t count_ = 0;
 };
 
@@ -157,6 +160,7 @@ private:
     Status rename_check(const MdsRenameOp& op, const RenamePlan& plan);
     Status rename_steps(const MdsRenameOp& op, RenamePlan& plan, uint64_t transno, bool* pending);
     Status lock_objects(RenamePlan& plan, OpLocks& locks);
+    Status rename_nothing(RenamePlan& plan, uint64_t transno);
     Status rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan,
                         uint64_t transno);
     Status rename_fill(RenamePlan& plan, MdsRenameReply* reply);
@@ -164,6 +168,7 @@ private:
     // ---- object.cc: helpers
     Result<Ref<Object>> find(const Fid& fid);      // checks the FID, too
     Result<Ref<Object>> find_dir(const Fid& fid);  // -ENOTDIR
+    bool is_leaf(const Fid& fid);                  // it is there, and no directory
     Status fill_attr(Object& object, Attr* out);
     Status fill(Object& object, MdsGetattrReply* out);
     // Times and version of an object that an operation changed (its entries or names). time 0: as

@@ -8,12 +8,14 @@ namespace lull {
 
 Status OpLocks::take(const ResourceId& resource, uint32_t bits, Export* on_behalf_of)
 {
+    for (size_t i = 0; i < count_; i++)
+        if (held_[i] == resource) return kOk;
     LULL_ASSERT(count_ < kMax);
     LockPolicy policy;
     policy.bits = bits;
     TRY(target_.ldlm().lock_local(&locks_[count_], resource, LockType::kIbits, LockMode::kEX,
                                   policy, on_behalf_of));
-    count_++;
+    held_[count_++] = resource;
     return kOk;
 }
 
@@ -41,6 +43,12 @@ Result<Ref<Object>> MdtService::find_dir(const Fid& fid)
     Ref<Object> object = TRY(find(fid));
     if (object->type() != KBFS_DIR) return -kENOTDIR;
     return object;
+}
+
+bool MdtService::is_leaf(const Fid& fid)
+{
+    Result<Ref<Object>> object = find(fid);
+    return object.ok() && object.value()->type() != KBFS_DIR;
 }
 
 Status MdtService::fill_attr(Object& object, Attr* out)

@@ -111,6 +111,14 @@ Status MdtService::rename_steps(const MdsRenameOp& op, RenamePlan& plan, uint64_
     return kOk;
 }
 
+// Nothing happens, but a replay has to see that it was executed: what is done to these names later
+// may be in the store by then.
+Status MdtService::rename_nothing(RenamePlan& plan, uint64_t transno)
+{
+    TRY(bump_version(*plan.from, transno));
+    return plan.from != plan.to ? bump_version(*plan.to, transno) : kOk;
+}
+
 Status MdtService::rename_again(ServerRequest& request, const MdsRenameOp& op, RenamePlan& plan,
                                 uint64_t transno)
 {
@@ -179,6 +187,7 @@ Status MdtService::do_rename(Ref<ServerRequest>& request)
         s = note_doing(store(), *request, tx.transno(), plan->moved->fid(),
                        plan->replaced ? plan->replaced->fid() : Fid());
     if (!nothing && s.ok()) s = rename_steps(*op, *plan, tx.transno(), &pending);
+    if (nothing && !plan->done) s = rename_nothing(*plan, tx.transno());
     if (plan->done) s = rename_again(*request, *op, *plan, tx.transno());
     if (s.ok()) s = rename_fill(*plan, reply.get());
     if (!s.ok()) {

@@ -24,9 +24,8 @@ Status MdtService::unlink_again(ServerRequest& request, const MdsUnlinkOp& op, O
                                 const Fid& fid, uint64_t transno)
 {
     TRY(touch_again(request, parent, kAttrMtime | kAttrCtime, op.time_ns, transno));
-    Result<Ref<Object>> object = find(fid);
-    return object.ok() ? touch_again(request, *object.value(), kAttrCtime, op.time_ns, transno)
-                       : kOk;
+    if (!is_leaf(fid)) return kOk;
+    return touch_again(request, *TRY(find(fid)), kAttrCtime, op.time_ns, transno);
 }
 
 Status MdtService::do_unlink(Ref<ServerRequest>& request)
@@ -55,7 +54,8 @@ Status MdtService::do_unlink(Ref<ServerRequest>& request)
         reply.fid = note.fid;
     }
     if (!done && !found.ok()) return found.status();
-    if (done && find(reply.fid).ok()) TRY(locks.lock(reply.fid));
+    // A directory that is there is not what was removed, whatever a peer says.
+    if (done && is_leaf(reply.fid)) TRY(locks.lock(reply.fid));
     Ref<Object> object;
     uint64_t before = request->version_before(0);
     if (!done) {

@@ -102,7 +102,7 @@ void TargetImpl::dispatch(Ref<ServerRequest> request)
     recovery_.note_progress(request->exp->client_uuid());
     bool is_lock = request->opcode() == Opcode::kLdlmEnqueue;
     if (request->is_replay()) {
-        bool is_open = request->flags() & kRpcReplayOpen;
+        bool is_open = (request->flags() & kRpcReplayOpen) && request->opcode() == Opcode::kMdsOpen;
         if (is_open) return execute_replay(std::move(request));  // committed: in any order
         if (recovery_.hold_replay(request)) return;
         log_warn("%s: replay of %s by %s outside a recovery window refused", name(),

@@ -148,6 +148,11 @@ void Inode::inode_lock_lost()
     if (Host host(*this); host) llp_invalidate_dentries(host.get());
 }
 
+void Inode::name_removed(const Attr& left)
+{
+    if (left.valid & kAttrUnused) state_.lock()->unused = true;
+}
+
 void Inode::mdt_evicted()
 {
     {
@@ -181,14 +186,13 @@ void Inode::fill_file(State& state, llc_attr* out)
 {
     out->size = size_of(state);
     out->blocks_512 = state.dirty_pages * (kPageBytes / 512);
-    uint64_t written_ns = 0;
     for (const StripeInfo& stripe : state.stripes) {
         out->blocks_512 += stripe.blocks_512;
-        if (stripe.mtime_ns != state.attr.mtime_ns && stripe.mtime_ns > written_ns)
-            written_ns = stripe.mtime_ns;
+        if (stripe.mtime_ns == 0 || stripe.mtime_ns == state.attr.mtime_ns) continue;
+        if (is_later(stripe.mtime_ns, state.attr.ctime_ns))
+            out->ctime_ns = later(out->ctime_ns, stripe.mtime_ns), out->mtime_ns = out->ctime_ns;
+        else out->mtime_ns = later(out->mtime_ns, stripe.mtime_ns);
     }
-    if (written_ns > state.attr.ctime_ns) out->mtime_ns = out->ctime_ns = written_ns;
-    else if (written_ns > out->mtime_ns) out->mtime_ns = written_ns;
 }
 
 void Inode::fill(llc_attr* out)
@@ -209,6 +213,7 @@ void Inode::fill(llc_attr* out)
     out->atime_ns = a.atime_ns;
     out->mtime_ns = a.mtime_ns;
     out->ctime_ns = a.ctime_ns;
+    out->unused = state->unused;
     if ((a.mode & kTypeMask) == kTypeFile) fill_file(*state, out);
 }
 

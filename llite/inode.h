@@ -34,6 +34,13 @@ class Mount;
 class Osc;
 struct IoScope;
 
+// Times as they are on the wire: one before 1970 is the two's complement.
+inline bool is_later(uint64_t a, uint64_t b)
+{
+    return static_cast<int64_t>(a) > static_cast<int64_t>(b);
+}
+inline uint64_t later(uint64_t a, uint64_t b) { return is_later(a, b) ? a : b; }
+
 inline constexpr uint64_t kPageBytes = 4096;
 inline constexpr uint32_t kTypeMask = 0170000, kTypeDir = 0040000, kTypeFile = 0100000,
                           kTypeLink = 0120000;
@@ -89,6 +96,8 @@ public:
     Status setattr(const llc_attr& to, uint32_t valid);
     void inode_lock_lost();
     void mdt_evicted();
+    // What the reply to the removal of a name says of the object (kAttrUnused).
+    void name_removed(const Attr& left);
 
     // ---- layout
     Result<FileLayout*> layout();  // asks the MDT when it is not known; -EIO when there is none
@@ -147,6 +156,7 @@ private:
         uint64_t dir_epoch = 0;
         llp_inode* host = nullptr;
         Vec<StripeInfo> stripes;  // as many as the layout's
+        bool unused = false;      // see llc_attr
         uint64_t dirty_pages = 0;
         uint32_t writing = 0;  // writes on their way to OSTs
         uint32_t files = 0, dead_files = 0;

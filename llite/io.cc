@@ -51,7 +51,7 @@ void Inode::learn(uint32_t stripe, const Lvb& lvb, bool fresh)
         // Covered already, so the size is known better here; another client may have written in
         // front of what we had locked.
         info.blocks_512 = lvb.blocks_512;
-        if (lvb.mtime_ns > info.mtime_ns) info.mtime_ns = lvb.mtime_ns;
+        info.mtime_ns = later(info.mtime_ns, lvb.mtime_ns);
     }
 }
 

@@ -37,7 +37,10 @@ struct llc_attr {
     uint32_t generation;
     uint32_t mode, uid, gid, nlink, rdev;
     uint64_t size, blocks_512;
-    uint64_t atime_ns, mtime_ns, ctime_ns;
+    uint64_t atime_ns, mtime_ns, ctime_ns; /* since 1970; before: the two's complement */
+    /* It has no name left, and no other client has it open or ever will: nobody reads what is not
+     * written yet. Without it the host writes back what is dirty before it lets the inode go. */
+    bool unused;
 };
 enum llc_attr_valid {
     LLC_MODE = 1,
@@ -48,7 +51,11 @@ enum llc_attr_valid {
     LLC_MTIME = 32,
     LLC_CTIME = 64,
     LLC_ATIME_NOW = 1024,
-    LLC_MTIME_NOW = 2048
+    LLC_MTIME_NOW = 2048,
+    /* The server takes set-id bits from the mode that it has: S_ISUID, and S_ISGID where the group
+     * may execute the file; S_ISGID in any case. */
+    LLC_KILL_SUID = 4096,
+    LLC_KILL_SGID = 8192
 };
 
 /* ---- mount. source: "NID[:NID]:/fsname"; why: a sentence for the administrator. Waits for a
@@ -163,9 +170,8 @@ int llc_flock_test(struct llc_inode *i, struct llc_flock *lock);
  * its readahead may go further, end = UINT64_MAX for reads. */
 struct llc_io {
     void *opaque[8];
-    uint64_t size; /* size of the file, valid inside */
-    uint64_t
-        max_bytes; /* no write at or behind it: -EFBIG, short across it */
+    uint64_t size;      /* size of the file, valid inside */
+    uint64_t max_bytes; /* no write at or behind it: -EFBIG, short across it */
 };
 #define LLC_IO_READ 0u
 #define LLC_IO_WRITE 1u

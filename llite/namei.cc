@@ -73,8 +73,10 @@ Status unlink(Inode& dir, Str name, bool rmdir, Inode* victim)
     OwnChange parent(&dir), object(victim);
     TRY(dir.mount.mdc().import().call(*call));
     parent.done(call->reply.parent);
-    if (victim && victim->fid == call->reply.fid) object.done(call->reply.object);
-    else if (Ref<Inode> other = dir.mount.find_inode(call->reply.fid))
+    if (victim && victim->fid == call->reply.fid) {
+        object.done(call->reply.object);
+        victim->name_removed(call->reply.object);
+    } else if (Ref<Inode> other = dir.mount.find_inode(call->reply.fid))
         OwnChange changed(other.get());  // the name had become another object's
     return kOk;
 }
@@ -113,7 +115,10 @@ Status rename(Inode& from_dir, Str from, Inode& to_dir, Str to, bool no_replace,
     old_parent.done(two ? reply.from_parent : reply.to_parent);
     new_parent.done(reply.to_parent);
     if (moved && moved->fid == reply.fid) object.done(reply.object);
-    if (replaced && replaced->fid == reply.replaced) gone.done(reply.replaced_attr);
+    if (replaced && replaced->fid == reply.replaced) {
+        gone.done(reply.replaced_attr);
+        replaced->name_removed(reply.replaced_attr);
+    }
     return kOk;
 }
 

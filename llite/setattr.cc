@@ -10,8 +10,10 @@
 namespace lull {
 namespace {
 
+constexpr uint32_t kKillBits = kAttrKillSuid | kAttrKillSgid;
+static_assert((LLC_KILL_SUID | LLC_KILL_SGID) == uint32_t{kKillBits});
 constexpr uint32_t kMdtBits =
-    kAttrMode | kAttrUid | kAttrGid | kAttrAtime | kAttrMtime | kAttrCtime;
+    kAttrMode | kAttrUid | kAttrGid | kAttrAtime | kAttrMtime | kAttrCtime | kKillBits;
 
 // Times are the client's, so that MDT and objects get the same.
 Attr explicit_attr(const llc_attr& to, uint32_t valid, uint64_t now)
@@ -52,7 +54,7 @@ Status Inode::setattr(const llc_attr& to, uint32_t valid)
         TRY(setattr_mdt(mdt, WaitMode::kInterruptible));
         return setattr_objects(*layout, attr);
     }
-    bool first_at_mdt = mdt.valid & (kAttrMode | kAttrUid | kAttrGid | kAttrAtime), punched = false;
+    bool punched = false, first_at_mdt = mdt.valid & (kMdtBits & ~(kAttrMtime | kAttrCtime));
     if (first_at_mdt) TRY(setattr_mdt(mdt, WaitMode::kInterruptible));
     TRY(truncate(*layout, attr, first_at_mdt ? WaitMode::kKillable : WaitMode::kInterruptible,
                  &punched));

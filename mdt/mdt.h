@@ -170,6 +170,10 @@ private:
     Result<Ref<Object>> find_dir(const Fid& fid);  // -ENOTDIR
     bool is_leaf(const Fid& fid);                  // it is there, and no directory
     Status fill_attr(Object& object, Attr* out);
+    // Adds kAttrUnused to the attributes of what lost a name, where it is so. It stays so: without
+    // a name an object is opened by its FID only on a client that has it open. Not in the window:
+    // others may not have opened again what they had open.
+    void tell_unused(ServerRequest& request, const Fid& fid, Attr* removed);
     Status fill(Object& object, MdsGetattrReply* out);
     // Times and version of an object that an operation changed (its entries or names). time 0: as
     // it is.

@@ -61,6 +61,13 @@ Status MdtService::fill_attr(Object& object, Attr* out)
     return kOk;
 }
 
+void MdtService::tell_unused(ServerRequest& request, const Fid& fid, Attr* removed)
+{
+    bool nameless = (removed->valid & kAttrNlink) && removed->nlink == 0;
+    if (!nameless || request.is_replay() || target_.recovering()) return;
+    if (!opens_.is_open_by_others(request.exp->client_uuid(), fid)) removed->valid |= kAttrUnused;
+}
+
 Status MdtService::fill(Object& object, MdsGetattrReply* out)
 {
     out->fid = object.fid();

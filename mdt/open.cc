@@ -61,7 +61,8 @@ Status MdtService::do_open(Ref<ServerRequest>& request)
         Ref<Object> object = TRY(find(op->fid));
         Attr attr;
         TRY(store().getattr(*object, &attr));
-        if (attr.nlink == 0 && !opens_.is_open(op->fid)) return -kESTALE;
+        if (attr.nlink == 0 && !opens_.is_open_by(request->exp->client_uuid(), op->fid))
+            return -kESTALE;
         return open_existing(request, *op, *object, false, nullptr);
     }
     TRY(check_name(op->name));

@@ -6,8 +6,11 @@ namespace lull {
 OpenTable::~OpenTable()
 {
     State& s = state_.unsafe();
+    s.objects.clear_and_dispose([](OpenObject* o) {
+        o->handles.clear();
+        Owned<OpenObject> gone(o);
+    });
     s.handles.clear_and_dispose([](OpenHandle* h) { Owned<OpenHandle> gone(h); });
-    s.objects.clear_and_dispose([](OpenObject* o) { Owned<OpenObject> gone(o); });
 }
 
 OpenObject* OpenTable::find_object(State& s, const Fid& fid)
@@ -42,7 +45,7 @@ Status OpenTable::add(const ReservedOpen& open, bool reserved)
     if (!h) return -kENOMEM;
     OpenObject* object = TRY(get_object(*s, open.fid));
     if (object->dying) return -kESTALE;
-    object->count++;
+    object->handles.push_back(*h);
     h->client = open.client;
     h->handle = open.handle;
     h->fid = open.fid;
@@ -56,9 +59,10 @@ Status OpenTable::add(const ReservedOpen& open, bool reserved)
 void OpenTable::remove_handle(State& s, OpenHandle& h, Fid* fid, bool* orphan)
 {
     OpenObject* object = find_object(s, h.fid);
-    LULL_ASSERT(object && object->count);
+    LULL_ASSERT(object);
     *fid = h.fid;
-    bool last = --object->count == 0;
+    object->handles.erase(object->handles.iterator_to(h));
+    bool last = object->handles.empty();
     *orphan = last && object->pending;
     if (last) {
         s.objects.erase(s.objects.iterator_to(*object));
@@ -94,7 +98,7 @@ bool OpenTable::mark_pending(const Fid& fid)
 {
     auto s = state_.lock();
     OpenObject* object = find_object(*s, fid);
-    if (!object || !object->count) return false;
+    if (!object || object->handles.empty()) return false;
     object->pending = true;
     return true;
 }
@@ -103,7 +107,17 @@ bool OpenTable::is_open(const Fid& fid) const
 {
     auto s = state_.lock();
     OpenObject* object = find_object(*s, fid);
-    return object && object->count;
+    return object && !object->handles.empty();
+}
+
+bool OpenTable::any(Str client, bool by_it, const Fid& fid) const
+{
+    auto s = state_.lock();
+    OpenObject* object = find_object(*s, fid);
+    if (!object) return false;
+    for (const OpenHandle& h : object->handles)
+        if ((h.client == client) == by_it) return true;
+    return false;
 }
 
 bool OpenTable::has(Str client, uint64_t handle, const Fid& fid) const
@@ -117,7 +131,7 @@ Status OpenTable::begin_destroy(const Fid& fid)
 {
     auto s = state_.lock();
     OpenObject* object = TRY(get_object(*s, fid));
-    if (object->count) return -kEBUSY;
+    if (!object->handles.empty()) return -kEBUSY;
     if (object->dying) return -kEALREADY;
     object->dying = true;
     return kOk;

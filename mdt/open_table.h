@@ -17,6 +17,7 @@ namespace lull {
 
 struct OpenHandle {
     SetHook hook;
+    ListHook of_object;
     UuidText client;
     uint64_t handle = 0;
     Fid fid;
@@ -27,7 +28,7 @@ struct OpenHandle {
 struct OpenObject {
     SetHook hook;
     Fid fid;
-    uint32_t count = 0;
+    bi::list<OpenHandle, bi::member_hook<OpenHandle, ListHook, &OpenHandle::of_object>> handles;
     bool pending = false;  // unlinked
     bool dying = false;
 };
@@ -48,6 +49,8 @@ public:
     // The object lost its last name. False: nobody has it open, so that no close will report it.
     bool mark_pending(const Fid& fid);
     bool is_open(const Fid& fid) const;
+    bool is_open_by(Str client, const Fid& fid) const { return any(client, true, fid); }
+    bool is_open_by_others(Str client, const Fid& fid) const { return any(client, false, fid); }
     bool has(Str client, uint64_t handle, const Fid& fid) const;
     // -EBUSY: somebody has it open; -EALREADY: it is dying; -ENOMEM
     Status begin_destroy(const Fid& fid);
@@ -84,6 +87,7 @@ private:
         Objects objects;
         size_t reserved = 0;
     };
+    bool any(Str client, bool by_it, const Fid& fid) const;
     static OpenObject* find_object(State& s, const Fid& fid);
     static Result<OpenObject*> get_object(State& s, const Fid& fid);
     static void remove_handle(State& s, OpenHandle& h, Fid* fid, bool* orphan);

@@ -85,6 +85,7 @@ Status MdtService::rebuild_unlink(ServerRequest& request, const SlotRecord& slot
     reply.fid = slot.fid;
     fill_if_there(op->parent, &reply.parent);
     fill_if_there(slot.fid, &reply.object);
+    tell_unused(request, slot.fid, &reply.object);
     request.reply(reply);
     return kOk;
 }
@@ -113,6 +114,7 @@ Status MdtService::rebuild_rename(ServerRequest& request, const SlotRecord& slot
     reply->replaced = slot.fid2;
     fill_if_there(slot.fid, &reply->object);
     fill_if_there(slot.fid2, &reply->replaced_attr);
+    tell_unused(request, slot.fid2, &reply->replaced_attr);
     request.reply(*reply);
     return kOk;
 }

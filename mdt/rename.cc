@@ -190,6 +190,7 @@ Status MdtService::do_rename(Ref<ServerRequest>& request)
     if (nothing && !plan->done) s = rename_nothing(*plan, tx.transno());
     if (plan->done) s = rename_again(*request, *op, *plan, tx.transno());
     if (s.ok()) s = rename_fill(*plan, reply.get());
+    tell_unused(*request, reply->replaced, &reply->replaced_attr);
     if (!s.ok()) {
         tx.fail(s);
         return kOk;

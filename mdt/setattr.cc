@@ -6,12 +6,26 @@ namespace lull {
 
 namespace {
 
-constexpr uint32_t kPermissions = 07777;
+constexpr uint32_t kPermissions = 07777, kSetUid = 04000, kSetGid = 02000, kGroupExec = 010;
+
+// Who writes to a file or gives it away takes its set-id bits, of the mode that it has by now.
+void kill_set_ids(Attr& a, uint32_t mode, bool is_dir)
+{
+    if (is_dir || !(a.valid & (kAttrKillSuid | kAttrKillSgid))) return;
+    if (a.valid & kAttrMode) mode = a.mode;
+    uint32_t left = mode;
+    if (a.valid & kAttrKillSuid) left &= mode & kGroupExec ? ~(kSetUid | kSetGid) : ~kSetUid;
+    if (a.valid & kAttrKillSgid) left &= ~kSetGid;
+    if (left == mode) return;
+    a.valid |= kAttrMode;
+    a.mode = left;
+}
 
 // What a client may set, with "now" replaced by this server's time.
-Attr settable(const Attr& wanted)
+Attr settable(const Attr& wanted, uint32_t mode, bool is_dir)
 {
     Attr a = wanted;
+    kill_set_ids(a, mode, is_dir);
     uint64_t now = kapi_realtime_ns();
     if (a.valid & kAttrAtimeNow) a.valid |= kAttrAtime, a.atime_ns = now;
     if (a.valid & kAttrMtimeNow) a.valid |= kAttrMtime, a.mtime_ns = now;
@@ -34,7 +48,9 @@ Status MdtService::do_setattr(Ref<ServerRequest>& request)
     bool done = is_done(*request, *object);
     uint64_t before;
     TRY(match_version(*request, *object, 0, &before));
-    Attr attr = settable(op->attr);
+    Attr now;
+    TRY(store().getattr(*object, &now));
+    Attr attr = settable(op->attr, now.mode, object->type() == KBFS_DIR);
     attr.mode |= object->type();
 
     Transaction tx(target_, request);

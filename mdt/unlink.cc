@@ -75,6 +75,7 @@ Status MdtService::do_unlink(Ref<ServerRequest>& request)
     if (!done && s.ok()) s = unlink_steps(*op, *parent, *object, tx.transno(), &reply);
     if (s.ok() && done) s = unlink_again(*request, *op, *parent, reply.fid, tx.transno());
     if (s.ok() && done) fill_if_there(reply.fid, &reply.object);
+    tell_unused(*request, reply.fid, &reply.object);
     if (s.ok()) s = fill_attr(*parent, &reply.parent);
     if (!s.ok()) {
         tx.fail(s);

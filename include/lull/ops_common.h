@@ -25,11 +25,17 @@ struct Empty {
     template <class Io> void io(Io&) {}
 };
 
-// Attributes of an object; times in ns since 1970. valid: AttrValid bits that are meant.
+// Attributes of an object; times in ns since 1970, of earlier ones the two's complement. valid:
+// AttrValid bits that are meant.
 enum AttrValid : uint32_t {
     kAttrMode = 1, kAttrUid = 2, kAttrGid = 4, kAttrSize = 8, kAttrAtime = 16, kAttrMtime = 32,
     kAttrCtime = 64, kAttrNlink = 128, kAttrRdev = 256, kAttrBlocks = 512,
     kAttrAtimeNow = 1024, kAttrMtimeNow = 2048,
+    // In a setattr, of anything but a directory: the server takes S_ISUID, and S_ISGID where the
+    // group may execute it, away from the mode that it has; or S_ISGID in any case.
+    kAttrKillSuid = 4096, kAttrKillSgid = 8192,
+    // In the reply to what removed the last name: no other client has it open, nor ever will.
+    kAttrUnused = 16384,
 };
 struct Attr {
     uint32_t valid = 0;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/fadvise.h>
 #include <linux/pagemap.h>
 #include <linux/splice.h>
 #include <linux/uio.h>
@@ -141,6 +142,26 @@ static int ll_flush(struct file *file, fl_owner_t id)
 	return filemap_check_wb_err(file->f_mapping, READ_ONCE(file->f_wb_err));
 }
 
+/*
+ * Pages are only read under a lock. (readahead(2) and madvise(MADV_WILLNEED) come here, too; what
+ * they cannot have is no error.)
+ */
+static int ll_fadvise(struct file *file, loff_t start, loff_t end, int advice)
+{
+	struct inode *inode = file_inode(file);
+	struct llc_io io;
+	int err;
+
+	if (advice != POSIX_FADV_WILLNEED)
+		return generic_fadvise(file, start, end, advice);
+	if (llc_io_begin(ll_core(inode), start & PAGE_MASK, U64_MAX, LLC_IO_READ, &io))
+		return 0;
+	ll_copy_size(inode);
+	err = generic_fadvise(file, start, end, advice);
+	llc_io_end(ll_core(inode), &io);
+	return err;
+}
+
 const struct file_operations ll_file_fops = {
 	.open = ll_open_known,
 	.release = ll_release,
@@ -158,6 +179,7 @@ const struct file_operations ll_file_fops = {
 	.splice_read = generic_file_splice_read,
 #endif
 	.splice_write = iter_file_splice_write,
+	.fadvise = ll_fadvise,
 };
 
 const struct inode_operations ll_file_iops = {

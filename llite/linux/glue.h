@@ -26,6 +26,7 @@ struct ll_inode {
 	struct inode vfs;
 	struct llc_inode *core;
 	struct mutex size_lock; /* i_size follows the core's size: see llite_port.h */
+	bool unused;		/* see llc_attr; set under the inode lock */
 };
 
 static inline struct ll_mount *ll_mount(struct super_block *sb)
@@ -72,6 +73,7 @@ int ll_inode_cache_init(void);
 void ll_inode_cache_exit(void);
 struct inode *ll_alloc_inode(struct super_block *sb);
 void ll_free_inode(struct inode *inode);
+int ll_drop_inode(struct inode *inode);
 void ll_evict_inode(struct inode *inode);
 /* The inode of core; takes over the caller's reference to core, also when it fails. */
 struct inode *ll_iget(struct super_block *sb, struct llc_inode *core, const struct llc_attr *attr);
@@ -80,6 +82,8 @@ void ll_copy_size(struct inode *inode);
 /* Before a file grows: zeroes what lies behind its end in its last page, if that is cached. */
 void ll_zero_tail(struct inode *inode);
 int ll_permission(lull_idmap *idmap, struct inode *inode, int mask);
+/* After a name of the inode was removed: what is known of its other names and users. */
+void ll_name_removed(struct inode *inode);
 int ll_setattr(lull_idmap *idmap, struct dentry *dentry, struct iattr *attr);
 #if LULL_SINCE(6, 3)
 int ll_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask,

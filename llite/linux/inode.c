@@ -33,12 +33,28 @@ struct inode *ll_alloc_inode(struct super_block *sb)
 	if (!i)
 		return NULL;
 	i->core = NULL;
+	i->unused = false;
 	return &i->vfs;
 }
 
 void ll_free_inode(struct inode *inode)
 {
 	kmem_cache_free(inode_cache, ll_i(inode));
+}
+
+/*
+ * The last reference is gone; called with i_lock held. A file without a name stays while it has
+ * pages to be written: another client has it open, or gave it another name meanwhile. The flusher
+ * writes them, or the loss of their lock does, which asks for an inode that is not being freed.
+ */
+int ll_drop_inode(struct inode *inode)
+{
+	struct address_space *mapping = inode->i_mapping;
+
+	if (inode_unhashed(inode) || ll_i(inode)->unused)
+		return 1;
+	return !inode->i_nlink && !mapping_tagged(mapping, PAGECACHE_TAG_DIRTY) &&
+	       !mapping_tagged(mapping, PAGECACHE_TAG_WRITEBACK);
 }
 
 void ll_evict_inode(struct inode *inode)
@@ -85,6 +101,16 @@ void ll_update_inode(struct inode *inode, const struct llc_attr *attr)
 		set_nlink(inode, attr->nlink);
 	if (!S_ISREG(inode->i_mode))
 		i_size_write(inode, attr->size);
+}
+
+void ll_name_removed(struct inode *inode)
+{
+	struct llc_attr attr;
+
+	llc_cached_attr(ll_core(inode), &attr);
+	ll_update_inode(inode, &attr);
+	if (attr.unused)
+		ll_i(inode)->unused = true;
 }
 
 static int same_core(struct inode *inode, void *core)
@@ -189,9 +215,18 @@ int ll_getattr(struct user_namespace *idmap, const struct path *path, struct kst
 
 static u32 to_core(const struct iattr *from, struct llc_attr *to)
 {
+	bool kill = from->ia_valid & (ATTR_KILL_SUID | ATTR_KILL_SGID);
 	u32 valid = 0;
 
-	if (from->ia_valid & ATTR_MODE) {
+	/*
+	 * The VFS derives a mode from the one that it knows, where set-id bits have to go. The
+	 * server knows better.
+	 */
+	if (from->ia_valid & ATTR_KILL_SUID)
+		valid |= LLC_KILL_SUID;
+	if (from->ia_valid & ATTR_KILL_SGID)
+		valid |= LLC_KILL_SGID;
+	if (from->ia_valid & ATTR_MODE && !kill) {
 		to->mode = from->ia_mode;
 		valid |= LLC_MODE;
 	}
@@ -231,15 +266,9 @@ int ll_setattr(lull_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 	err = setattr_prepare(idmap, dentry, attr);
 	if (err)
 		return err;
-	/* A chown by other than root, or a truncate, takes the set-id bits along. */
-	if (attr->ia_valid & (ATTR_KILL_SUID | ATTR_KILL_SGID) && !(attr->ia_valid & ATTR_MODE)) {
-		attr->ia_mode = inode->i_mode;
-		if (attr->ia_valid & ATTR_KILL_SUID)
-			attr->ia_mode &= ~S_ISUID;
-		if (attr->ia_valid & ATTR_KILL_SGID && inode->i_mode & S_IXGRP)
-			attr->ia_mode &= ~S_ISGID;
-		attr->ia_valid |= ATTR_MODE;
-	}
+	/* The VFS looked at the mode before it was fresh. */
+	if (attr->ia_valid & ATTR_SIZE)
+		attr->ia_valid |= setattr_should_drop_suidgid(idmap, inode);
 	valid = to_core(attr, &to);
 	if (!valid)
 		return 0;

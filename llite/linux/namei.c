@@ -189,8 +189,8 @@ static int remove_name(struct inode *dir, struct dentry *dentry, bool rmdir)
 		return err;
 	if (rmdir)
 		clear_nlink(inode);
-	else if (inode->i_nlink)
-		drop_nlink(inode);
+	else
+		ll_name_removed(inode);
 	return 0;
 }
 
@@ -223,8 +223,8 @@ static int ll_rename(lull_idmap *idmap, struct inode *old_dir, struct dentry *ol
 		return err;
 	if (replaced && S_ISDIR(replaced->i_mode))
 		clear_nlink(replaced);
-	else if (replaced && replaced->i_nlink)
-		drop_nlink(replaced);
+	else if (replaced)
+		ll_name_removed(replaced);
 	/* FS_RENAME_DOES_D_MOVE: so that the dentry and its epoch change together. */
 	ll_set_epoch(old, epoch);
 	d_move(old, new);

@@ -69,6 +69,7 @@ static void ll_kill_sb(struct super_block *sb)
 const struct super_operations ll_super_ops = {
 	.alloc_inode = ll_alloc_inode,
 	.free_inode = ll_free_inode,
+	.drop_inode = ll_drop_inode,
 	.evict_inode = ll_evict_inode,
 	.statfs = ll_statfs,
 	.sync_fs = ll_sync_fs,
@@ -91,6 +92,8 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
 	sb->s_time_gran = 1;
+	sb->s_time_min = S32_MIN; /* what ext4 stores, and 64 bits of ns carry */
+	sb->s_time_max = div_s64(S64_MAX, NSEC_PER_SEC);
 	sb->s_flags |= SB_NOATIME | SB_NODIRATIME;
 	err = super_setup_bdi(sb);
 	if (err)

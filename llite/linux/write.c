@@ -153,6 +153,22 @@ static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t wan
 	return done ?: n;
 }
 
+/* Of a user that may not keep them, by the mode as it is now: another client may have set it. */
+static int remove_privs(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	struct llc_attr attr;
+	int err;
+
+	if (capable(CAP_FSETID))
+		return file_remove_privs(file);
+	err = llc_revalidate(ll_core(inode), false, &attr);
+	if (err)
+		return err;
+	ll_update_inode(inode, &attr);
+	return file_remove_privs(file);
+}
+
 ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct file *file = iocb->ki_filp;
@@ -165,7 +181,7 @@ ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		return -ERESTARTSYS;
 	n = generic_write_checks(iocb, from);
 	if (n > 0) {
-		int err = file_remove_privs(file);
+		int err = remove_privs(file);
 
 		if (err)
 			n = err;

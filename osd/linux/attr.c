@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "osd/linux/kbfs.h"
 
-static u64 to_ns(struct timespec64 ts)
-{
-	return ts.tv_sec < 0 ? 0 : (u64)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 int kbfs_getattr(struct kbfs_node *n, struct kbfs_attr *out)
 {
 	struct path path = { .mnt = n->fs->mnt, .dentry = n->dentry };
@@ -24,9 +19,9 @@ int kbfs_getattr(struct kbfs_node *n, struct kbfs_attr *out)
 		.rdev = new_encode_dev(st.rdev),
 		.size = st.size,
 		.blocks_512 = st.blocks,
-		.atime_ns = to_ns(st.atime),
-		.mtime_ns = to_ns(st.mtime),
-		.ctime_ns = to_ns(st.ctime),
+		.atime_ns = timespec64_to_ns(&st.atime),
+		.mtime_ns = timespec64_to_ns(&st.mtime),
+		.ctime_ns = timespec64_to_ns(&st.ctime),
 	};
 	return 0;
 }

@@ -104,7 +104,11 @@ llp_inode* SimMount::iget(llc_inode* core, const llc_attr& attr)
 
 void SimMount::unuse(Inode* i)
 {
-    if (i->unlinked && !i->opens) evict(i);
+    if (!i->unlinked || i->opens) return;
+    // What another client may still read is written first; with reclaim, some day, the inode goes.
+    bool dirty = false;
+    for (auto& [index, p] : i->pages) dirty |= p->dirty || p->lock.held();
+    if (i->unused || !dirty) evict(i);
 }
 
 void SimMount::evict(Inode* i)
@@ -262,6 +266,7 @@ int SimMount::remove(const std::string& path, bool rmdir)
     llc_cached_attr(victim->core, &attr);
     if (rmdir || attr.nlink == 0) {
         victim->unlinked = true;
+        victim->unused = rmdir || attr.unused;
         unuse(victim);
     }
     return 0;
@@ -300,6 +305,7 @@ int SimMount::rename(const std::string& from, const std::string& to, bool no_rep
     llc_cached_attr(replaced->core, &attr);
     if ((replaced->mode & kTypeMask) == kDir || attr.nlink == 0) {
         replaced->unlinked = true;
+        replaced->unused = attr.nlink != 0 || attr.unused;
         unuse(replaced);
     }
     return 0;

@@ -61,7 +61,7 @@ struct llp_inode {
     uint64_t number = 0;  // in the order they came to be known
     uint32_t mode = 0;
     unsigned refs = 0, opens = 0;
-    bool freeing = false, unlinked = false;
+    bool freeing = false, unlinked = false, unused = false;
     uint64_t size = 0;        // copy of the core's
     lull::sim::SimLock lock;  // i_rwsem
     lull::sim::SimLock size_lock;

@@ -100,11 +100,23 @@ Status Inode::refresh_under_lock()
 
 Status Inode::refresh()
 {
+    if (is_gone()) return kOk;
     Gate* gate = &mount.mdc().import().gate();
-    return run_gated({&gate, 1}, [this] {
-        Status s = refresh_under_lock();
-        return s.is(kEAGAIN) ? refresh_by_intent() : s;
+    Status s = run_gated({&gate, 1}, [this] {
+        Status held = refresh_under_lock();
+        return held.is(kEAGAIN) ? refresh_by_intent() : held;
     });
+    return s.is(kESTALE) ? note_gone() : s;
+}
+
+Status Inode::note_gone()
+{
+    auto state = state_.lock();
+    if (state->attr.mode == 0) return -kESTALE;  // nothing was known
+    state->gone = state->unused = true;
+    state->attr.nlink = 0;
+    state->dir_epoch = 0;
+    return kOk;
 }
 
 Status Inode::revalidate(bool size_too)
@@ -119,7 +131,7 @@ Status Inode::revalidate(bool size_too)
         TRY(refresh());
         is_file = this->is_file();
     }
-    return size_too && is_file ? lock_for_stat(*TRY(layout())) : kOk;
+    return size_too && is_file && !is_gone() ? lock_for_stat(*TRY(layout())) : kOk;
 }
 
 Status Inode::dir_epoch(bool acquire, uint64_t* epoch)

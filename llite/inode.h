@@ -96,6 +96,9 @@ public:
     Status setattr(const llc_attr& to, uint32_t valid);
     void inode_lock_lost();
     void mdt_evicted();
+    // The MDT does not know the object any more, and never will: FIDs do not come back. What was
+    // known of it stays, with no name left, as of what is removed on this client while in use.
+    bool is_gone() { return state_.lock()->gone; }
     // What the reply to the removal of a name says of the object (kAttrUnused).
     void name_removed(const Attr& left);
 
@@ -157,6 +160,7 @@ private:
         llp_inode* host = nullptr;
         Vec<StripeInfo> stripes;  // as many as the layout's
         bool unused = false;      // see llc_attr
+        bool gone = false;
         uint64_t dirty_pages = 0;
         uint32_t writing = 0;  // writes on their way to OSTs
         uint32_t files = 0, dead_files = 0;
@@ -167,6 +171,7 @@ private:
     Status refresh();
     Status refresh_under_lock();
     Status refresh_by_intent();
+    Status note_gone();
     Status enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, WaitMode wait,
                          IoScope* scope);
     Status enter_to_change(FileLayout& layout, uint64_t pos, WaitMode wait, IoScope* scope);

@@ -86,7 +86,8 @@ void llc_inode_put(struct llc_inode *i);
 void llc_inode_bind(struct llc_inode *i, struct llp_inode *host);
 uint64_t llc_inode_number(struct llc_inode *i);
 /* Fresh attributes: from cache while locked, else from the servers. size_too: of a regular file
- * also size, blocks, times from the OSTs. */
+ * also size, blocks, times from the OSTs. Of what other clients have removed: the last ones known,
+ * with nlink 0; names are neither found nor made in such a directory. */
 int llc_revalidate(struct llc_inode *i, bool size_too, struct llc_attr *attr);
 /* The attributes as last known, no message. */
 void llc_cached_attr(struct llc_inode *i, struct llc_attr *attr);
@@ -131,9 +132,10 @@ struct llc_file;
 #define LLC_OPEN_EXCL 8u
 #define LLC_OPEN_APPEND 32u
 int llc_open(struct llc_inode *i, uint32_t flags, struct llc_file **out);
-/* Lookup, create and open in one message. *created tells. *file is NULL with 0 when the name is of
- * something else than a file or directory (a symbolic link another client made meanwhile): *out is
- * what was found. */
+/* Lookup, open and, with LLC_OPEN_CREATE, create in one message, so that it cannot meet a name
+ * that another client is replacing. *created tells. *file is NULL with 0 when the name is of
+ * something that the MDT does not keep open (a FIFO, a device): *out is what was found. -ELOOP: a
+ * symbolic link. */
 int llc_open_create(struct llc_inode *dir, const char *name, size_t len, uint32_t flags,
                     const struct llc_create *how, struct llc_inode **out, struct llc_attr *attr,
                     uint64_t *epoch, struct llc_file **file, bool *created);

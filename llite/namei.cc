@@ -8,6 +8,7 @@ namespace lull {
 Result<Ref<Inode>> lookup(Inode& dir, Str name)
 {
     Mount& mount = dir.mount;
+    if (dir.is_gone()) return -kENOENT;
     mount.stats.lookups++;
     auto call = make_ref<Call<LdlmEnqueueOp>>();
     if (!call) return -kENOMEM;

@@ -38,6 +38,7 @@ Attr explicit_attr(const llc_attr& to, uint32_t valid, uint64_t now)
 Status Inode::setattr(const llc_attr& to, uint32_t valid)
 {
     Attr attr = explicit_attr(to, valid, kapi_realtime_ns());
+    if (is_gone()) return -kENOENT;
     bool is_file = this->is_file();
     if ((valid & LLC_SIZE) && !is_file) return -kEINVAL;
     // A time of "now" is later than any object's and wins by itself; another one must reach the

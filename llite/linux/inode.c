@@ -85,6 +85,19 @@ void ll_copy_size(struct inode *inode)
 	mutex_unlock(&ll_i(inode)->size_lock);
 }
 
+/* The VFS finds and makes nothing in such a directory, and no path leads to it. */
+static void removed_elsewhere(struct inode *dir)
+{
+	struct dentry *dentry;
+
+	inode_set_flags(dir, S_DEAD, S_DEAD);
+	dentry = d_find_any_alias(dir);
+	if (!dentry)
+		return;
+	d_invalidate(dentry);
+	dput(dentry);
+}
+
 void ll_update_inode(struct inode *inode, const struct llc_attr *attr)
 {
 	spin_lock(&inode->i_lock);
@@ -101,6 +114,8 @@ void ll_update_inode(struct inode *inode, const struct llc_attr *attr)
 		set_nlink(inode, attr->nlink);
 	if (!S_ISREG(inode->i_mode))
 		i_size_write(inode, attr->size);
+	if (S_ISDIR(inode->i_mode) && !attr->nlink && !IS_DEADDIR(inode))
+		removed_elsewhere(inode);
 }
 
 void ll_name_removed(struct inode *inode)

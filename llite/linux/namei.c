@@ -4,6 +4,8 @@
 
 #include "llite/linux/glue.h"
 
+#define OPEN_TRIES 16
+
 static int epoch_of(struct inode *dir, bool acquire, u64 *epoch)
 {
 	uint64_t e = 0;
@@ -47,6 +49,10 @@ static int ll_d_revalidate(struct dentry *dentry, unsigned int flags)
 
 	if (flags & LOOKUP_RCU)
 		return -ECHILD;
+	/* The second try of an open that met another file: by its name (ll_atomic_open). */
+	if ((flags & (LOOKUP_REVAL | LOOKUP_OPEN)) == (LOOKUP_REVAL | LOOKUP_OPEN) &&
+	    d_is_reg(dentry) && !d_mountpoint(dentry))
+		return 0;
 	parent = dget_parent(dentry);
 	dir = d_inode(parent);
 	ret = epoch_of(dir, true, &epoch);
@@ -236,67 +242,101 @@ static int use_open_handle(struct inode *inode, struct file *file)
 	return 0; /* private_data is set already */
 }
 
+/* Hands what was opened by name to the VFS; takes core and handle over. */
+static int finish_by_name(struct inode *dir, struct dentry *dentry, struct file *file,
+			  struct llc_inode *core, const struct llc_attr *attr, u64 epoch,
+			  struct llc_file *handle)
+{
+	struct dentry *other;
+	int err;
+
+	if (!d_in_lookup(dentry))
+		d_drop(dentry); /* it was negative */
+	other = splice(dir, dentry, core, attr, epoch);
+	if (IS_ERR(other)) {
+		if (handle)
+			llc_close(handle);
+		return PTR_ERR(other);
+	}
+	if (!handle || !S_ISREG(attr->mode)) {
+		/* The VFS goes on as after a lookup, and asks for the file's own ->open. */
+		if (handle)
+			llc_close(handle);
+		return finish_no_open(file, other);
+	}
+	file->private_data = handle;
+	err = finish_open(file, other ?: dentry, use_open_handle);
+	if (err && !(file->f_mode & FMODE_OPENED)) {
+		file->private_data = NULL;
+		llc_close(handle);
+	}
+	dput(other);
+	return err;
+}
+
+static int finish_lookup(struct file *file, struct dentry *found)
+{
+	return IS_ERR(found) ? PTR_ERR(found) : finish_no_open(file, found);
+}
+
+/* What the name is now. The dentry may have been negative, and become something else. */
+static struct dentry *look_again(struct inode *dir, struct dentry *dentry)
+{
+	if (!d_in_lookup(dentry))
+		d_drop(dentry);
+	return ll_lookup(dir, dentry, 0);
+}
+
+/*
+ * Open by name, in one message: what is found is what gets opened, whatever other clients do to
+ * the name meanwhile. The VFS checks permissions afterwards, unless the file was created.
+ */
 static int ll_atomic_open(struct inode *dir, struct dentry *dentry, struct file *file,
 			  unsigned int open_flags, umode_t mode)
 {
 	struct llc_create how = {};
 	struct llc_inode *core = NULL;
 	struct llc_file *handle = NULL;
-	struct dentry *other = NULL;
 	struct llc_attr attr;
 	uint64_t epoch = 0;
 	bool created = false;
-	u32 flags = ll_open_flags(open_flags) | LLC_OPEN_CREATE;
-	int err;
+	u32 flags = ll_open_flags(open_flags);
+	int err, tries;
 
-	if (d_in_lookup(dentry)) {
-		other = ll_lookup(dir, dentry, 0);
-		if (IS_ERR(other))
-			return PTR_ERR(other);
-		if (other)
-			dentry = other;
+	if (dentry->d_name.len > NAME_MAX)
+		return -ENAMETOOLONG;
+	if (!(open_flags & O_CREAT)) {
+		flags &= ~LLC_OPEN_EXCL;
+		if (!d_in_lookup(dentry))
+			return finish_no_open(file, NULL);
+		if (open_flags & (O_DIRECTORY | O_DIRECT))
+			return finish_lookup(file, ll_lookup(dir, dentry, 0));
+	} else if (open_flags & O_DIRECT) {
+		return -EINVAL; /* before anything is made */
+	} else {
+		flags |= LLC_OPEN_CREATE;
+		owner_of_new(dir, mode | S_IFREG, &how);
 	}
-	if (!(open_flags & O_CREAT) || d_really_is_positive(dentry))
-		return finish_no_open(file, other);
+	for (tries = 0; tries < OPEN_TRIES; tries++) {
+		struct dentry *other;
 
-	owner_of_new(dir, mode | S_IFREG, &how);
-	err = llc_open_create(ll_core(dir), dentry->d_name.name, dentry->d_name.len, flags, &how,
-			      &core, &attr, &epoch, &handle, &created);
+		err = llc_open_create(ll_core(dir), dentry->d_name.name, dentry->d_name.len, flags,
+				      &how, &core, &attr, &epoch, &handle, &created);
+		if (err != -ELOOP && err != -EISDIR)
+			break;
+		/* A link is followed, a directory refused, unless it is gone already. */
+		other = look_again(dir, dentry);
+		if (other || d_really_is_positive(dentry) || !(open_flags & O_CREAT))
+			return finish_lookup(file, other);
+		err = -ESTALE; /* the VFS begins anew, once */
+	}
+	if (err == -ENOENT && d_in_lookup(dentry))
+		splice(dir, dentry, NULL, NULL, epoch);
 	if (err)
-		goto out;
-	if (!created) {
-		/*
-		 * Somebody else was quicker: open it the ordinary way, with the checks of
-		 * permission that go with it.
-		 */
-		llc_close(handle);
-		llc_inode_put(core);
-		d_drop(dentry);
-		err = -ESTALE; /* the VFS walks the path again, asking us */
-		goto out;
-	}
-	{
-		struct inode *inode = ll_iget(dir->i_sb, core, &attr);
-
-		if (IS_ERR(inode)) {
-			llc_close(handle);
-			d_drop(dentry);
-			err = PTR_ERR(inode);
-			goto out;
-		}
-		ll_set_epoch(dentry, epoch);
-		d_instantiate(dentry, inode);
-	}
-	file->f_mode |= FMODE_CREATED;
-	file->private_data = handle;
-	err = finish_open(file, dentry, use_open_handle);
-	if (err && !(file->f_mode & FMODE_OPENED)) {
-		file->private_data = NULL;
-		llc_close(handle);
-	}
-out:
-	dput(other);
-	return err;
+		return err;
+	if (created)
+		file->f_mode |= FMODE_CREATED;
+	return finish_by_name(dir, dentry, file, core, &attr, epoch, handle);
 }
 
 const struct inode_operations ll_dir_iops = {

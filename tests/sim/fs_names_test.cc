@@ -108,3 +108,82 @@ TEST(FsNames, NamelessFilesAreOpenedOnlyWhereTheyAreOpen)
     w.on(0, [&] { EXPECT_EQ(w.c(0).close(fd), 0); });
     w.finish();
 }
+
+// A file that is replaced again and again is always there, and whole.
+TEST(FsNames, AReplacedFileIsNeverStale)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", pattern(5000)), 0); });
+        bool over = false;
+        unsigned read = 0;
+        w.spawn(0, "replace", [&] {
+            for (unsigned n = 1; n <= 200; n++) {
+                EXPECT_EQ(w.c(0).put("/new", pattern(5000, n)), 0);
+                EXPECT_EQ(w.c(0).rename("/new", "/f"), 0);
+            }
+            over = true;
+        });
+        for (size_t client : {0, 1})
+            w.spawn(client, "read", [&, client] {
+                while (!over) {
+                    int err;
+                    std::string data = w.c(client).get("/f", &err);
+                    EXPECT_EQ(err, 0);
+                    EXPECT_EQ(data.size(), 5000u);
+                    bool whole = false;
+                    for (unsigned n = 0; n <= 200 && !whole; n++) whole = data == pattern(5000, n);
+                    EXPECT_TRUE(whole);
+                    read++;
+                    if (testing::Test::HasFailure()) return;
+                }
+            });
+        w.join();
+        EXPECT_GT(read, 20u);
+        w.finish();
+    });
+}
+
+// A directory that another client has removed is, to who stands in it, what one removed here is:
+// its attributes are there, without a name, nothing is found or made in it, and nothing is stale.
+TEST(FsNames, RemovedUnderOnesFeet)
+{
+    FsWorld w(1);
+    llc_inode *d = nullptr, *f = nullptr;
+    w.on(1, [&] {
+        EXPECT_EQ(w.c(1).mkdir("/d", 0711), 0);
+        EXPECT_EQ(w.c(1).put("/f", "x"), 0);
+        llc_inode* root;
+        llc_attr attr;
+        uint64_t epoch;
+        ASSERT_EQ(llc_root(w.c(1).core(), &root, &attr), 0);
+        EXPECT_EQ(llc_lookup(root, "d", 1, &d, &attr, &epoch), 0);
+        EXPECT_EQ(llc_lookup(root, "f", 1, &f, &attr, &epoch), 0);
+        llc_inode_put(root);
+    });
+    w.on(0, [&] {
+        EXPECT_EQ(w.c(0).rmdir("/d"), 0);
+        EXPECT_EQ(w.c(0).unlink("/f"), 0);
+    });
+    w.on(1, [&] {
+        llc_attr attr, to = {};
+        uint64_t epoch = 1;
+        EXPECT_EQ(llc_revalidate(d, false, &attr), 0);
+        EXPECT_EQ(attr.mode, 0040711u);
+        EXPECT_EQ(attr.nlink, 0u);
+        EXPECT_EQ(llc_dir_epoch(d, true, &epoch), 0);
+        EXPECT_EQ(epoch, 0u);
+        llc_inode* found;
+        EXPECT_EQ(llc_lookup(d, "x", 1, &found, &attr, &epoch), -kENOENT);
+        EXPECT_EQ(llc_setattr(d, &to, LLC_UID, &attr), -kENOENT);
+        auto none = [](void*, const char*, size_t, uint64_t, uint32_t, uint64_t) { return true; };
+        EXPECT_EQ(llc_readdir(d, 0, none, nullptr), -kENOENT);
+        EXPECT_EQ(llc_revalidate(f, true, &attr), 0);
+        EXPECT_EQ(attr.nlink, 0u);
+        llc_inode_put(d);
+        llc_inode_put(f);
+        EXPECT_EQ(w.c(1).stat("/d", &attr), -kENOENT);
+        EXPECT_EQ(w.c(1).mkdir("/d"), 0);
+    });
+    w.finish();
+}

@@ -450,41 +450,51 @@ int SimMount::open_known(Inode* i, unsigned flags)
     return fd;
 }
 
+// What is there, by what is known of it; or, when that was replaced meanwhile, by its name.
 int SimMount::open(const std::string& path, unsigned flags, unsigned mode)
 {
-    Inode *dir, *i;
+    Inode* i;
+    int err = walk(path, &i);
+    if (!err && (flags & kExcl)) return -kEEXIST;
+    if (!err) {
+        int fd = open_known(i, flags);
+        if (fd != -kESTALE) return fd;
+    } else if (err != -kENOENT || !(flags & kCreate)) {
+        return err;
+    }
+    return open_by_name(path, flags, mode);
+}
+
+int SimMount::open_by_name(const std::string& path, unsigned flags, unsigned mode)
+{
+    Inode* dir;
     std::string name;
-    for (int tries = 0; tries < 5; tries++) {
-        int err = walk(path, &i);
-        if (!err && (flags & kExcl)) return -kEEXIST;
-        if (!err) {
-            int fd = open_known(i, flags);
-            if (fd != -kESTALE) return fd;
-            continue;
-        }
-        if (err != -kENOENT || !(flags & kCreate)) return err;
-        if ((err = parent(path, &dir, &name))) return err;
+    if (int err = parent(path, &dir, &name)) return err;
+    struct llc_create how = {};
+    how.mode = mode | kFile;
+    llc_file* handle;
+    bool created = false;
+    Inode* found;
+    {
         SimLockGuard lock(dir->lock);
-        struct llc_create how = {};
-        how.mode = mode | kFile;
         llc_inode* core;
         llc_attr attr;
-        llc_file* handle;
         uint64_t epoch = 0;
-        bool created = false;
-        err = llc_open_create(dir->core, name.data(), name.size(),
-                              flags & (kRead | kWrite | kCreate | kExcl | kAppend), &how, &core,
-                              &attr, &epoch, &handle, &created);
+        int err = llc_open_create(dir->core, name.data(), name.size(),
+                                  flags & (kRead | kWrite | kCreate | kExcl | kAppend), &how, &core,
+                                  &attr, &epoch, &handle, &created);
         if (err) {
             dir->dentries.erase(name);
             return err;
         }
-        Inode* made = iget(core, attr);
-        dir->dentries[name] = {made, epoch};
-        if (!handle) continue;
-        return add_file(made, handle, flags);
+        found = iget(core, attr);
+        dir->dentries[name] = {found, epoch};
     }
-    return -kESTALE;
+    if (!handle) return -kENXIO;  // a FIFO, a device
+    int fd = add_file(found, handle, flags);
+    if ((flags & kTrunc) && !created)
+        if (int err = ftruncate(fd, 0)) return close(fd), err;
+    return fd;
 }
 
 int SimMount::close(int fd)

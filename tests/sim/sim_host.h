@@ -163,6 +163,7 @@ private:
     int setattr(Inode* i, const llc_attr& to, uint32_t valid);
     int add_file(Inode* i, llc_file* core, unsigned flags);
     int open_known(Inode* i, unsigned flags);
+    int open_by_name(const std::string& path, unsigned flags, unsigned mode);
     File* file(int fd);
     void copy_size(Inode& i);
     std::shared_ptr<Page> page(Inode& i, uint64_t index, bool create);  // locked, or null

@@ -54,7 +54,8 @@ enum : int {
     kESTALE = 116,
     kEDQUOT = 122,
     kECANCELED = 125,
-    kERESTARTSYS = 512,  // interrupted by a signal; the VFS turns it into EINTR or a restart
+    kERESTARTSYS = 512,     // interrupted by a signal; the VFS turns it into EINTR or a restart
+    kERESTARTNOINTR = 513,  // always into a restart
 
     // Lull's own; never shown to an application.
     kEPark = 1001,        // answered "park": go back behind the gate and send again (S14, B3)

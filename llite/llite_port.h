@@ -17,8 +17,8 @@
  *     else { llc_cached_attr; copy its size }. Write-back clips at the copy, so it must never be
  *     behind what was written.
  *
- * Requirements: A5 A6 A8 A9, invariant 9. Errors: negative errno; -ERESTARTSYS only before anything
- * was done.
+ * Requirements: A5 A6 A8 A9, invariant 9. Errors: negative errno; -ERESTARTNOINTR, or -ERESTARTSYS
+ * with the mount option "intr" and of waits for file locks, only before anything was done.
  */
 #pragma once
 #include "kapi/kapi.h"

@@ -37,6 +37,7 @@ public:
     ~Mount();
     void abort();  // pending and later operations fail
 
+    const MountOptions& options() const { return options_; }
     Mdc& mdc() { return *mdc_; }
     Closer& closer() { return *closer_; }
     Flocks& flocks() { return *flocks_; }

@@ -23,6 +23,9 @@ bool is_fsname(Str s)
 Status parse_option(Str option, MountOptions* out, WhyText* why)
 {
     if (option.empty() || option == Str("localflock")) return kOk;
+    if (option == Str("intr")) return out->intr = true, kOk;
+    if (option == Str("lazystatfs")) return out->lazystatfs = true, kOk;
+    if (option == Str("nolazystatfs")) return out->lazystatfs = false, kOk;
     if (option.starts_with("timeout=")) {
         auto seconds = parse_u64(option.substr(8));
         if (seconds.ok() && seconds.value() >= 1 && seconds.value() <= 86400) {
@@ -33,8 +36,10 @@ Status parse_option(Str option, MountOptions* out, WhyText* why)
                                 STR_ARG(option));
         return -kEINVAL;
     }
-    *why = text_format<255>("unknown option '" STR_FMT "' (known: timeout=SECONDS, localflock)",
-                            STR_ARG(option));
+    *why =
+        text_format<255>("unknown option '" STR_FMT
+                         "' (known: timeout=SECONDS, intr, lazystatfs, nolazystatfs, localflock)",
+                         STR_ARG(option));
     return -kEINVAL;
 }
 

@@ -18,6 +18,10 @@ struct MountSource {
 struct MountOptions {
     // "timeout=SECONDS": how long to wait for targets that are starting or restarting (T9)
     uint32_t timeout_ms = 300000;
+    // "intr": a signal with a handler ends a wait for a server, as far as SA_RESTART allows
+    bool intr = false;
+    // "lazystatfs", or "nolazystatfs": statfs leaves out OSTs that are away, or waits for them
+    bool lazystatfs = true;
 };
 
 Status parse_mount_source(Str text, MountSource* out, WhyText* why);

@@ -37,6 +37,14 @@ TEST(MountOptions, CheckedAndUnknownIsAnError)
     EXPECT_TRUE(parse_mount_options("", &o, &why).ok());
     EXPECT_TRUE(parse_mount_options("localflock,timeout=20", &o, &why).ok());
     EXPECT_EQ(o.timeout_ms, 20000u);
+    EXPECT_FALSE(o.intr);
+    EXPECT_TRUE(parse_mount_options("timeout=20,intr", &o, &why).ok());
+    EXPECT_TRUE(o.intr);
+    EXPECT_TRUE(o.lazystatfs);
+    EXPECT_TRUE(parse_mount_options("nolazystatfs", &o, &why).ok());
+    EXPECT_FALSE(o.lazystatfs);
+    EXPECT_TRUE(parse_mount_options("lazystatfs", &o, &why).ok());
+    EXPECT_TRUE(o.lazystatfs);
     EXPECT_TRUE(parse_mount_options("timeout=x", &o, &why).is(kEINVAL));
     EXPECT_TRUE(parse_mount_options("timeout=0", &o, &why).is(kEINVAL));
     EXPECT_TRUE(parse_mount_options("localflock,bogus", &o, &why).is(kEINVAL));

@@ -24,6 +24,14 @@ int to_errno(Status s)
 }
 int to_errno_or_dead(Status s) { return s.is(kESHUTDOWN) ? -kEIO : to_errno(s); }
 
+// No local file system's call ends for a signal with a handler: a wait that has just begun is begun
+// again when the handler has run. The option "intr" leaves that to SA_RESTART.
+int answer(const Mount& mount, Status s)
+{
+    if (s.is(kERESTARTSYS) && !mount.options().intr) return -kERESTARTNOINTR;
+    return to_errno_or_dead(s);
+}
+
 // Hands the reference over.
 void give(Ref<Inode> inode, llc_inode** out, llc_attr* attr)
 {
@@ -77,11 +85,8 @@ int llc_mount_create(lull_node* node, const char* source, const char* options, l
 void llc_mount_destroy(llc_mount* m) { Owned<Mount> freed(of(m)); }
 void llc_mount_leave_host(llc_mount* m) { (void)of(m)->host_uses().close(kForever); }
 void llc_mount_abort(llc_mount* m) { of(m)->abort(); }
-int llc_statfs(llc_mount* m, struct llc_statfs* out)
-{
-    return to_errno_or_dead(of(m)->statfs(out));
-}
-int llc_sync(llc_mount* m) { return to_errno_or_dead(of(m)->sync()); }
+int llc_statfs(llc_mount* m, struct llc_statfs* out) { return answer(*of(m), of(m)->statfs(out)); }
+int llc_sync(llc_mount* m) { return answer(*of(m), of(m)->sync()); }
 
 // ---- inodes
 
@@ -89,7 +94,7 @@ int llc_root(llc_mount* m, llc_inode** out, llc_attr* attr)
 {
     auto root = of(m)->inode(kRootFid);
     if (!root.ok()) return to_errno(root.status());
-    if (Status s = root.value()->revalidate(false); !s.ok()) return to_errno_or_dead(s);
+    if (Status s = root.value()->revalidate(false); !s.ok()) return answer(*of(m), s);
     give(root.release_value(), out, attr);
     return 0;
 }
@@ -104,12 +109,12 @@ int llc_revalidate(llc_inode* i, bool size_too, llc_attr* attr)
 {
     Status s = of(i)->revalidate(size_too);
     if (s.ok()) of(i)->fill(attr);
-    return to_errno_or_dead(s);
+    return answer(of(i)->mount, s);
 }
 
 int llc_dir_epoch(llc_inode* dir, bool acquire, uint64_t* epoch)
 {
-    return to_errno_or_dead(of(dir)->dir_epoch(acquire, epoch));
+    return answer(of(dir)->mount, of(dir)->dir_epoch(acquire, epoch));
 }
 
 // ---- names
@@ -117,9 +122,9 @@ int llc_dir_epoch(llc_inode* dir, bool acquire, uint64_t* epoch)
 int llc_lookup(llc_inode* dir, const char* name, size_t len, llc_inode** out, llc_attr* attr,
                uint64_t* epoch)
 {
-    if (Status s = of(dir)->dir_epoch(true, epoch); !s.ok()) return to_errno_or_dead(s);
+    if (Status s = of(dir)->dir_epoch(true, epoch); !s.ok()) return answer(of(dir)->mount, s);
     auto found = lookup(*of(dir), Str(name, len));
-    if (!found.ok()) return to_errno_or_dead(found.status());
+    if (!found.ok()) return answer(of(dir)->mount, found.status());
     give(found.release_value(), out, attr);
     return 0;
 }
@@ -129,47 +134,48 @@ int llc_create(llc_inode* dir, const char* name, size_t len, const struct llc_cr
 {
     (void)of(dir)->dir_epoch(false, epoch);
     auto made = create(*of(dir), Str(name, len), *how);
-    if (!made.ok()) return to_errno_or_dead(made.status());
+    if (!made.ok()) return answer(of(dir)->mount, made.status());
     give(made.release_value(), out, attr);
     return 0;
 }
 
 int llc_unlink(llc_inode* dir, const char* name, size_t len, bool rmdir, llc_inode* victim)
 {
-    return to_errno_or_dead(lull::unlink(*of(dir), Str(name, len), rmdir, of(victim)));
+    return answer(of(dir)->mount, lull::unlink(*of(dir), Str(name, len), rmdir, of(victim)));
 }
 
 int llc_link(llc_inode* i, llc_inode* dir, const char* name, size_t len, llc_attr* attr)
 {
     Status s = lull::link(*of(i), *of(dir), Str(name, len));
     if (s.ok()) of(i)->fill(attr);
-    return to_errno_or_dead(s);
+    return answer(of(i)->mount, s);
 }
 
 int llc_rename(llc_inode* from_dir, const char* from, size_t from_len, llc_inode* to_dir,
                const char* to, size_t to_len, bool no_replace, llc_inode* moved,
                llc_inode* replaced)
 {
-    return to_errno_or_dead(lull::rename(*of(from_dir), Str(from, from_len), *of(to_dir),
-                                         Str(to, to_len), no_replace, of(moved), of(replaced)));
+    return answer(of(from_dir)->mount,
+                  lull::rename(*of(from_dir), Str(from, from_len), *of(to_dir), Str(to, to_len),
+                               no_replace, of(moved), of(replaced)));
 }
 
 int llc_readlink(llc_inode* i, char* out, size_t bytes)
 {
     auto n = lull::readlink(*of(i), out, bytes);
-    return n.ok() ? static_cast<int>(n.value()) : to_errno_or_dead(n.status());
+    return n.ok() ? static_cast<int>(n.value()) : answer(of(i)->mount, n.status());
 }
 
 int llc_readdir(llc_inode* dir, uint64_t cookie, llc_emit emit, void* arg)
 {
-    return to_errno_or_dead(lull::readdir(*of(dir), cookie, emit, arg));
+    return answer(of(dir)->mount, lull::readdir(*of(dir), cookie, emit, arg));
 }
 
 int llc_setattr(llc_inode* i, const llc_attr* to, uint32_t valid, llc_attr* attr)
 {
     Status s = of(i)->setattr(*to, valid);
     if (s.ok()) of(i)->fill(attr);
-    return to_errno_or_dead(s);
+    return answer(of(i)->mount, s);
 }
 
 // ---- open files
@@ -177,7 +183,7 @@ int llc_setattr(llc_inode* i, const llc_attr* to, uint32_t valid, llc_attr* attr
 int llc_open(llc_inode* i, uint32_t flags, llc_file** out)
 {
     auto file = File::open(*of(i), flags);
-    if (!file.ok()) return to_errno_or_dead(file.status());
+    if (!file.ok()) return answer(of(i)->mount, file.status());
     *out = reinterpret_cast<llc_file*>(file.release_value().release());
     return 0;
 }
@@ -190,7 +196,7 @@ int llc_open_create(llc_inode* dir, const char* name, size_t len, uint32_t flags
     Ref<Inode> inode;
     Owned<File> opened;
     Status s = File::open_name(*of(dir), Str(name, len), *how, flags, &inode, &opened, created);
-    if (!s.ok()) return to_errno_or_dead(s);
+    if (!s.ok()) return answer(of(dir)->mount, s);
     *file = reinterpret_cast<llc_file*>(opened.release());
     give(std::move(inode), out, attr);
     return 0;
@@ -198,7 +204,10 @@ int llc_open_create(llc_inode* dir, const char* name, size_t len, uint32_t flags
 
 int llc_close(llc_file* f) { return to_errno_or_dead(File::close(Owned<File>(of(f)))); }
 
-int llc_fsync(llc_inode* i, bool data_only) { return to_errno_or_dead(of(i)->fsync(data_only)); }
+int llc_fsync(llc_inode* i, bool data_only)
+{
+    return answer(of(i)->mount, of(i)->fsync(data_only));
+}
 
 // ---- data
 
@@ -211,7 +220,7 @@ int llc_io_begin(llc_inode* i, uint64_t pos, uint64_t end, unsigned mode, llc_io
     mode &= ~LLC_IO_NOINTR;
     LockMode lock_mode = mode == LLC_IO_READ ? LockMode::kPR : LockMode::kPW;
     Status s = of(i)->begin_io(mode == LLC_IO_APPEND ? 0 : pos, lock_mode, wait, scope.get());
-    if (!s.ok()) return to_errno_or_dead(s);
+    if (!s.ok()) return answer(of(i)->mount, s);
     io->opaque[0] = scope.release();
     io->size = of(i)->size();
     io->max_bytes = of(i)->known_layout()->max_bytes();
@@ -239,18 +248,18 @@ void llc_wrote(llc_inode* i, uint64_t pos, uint64_t bytes) { of(i)->wrote(pos, b
 int64_t llc_read(llc_inode* i, uint64_t pos, void* buf, size_t bytes)
 {
     auto n = of(i)->read(pos, buf, bytes);
-    return n.ok() ? static_cast<int64_t>(n.value()) : to_errno_or_dead(n.status());
+    return n.ok() ? static_cast<int64_t>(n.value()) : answer(of(i)->mount, n.status());
 }
 
 int llc_write(llc_inode* i, uint64_t pos, const void* buf, size_t bytes, uint32_t granted_pages)
 {
-    return to_errno_or_dead(of(i)->write(pos, buf, bytes, granted_pages));
+    return answer(of(i)->mount, of(i)->write(pos, buf, bytes, granted_pages));
 }
 
 int llc_write_through(llc_inode* i, llc_io* io, uint64_t pos, const void* buf, size_t bytes)
 {
     auto narrowed = of(i)->write_through(pos, buf, bytes, static_cast<IoScope*>(io->opaque[0]));
-    return narrowed.ok() ? narrowed.value() : to_errno_or_dead(narrowed.status());
+    return narrowed.ok() ? narrowed.value() : answer(of(i)->mount, narrowed.status());
 }
 
 // ---- file locks
@@ -259,7 +268,8 @@ int llc_flock_set(llc_inode* i, llc_file* f, const llc_flock* lock, bool wait)
 {
     FlockRange range = to_range(*lock);
     range.fid = of(i)->fid;
-    return to_errno_or_dead(f ? of(f)->flock(range, wait) : of(i)->mount.flocks().set(range, wait));
+    Status s = f ? of(f)->flock(range, wait) : of(i)->mount.flocks().set(range, wait);
+    return wait ? to_errno_or_dead(s) : answer(of(i)->mount, s);  // POSIX: a handler ends F_SETLKW
 }
 
 void llc_flock_release(llc_inode* i, const llc_flock* lock)
@@ -274,7 +284,7 @@ int llc_flock_test(llc_inode* i, llc_flock* lock)
     FlockRange range = to_range(*lock), other;
     range.fid = of(i)->fid;
     Status s = of(i)->mount.flocks().test(range, &other, &lock->same_client);
-    if (!s.ok()) return to_errno_or_dead(s);
+    if (!s.ok()) return answer(of(i)->mount, s);
     lock->type = to_type(other.mode);
     if (lock->type == LLC_FLOCK_UNLOCK) return 0;
     lock->start = other.start;
@@ -288,12 +298,12 @@ int llc_flock_test(llc_inode* i, llc_flock* lock)
 int llc_get_layout_text(llc_inode* i, char* out, size_t bytes)
 {
     auto n = get_layout_text(*of(i), out, bytes);
-    return n.ok() ? static_cast<int>(n.value()) : to_errno_or_dead(n.status());
+    return n.ok() ? static_cast<int>(n.value()) : answer(of(i)->mount, n.status());
 }
 
 int llc_set_layout_text(llc_inode* dir, const char* text, size_t len)
 {
-    return to_errno_or_dead(set_layout_text(*of(dir), Str(text, len)));
+    return answer(of(dir)->mount, set_layout_text(*of(dir), Str(text, len)));
 }
 
 }  // extern "C"

@@ -64,7 +64,7 @@ public:
                            uint64_t time_ns) override;
     Ref<Request> new_setattr(const Fid& file, const Fid& object, const Attr& attr) override;
     Status getattr(const Fid& object, GatesHeld gates, Attr* attr) override;
-    Status statfs(StatfsReply* out) override;
+    Status statfs(bool wait, StatfsReply* out) override;
     Status sync() override { return sync(nullptr, WaitMode::kKillable); }
 
     GrantAccount grant() { return state_.lock()->grant; }
@@ -273,10 +273,11 @@ Status OscImpl::getattr(const Fid& object, GatesHeld gates, Attr* attr)
     return kOk;
 }
 
-Status OscImpl::statfs(StatfsReply* out)
+Status OscImpl::statfs(bool wait, StatfsReply* out)
 {
     auto call = make_ref<Call<OstStatfsOp>>();
     if (!call) return -kENOMEM;
+    call->try_gate = call->gives_way = !wait;
     TRY(import().call(*call));
     *out = call->reply;
     return kOk;
@@ -284,7 +285,7 @@ Status OscImpl::statfs(StatfsReply* out)
 
 Status OscImpl::sync(OscHolder* holder, WaitMode reply_wait)
 {
-    if (import().replay_count(false) == 0) return kOk;  // all that was answered is committed
+    if (!import().is_owed_a_commit()) return kOk;
     auto call = new_call<OstSyncOp>(Fid{}, reply_wait);
     if (!call) return -kENOMEM;
     return send(*call, holder);

@@ -71,7 +71,8 @@ public:
     virtual Ref<Request> new_setattr(const Fid& file, const Fid& object, const Attr& attr) = 0;
     // inside an admitted operation: -kEPark, -kEGiveWay
     virtual Status getattr(const Fid& object, GatesHeld gates, Attr* attr) = 0;
-    virtual Status statfs(StatfsReply* out) = 0;
+    // wait: for an OST that is away; else -kEPark, -kEGiveWay
+    virtual Status statfs(bool wait, StatfsReply* out) = 0;
     virtual Status sync() = 0;
     virtual void close() = 0;
 };

@@ -111,6 +111,8 @@ public:
     virtual uint64_t cookie() const = 0;  // that callbacks carry
     virtual const ImportOptions& options() const = 0;
     virtual ImportStats stats() const = 0;
+    // Something that was answered is not committed, as far as the server has told.
+    virtual bool is_owed_a_commit() const = 0;
     // kept for replay: opens, or everything else
     virtual size_t replay_count(bool opens) const = 0;
     virtual uint64_t replay_bulk_bytes() const = 0;  // written data kept until it is committed

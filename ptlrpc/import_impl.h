@@ -82,6 +82,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     uint64_t cookie() const override { return cookie_; }
     const ImportOptions& options() const override { return options_; }
     ImportStats stats() const override;
+    bool is_owed_a_commit() const override;
     size_t replay_count(bool opens) const override;
     uint64_t replay_bulk_bytes() const override;
     Status quiesce(uint64_t deadline_ns) override;

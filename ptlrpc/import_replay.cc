@@ -102,6 +102,12 @@ size_t ImportImpl::count_replays_locked(bool opens) const
     return n;
 }
 
+bool ImportImpl::is_owed_a_commit() const
+{
+    MutexLock lock(lock_);
+    return !replay_.empty();
+}
+
 size_t ImportImpl::replay_count(bool opens) const
 {
     MutexLock lock(lock_);

@@ -26,6 +26,7 @@ static vm_fault_t fault_error(int err)
 {
 	switch (err) {
 	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
 		return VM_FAULT_NOPAGE; /* the signal first, then the access again */
 	case -ENOMEM:
 		return VM_FAULT_OOM;

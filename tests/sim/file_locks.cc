@@ -134,8 +134,9 @@ void FileLocks::Locker::acquire()
               part ? first : 0,
               part ? first + rng_.below(25) : kEnd};
     int err;
-    while ((err = set(lock, lock.exclusive ? LLC_FLOCK_EXCLUSIVE : LLC_FLOCK_SHARED, wait)) ==
-           -kERESTARTSYS) {
+    for (;;) {
+        err = set(lock, lock.exclusive ? LLC_FLOCK_EXCLUSIVE : LLC_FLOCK_SHARED, wait);
+        if (err != (wait ? -kERESTARTSYS : -kERESTARTNOINTR)) break;
         world().clear_signal(&world().current());
         if (rng_.chance(kGiveUpPermille)) return;  // and has nothing
     }

@@ -18,7 +18,7 @@ template <class F> auto restarted(F call, uint64_t* interruptions)
 {
     for (;;) {
         auto result = call();
-        if (result != -kERESTARTSYS) return result;
+        if (result != -kERESTARTNOINTR) return result;
         ++*interruptions;
         world().clear_signal(&world().current());
     }

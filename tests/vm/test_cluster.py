@@ -212,19 +212,26 @@ def test_cancelled_shutdown_resumes_without_recovery(fs):
     load.finish()
 
 
-def test_blocked_process_can_be_interrupted(fs):
-    """A9: at the gate a signal ends the wait, without effect."""
+def test_signals_while_a_server_is_away(fs):
+    """A9: at the gate a fatal signal ends the wait, without effect; after another one's handler the call goes on, as on a local disk."""
     client = fs.clients[0]
+    alarmed = client.popen(f"/usr/bin/python3 {GUEST}/alarmed.py {lullfs.MOUNT}/alarmed", stdin=True)
+    alarmed.wait_output("ready")
     fs.shutdown("MDT0000")
+    alarmed.write("go\n")
+    alarmed.wait_output("started")
     blocked = client.popen(f"echo started; exec mkdir {lullfs.MOUNT}/never")
     blocked.wait_output("started")
-    client.run("for i in $(seq 100); do [ $(lctl get_param -n 'mdc.*.gate' | sed -n 's/.*waiting: *//p') -ge 1 ] && exit 0; sleep 0.1;"
+    client.run("for i in $(seq 100); do [ $(lctl get_param -n 'mdc.*.gate' | sed -n 's/.*waiting: *//p') -ge 8 ] && exit 0; sleep 0.1;"
                " done; lctl get_param 'mdc.*.gate'; exit 1", timeout=60)  # begins with "state", not with what is waited for
     client.run("pkill -INT mkdir")
     assert blocked.wait(30).rc != 0
     fs.umount_target("MDT0000")
     fs.start_target("MDT0000")
     client.run(f"! test -e {lullfs.MOUNT}/never", timeout=120)
+    result = alarmed.wait(120)
+    assert result.rc == 0, result.out
+    client.run(f"cd {lullfs.MOUNT}/alarmed && ls && test -d new -a -e renamed -a ! -e b -a -L link -a ! -e d && rm -r ../alarmed")
 
 
 def test_mount_waits_for_a_target_that_restarts(fs):

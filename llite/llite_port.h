@@ -89,6 +89,9 @@ uint64_t llc_inode_number(struct llc_inode *i);
  * also size, blocks, times from the OSTs. Of what other clients have removed: the last ones known,
  * with nlink 0; names are neither found nor made in such a directory. */
 int llc_revalidate(struct llc_inode *i, bool size_too, struct llc_attr *attr);
+/* No byte at or behind it can be stored, and no offset be there: of this file as far as its layout
+ * is known, else, and for NULL, of any. */
+uint64_t llc_max_bytes(struct llc_inode *i);
 /* The attributes as last known, no message. */
 void llc_cached_attr(struct llc_inode *i, struct llc_attr *attr);
 

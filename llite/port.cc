@@ -103,6 +103,11 @@ void llc_inode_get(llc_inode* i) { of(i)->ref(); }
 void llc_inode_put(llc_inode* i) { Ref<Inode>::adopt(of(i)).reset(); }
 void llc_inode_bind(llc_inode* i, llp_inode* host) { of(i)->bind(host); }
 uint64_t llc_inode_number(llc_inode* i) { return of(i)->number(); }
+uint64_t llc_max_bytes(llc_inode* i)
+{
+    if (Inode::FileLayout* known = i ? of(i)->known_layout() : nullptr) return known->max_bytes();
+    return kStripesMax * kObjectMaxBytes;
+}
 void llc_cached_attr(llc_inode* i, llc_attr* attr) { of(i)->fill(attr); }
 
 int llc_revalidate(llc_inode* i, bool size_too, llc_attr* attr)

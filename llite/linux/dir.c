@@ -37,8 +37,15 @@ static int ll_dir_fsync(struct file *file, loff_t start, loff_t end, int datasyn
 	return llc_fsync(ll_core(file_inode(file)), false);
 }
 
+/* Positions are cookies, of 63 bits. */
+static loff_t ll_dir_llseek(struct file *file, loff_t offset, int whence)
+{
+	return generic_file_llseek_size(file, offset, whence, LLONG_MAX,
+					i_size_read(file_inode(file)));
+}
+
 const struct file_operations ll_dir_fops = {
-	.llseek = generic_file_llseek,
+	.llseek = ll_dir_llseek,
 	.read = generic_read_dir,
 	.iterate_shared = ll_iterate,
 	.fsync = ll_dir_fsync,

@@ -119,12 +119,14 @@ static loff_t ll_llseek(struct file *file, loff_t offset, int whence)
 	int err;
 
 	if (whence == SEEK_SET || whence == SEEK_CUR)
-		return generic_file_llseek(file, offset, whence);
+		return generic_file_llseek_size(file, offset, whence,
+						llc_max_bytes(ll_core(inode)), 0);
 	err = llc_revalidate(ll_core(inode), true, &attr);
 	if (err)
 		return err;
 	/* No holes are told apart: data up to the end of the file. */
-	return generic_file_llseek_size(file, offset, whence, inode->i_sb->s_maxbytes, attr.size);
+	return generic_file_llseek_size(file, offset, whence, llc_max_bytes(ll_core(inode)),
+					attr.size);
 }
 
 static int ll_mmap(struct file *file, struct vm_area_struct *vma)

@@ -88,7 +88,7 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_op = &ll_super_ops;
 	sb->s_d_op = &ll_dentry_ops;
 	sb->s_xattr = (void *)ll_xattr_handlers; /* const differs between kernels */
-	sb->s_maxbytes = MAX_LFS_FILESIZE;
+	sb->s_maxbytes = llc_max_bytes(NULL);
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
 	sb->s_time_gran = 1;

@@ -362,6 +362,14 @@ TEST(Fs, WhatIsTooLargeIsRefused)
             EXPECT_EQ(c.fstat(fd, &a), 0);
             EXPECT_EQ(a.size, 5u);
             EXPECT_EQ(c.get(dir + "/f"), "hello");
+            llc_inode *root, *dir_core, *f;
+            uint64_t epoch;
+            EXPECT_EQ(llc_root(c.core(), &root, &a), 0);
+            EXPECT_EQ(llc_lookup(root, dir.data() + 1, 2, &dir_core, &a, &epoch), 0);
+            EXPECT_EQ(llc_lookup(dir_core, "f", 1, &f, &a, &epoch), 0);
+            EXPECT_EQ(llc_max_bytes(f), most);
+            EXPECT_GT(llc_max_bytes(nullptr), most);
+            for (llc_inode* used : {root, dir_core, f}) llc_inode_put(used);
             EXPECT_EQ(c.pwrite(fd, most - 2, "end", 3), 2);
             EXPECT_EQ(c.fsync(fd), 0);
             EXPECT_EQ(c.close(fd), 0);

@@ -165,8 +165,8 @@ void Worker::adopt(const std::string& name)
         expect(sys([&] { return c_.unlink(path(name)); }), 0, "unlink of the forgotten",
                path(name));
     } else {
-        // what a server could not write is here still, and only here
-        (void)c_.drop_pages(path(name));
+        // what a server could not write is here still, and only here, and so is its size
+        (void)c_.forget(path(name));
         files_[name].data = whole(c_, path(name));
         files_[name].mode = static_cast<int>(a.mode & 07777);
     }

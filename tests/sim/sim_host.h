@@ -127,6 +127,7 @@ public:
     int mapped_write(int fd, uint64_t pos, char byte);
 
     int drop_pages(const std::string& path);  // writes back first
+    int forget(const std::string& path);      // the whole inode; -EBUSY: it is open
 
     // Whole files, in one go. get: "" and the error in *err.
     int put(const std::string& path, const std::string& data);

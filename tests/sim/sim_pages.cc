@@ -306,6 +306,16 @@ int SimMount::drop_pages(const std::string& path)
     return 0;
 }
 
+int SimMount::forget(const std::string& path)
+{
+    Inode* i;
+    if (int err = walk(path, &i)) return err;
+    (void)flush(*i, 0, UINT64_MAX);
+    if (i->opens) return -kEBUSY;
+    evict(i);
+    return 0;
+}
+
 void SimMount::set_size(Inode& i, uint64_t size)
 {
     {

@@ -64,6 +64,7 @@ STAGES = [
     ("sim", [["make", "-s", "-j2", "sim", f"SEEDS={SIM_SEEDS}"]], count_plain),
     ("mutants", [["tests/sim/mutants.sh"]], count_plain),
     ("fuzz", [["tests/fuzz/smoke.sh"]], count_plain),
+    ("tools", [["make", "-s", "-j2", "utils"], PYTEST + ["tests/tools"]], count_pytest),
     ("kunit", [["tests/setup/debug-kernel.sh"], lambda: PYTEST + ["tests/kunit"]], count_pytest),
     ("lab", [PYTEST + ["tests/vm/test_lab.py"]], count_pytest),
     ("cluster-6.1", [PYTEST + ["tests/vm/test_cluster.py"]], count_pytest),

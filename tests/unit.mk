@@ -137,6 +137,6 @@ build/utils/mkfs.lull: build/utils/obj/mkfs_lull.o
 build/utils/mount.lull: build/utils/obj/mount_lull.o
 build/utils/lull: build/utils/obj/lull.o $(call util_obj,$(wildcard utils/upgrade/*.cc))
 build/utils/lctl build/utils/mkfs.lull build/utils/mount.lull build/utils/lull: $(call util_obj,$(util_common))
-	@printf '  LINK    %s\n' $@; $(CXX) $(util_flags) -o $@ $^ -lfmt
+	@printf '  LINK    %s\n' $@; $(CXX) $(util_flags) -o $@ $^ -lfmt -lblkid
 
 -include $(shell find $(obj) build/utils/obj -name '*.d' -not -name '.*' 2>/dev/null)

@@ -14,9 +14,11 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
-#include <sstream>
 #include <string>
 #include <vector>
+
+#include "utils/device.h"
+#include "utils/nids.h"
 
 namespace {
 
@@ -37,19 +39,9 @@ struct Options {
 
 std::string join_nids(const std::vector<std::string>& words)
 {
-    static const std::regex nid("[0-9]{1,3}(\\.[0-9]{1,3}){3}(@tcp)?");
-    std::string out;
-    for (const std::string& word : words) {
-        std::stringstream parts(word);
-        std::string part;
-        while (std::getline(parts, part, word.find(',') != std::string::npos ? ',' : ':')) {
-            if (!std::regex_match(part, nid))
-                die("\"" + part + "\" is not a NID: write it like 10.0.0.1@tcp");
-            if (part.find('@') == std::string::npos) part += "@tcp";
-            out += (out.empty() ? "" : ":") + part;
-        }
-    }
-    return out;
+    lull::utils::Nids nids = lull::utils::resolve_nids(words);
+    if (!nids.error.empty()) die(nids.error);
+    return nids.joined();
 }
 
 void check(const Options& o)
@@ -152,36 +144,39 @@ int run(const std::vector<std::string>& words)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-// Is there a target already? Only --reformat may destroy it.
-bool already_formatted(const std::string& device)
+// What is on a device goes only with --reformat, and never while a node has it mounted.
+void may_be_overwritten(const Options& o)
 {
-    std::string command = "debugfs -c -R 'cat /CONFIGS/mountdata' '" + device + "' 2>/dev/null";
-    FILE* pipe = popen(command.c_str(), "r");
-    if (!pipe) return false;
-    char line[64] = "";
-    bool found = fgets(line, sizeof line, pipe) && strncmp(line, "format=", 7) == 0;
-    pclose(pipe);
-    return found;
+    lull::utils::Contents c = lull::utils::contents_of(o.device);
+    if (!c.error.empty()) die(o.device + ": " + c.error);
+    if (c.found.empty()) return;
+    std::string all;
+    for (const std::string& name : c.found) all += (all.empty() ? "" : ", ") + name;
+    if (!o.reformat)
+        die(o.device + " holds " + all +
+            ": nothing was changed; if that may be destroyed, say --reformat");
+    if (std::string who = lull::utils::in_use_by(o.device); !who.empty())
+        die(o.device + " holds " + all + ", which " + who + " has mounted: unmount it there first");
 }
 
 int format(const Options& o)
 {
-    if (!o.reformat && already_formatted(o.device))
-        die(o.device + " holds a Lull target already; --reformat destroys it");
     std::string data = mountdata(o);
+    may_be_overwritten(o);
     printf("   Target:     %s\n   Device:     %s\n", label(o).c_str(), o.device.c_str());
     printf("   ");
     for (char c : data) printf(c == '\n' ? "\n   " : "%c", c);
     printf("\n");
     fflush(stdout);
     if (o.dry_run) return 0;
+    if (std::string why = lull::utils::wipe(o.device); !why.empty()) die(o.device + ": " + why);
     Scratch scratch;
     std::filesystem::create_directory(scratch.path() + "/CONFIGS");
     std::ofstream(scratch.path() + "/CONFIGS/mountdata") << data;
     // Inodes of 512 bytes hold our attributes, blocks of 4096 the larger ones; mmp keeps two nodes
     // from mounting one disk (A2).
-    return run({"mke2fs", "-q", "-F", "-F", "-t", "ext4", "-b", "4096", "-I", "512", "-O", "mmp",
-                "-d", scratch.path(), "-L", label(o), "-E",
+    return run({"mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "512", "-O", "mmp", "-d",
+                scratch.path(), "-L", label(o), "-E",
                 "mmp_update_interval=1,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0",
                 o.device});
 }
@@ -199,14 +194,14 @@ int main(int argc, char** argv)
         ->capture_default_str();
     app.add_option("--index", o.index, "number of this target, from 0");
     app.add_option("--mgsnode", o.mgs_nodes,
-                   "NID of the MGS; again, or NID:NID, for its failover partner");
+                   "NID or host name of the MGS; again, or NID:NID, for its failover partner");
     app.add_option("--servicenode,--failnode", o.service_nodes,
                    "NIDs of all nodes that may run this target");
     app.add_option("--stripe-count", o.stripe_count, "MDT: default number of stripes of a file")
         ->capture_default_str();
     app.add_option("--stripe-size", o.stripe_size, "MDT: default stripe size in bytes")
         ->capture_default_str();
-    app.add_flag("--reformat", o.reformat, "destroy a target that is on the device");
+    app.add_flag("--reformat", o.reformat, "destroy what is on the device");
     app.add_flag("-n,--dryrun", o.dry_run, "only say what would be written");
     app.add_option("DEVICE", o.device, "block device")->required();
     CLI11_PARSE(app, argc, argv);

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "utils/nids.h"
+
 namespace {
 
 enum ExitCode { kUsage = 1, kSystem = 2, kFailure = 32 };  // mount(8)
@@ -27,11 +29,12 @@ struct Request {
 
 int usage(const char* why)
 {
-    fprintf(stderr,
-            "mount.lull: %s\n"
-            "usage: mount -t lull [-o OPTIONS] DEVICE DIR        start the target on a device\n"
-            "       mount -t lull [-o OPTIONS] NID[:NID]:/FSNAME DIR   mount a client\n",
-            why);
+    fprintf(
+        stderr,
+        "mount.lull: %s\n"
+        "usage: mount -t lull [-o OPTIONS] DEVICE DIR        start the target on a device\n"
+        "       mount -t lull [-o OPTIONS] NID[:NID]:/FSNAME DIR   mount a client (NID: 10.0.0.1@tcp, mds1)\n",
+        why);
     return kUsage;
 }
 
@@ -82,6 +85,20 @@ bool parse(int argc, char** argv, Request* r)
     r->source = words[0];
     r->target = words[1];
     return true;
+}
+
+// NIDs and host names become addresses, a "/" at the end goes. The error, or "".
+std::string resolve_source(std::string* source)
+{
+    size_t at = source->find(":/");
+    if (at == std::string::npos)
+        return "\"" + *source + "\" is neither a device (/dev/…) nor NID:/fsname";
+    lull::utils::Nids nids = lull::utils::resolve_nids({source->substr(0, at)});
+    if (!nids.error.empty()) return nids.error;
+    std::string name = source->substr(at + 2);
+    while (name.size() > 1 && name.back() == '/') name.pop_back();
+    *source = nids.joined() + ":/" + name;
+    return "";
 }
 
 // The type is there once the module is; mount(8) loads nothing for helpers.
@@ -152,8 +169,8 @@ int main(int argc, char** argv)
     Request r;
     if (!parse(argc, argv, &r)) return usage("source and directory are needed");
     bool device = r.source[0] == '/';
-    if (!device && r.source.find(":/") == std::string::npos)
-        return usage(("\"" + r.source + "\" is neither a device (/dev/…) nor NID:/fsname").c_str());
+    if (std::string why = device ? "" : resolve_source(&r.source); !why.empty())
+        return usage(why.c_str());
     struct stat st;
     if (device && stat(r.source.c_str(), &st) != 0) return fail(r, -1, errno);
     if (device && !S_ISBLK(st.st_mode)) {

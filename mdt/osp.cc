@@ -8,6 +8,10 @@ namespace lull {
 namespace {
 
 constexpr uint64_t kConnectTryMs = 60000;
+constexpr uint64_t kReachMs = 10000;  // of our life, until one that is not reached is away
+constexpr uint64_t kLookMs = 10000;   // between two looks at its space
+// Below this part of its space it is nearly full, as Lustre's reserved_mb_low.
+constexpr uint64_t kReservedPart = 1000, kReservedBytes = 1u << 20;
 
 Status show_import(void* object, TextSink& out)
 {
@@ -66,6 +70,11 @@ Osp::~Osp() { LULL_ASSERT(!connect_task_.started()); }
 void Osp::close()
 {
     if (closing_.exchange(true)) return;
+    {
+        auto closed = closed_.lock();
+        *closed = true;
+        close_event_.wake_all();
+    }
     if (import_) import_->close();
     if (active_) active_->shutdown();
     connect_task_.join();
@@ -76,15 +85,34 @@ void Osp::close()
 }
 
 // Until the first connection: a call of connect() ends after a while, the import itself never gives
-// up.
+// up. Then it keeps an eye on the space there.
 void Osp::connect_task()
 {
+    bool connected = false;
     while (!closing_) {
-        Status s = import_->connect(deadline_after_ms(kConnectTryMs), WaitMode::kUninterruptible);
-        if (s.ok()) return;
-        if (closing_) return;
-        kapi_sleep_ns(500 * kMsec);
+        if (connected) look_at_space();
+        else
+            connected =
+                import_->connect(deadline_after_ms(kConnectTryMs), WaitMode::kUninterruptible).ok();
+        auto closed = closed_.lock();
+        if (!*closed) (void)closed.wait(close_event_, deadline_after_ms(connected ? kLookMs : 500));
     }
+}
+
+void Osp::look_at_space()
+{
+    auto call = make_ref<Call<OstStatfsOp>>();
+    if (!call || !is_connected()) return;
+    call->try_gate = call->gives_way = true;
+    if (!import_->call(*call).ok()) return;
+    uint64_t part = call->reply.total_bytes / kReservedPart;
+    nearly_full_ = call->reply.avail_bytes < (part > kReservedBytes ? part : kReservedBytes);
+}
+
+bool Osp::takes_new_objects() const
+{
+    if (!is_connected()) return !reached_ && now_ns() < began_ns_ + kReachMs * kMsec;
+    return import_->gate().state() == Gate::State::kOpen && !nearly_full_;
 }
 
 Status Osp::destroy(std::span<const OstFid> objects, uint64_t* transno)
@@ -114,12 +142,16 @@ Status Osp::list(const OstListOp& from, OstListReply* out)
 void Osp::describe(TextSink& out) const
 {
     import_->describe(out);
-    out.printf("active_lock: %s\n", to_string(active_->state()));
+    out.printf("active_lock: %s\nnew_objects: %s\n", to_string(active_->state()),
+               takes_new_objects() ? "yes"
+               : nearly_full_      ? "no, nearly full"
+                                   : "no, away");
 }
 
 void Osp::on_evicted() { active_->on_evicted(); }
 void Osp::on_full(const ConnectReply& reply, bool first)
 {
+    reached_ = true;
     active_->on_full(first, reply.flags & kConnectUpdateLock);
 }
 void Osp::on_parked() { active_->on_parked(); }

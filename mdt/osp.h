@@ -28,6 +28,9 @@ public:
     Import& import() { return *import_; }
     const TargetName& target() const { return import_->options().target; }
     bool is_connected() const { return import_->state() == ImportState::kFull; }
+    // Not so: it is away, halting or nearly full, and others should get what is new. One that was
+    // not reached yet is given some time after our start.
+    bool takes_new_objects() const;
     // -kEPark: the OST is shutting down or we are not connected; try again later. *transno: to be
     // committed by the OST.
     Status destroy(std::span<const OstFid> objects, uint64_t* transno);
@@ -45,6 +48,7 @@ private:
     template <class T, class... Args> friend Ref<T> make_ref(Args&&...);
     Status start(Node& node, const TargetConfig& ost, Str mdt_name);
     void connect_task();
+    void look_at_space();
 
     // ImportClient
     void on_evicted() override;
@@ -60,7 +64,10 @@ private:
     Owned<Device> device_;
     Node* node_ = nullptr;
     Text<40> task_name_;
-    std::atomic<bool> closing_{false};
+    const uint64_t began_ns_ = now_ns();
+    std::atomic<bool> closing_{false}, reached_{false}, nearly_full_{false};
+    Guarded<bool> closed_{LockRank::kLeaf};  // for connect_task: closing_, with its event
+    CondVar close_event_;
     Task connect_task_;
 };
 

@@ -239,6 +239,15 @@ Status OstPool::indices(Vec<uint32_t>* out)
     return kOk;
 }
 
+Status OstPool::for_new_objects(Vec<uint32_t>* out)
+{
+    Vec<uint32_t> all;
+    TRY(indices(&all));
+    for (uint32_t index : all)
+        if (Ref<Osp> osp = find(index); osp && osp->takes_new_objects()) TRY(out->push_back(index));
+    return out->empty() ? out->assign(all.data(), all.size()) : kOk;
+}
+
 Ref<Osp> OstPool::find(uint32_t index)
 {
     auto s = state_.lock();

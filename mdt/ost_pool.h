@@ -32,6 +32,8 @@ public:
     // Until an OST is known: -kEPark while parked, -ENODEV with a log line after kWaitKnownMs.
     Status wait_known();
     Status indices(Vec<uint32_t>* out);  // ascending
+    // Those that take new objects; all, if none does.
+    Status for_new_objects(Vec<uint32_t>* out);
     Ref<Osp> find(uint32_t index);
     void show(TextSink& out);
 

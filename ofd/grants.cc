@@ -67,6 +67,12 @@ void Grants::close(ClientGrant& account)
     account.open = false;
 }
 
+uint64_t Grants::left(uint64_t free_bytes, uint64_t total_bytes) const
+{
+    auto s = state_.lock();
+    return available(*s, free_bytes, total_bytes);
+}
+
 uint64_t Grants::promised() const
 {
     auto s = state_.lock();

@@ -42,6 +42,8 @@ public:
                      uint64_t total_bytes);
     void close(ClientGrant& account);
     uint64_t promised() const;
+    // What nobody was promised.
+    uint64_t left(uint64_t free_bytes, uint64_t total_bytes) const;
 
 private:
     struct State {

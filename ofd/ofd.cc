@@ -164,6 +164,9 @@ Status OfdService::do_statfs(ServerRequest& request)
     TRY(target_.store().statfs(&space));
     StatfsReply reply{space.total_bytes, space.free_bytes, space.avail_bytes, space.files,
                       space.free_files};
+    // The MDT wants to know what new files could still get.
+    if (request.exp->connect_flags() & kConnectMds)
+        reply.avail_bytes = grants_.left(space.avail_bytes, space.total_bytes);
     request.reply(reply);
     return kOk;
 }

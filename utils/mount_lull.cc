@@ -33,7 +33,7 @@ int usage(const char* why)
         stderr,
         "mount.lull: %s\n"
         "usage: mount -t lull [-o OPTIONS] DEVICE DIR        start the target on a device\n"
-        "       mount -t lull [-o OPTIONS] NID[:NID]:/FSNAME DIR   mount a client (NID: 10.0.0.1@tcp, mds1)\n",
+        "       mount -t lull [-o OPTIONS] NID[:NID]:/FSNAME DIR   mount a client\n",
         why);
     return kUsage;
 }

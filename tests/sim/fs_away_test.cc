@@ -114,3 +114,63 @@ TEST(FsAway, SyncIsForWhoOwesACommit)
     });
     w.finish();
 }
+
+// New files go to OSTs that are there, and striped ones take fewer stripes; when none is there, the
+// data waits and not the names.
+TEST(FsAway, NewFilesGoWhereTheyCanBeWritten)
+{
+    FsWorld w(1);
+    auto stripes_of = [&](const std::string& path) {
+        std::string text;
+        EXPECT_EQ(w.c(0).get_layout(path, &text), 0);
+        return text.substr(0, text.find(' '));
+    };
+    ASSERT_TRUE(w.controlled_shutdown(w.ost(1)));
+    w.on(0, [&] {
+        uint64_t began = lull::now_ns();
+        for (unsigned i = 0; i < 6; i++) {
+            std::string name = "/f" + std::to_string(i);
+            EXPECT_EQ(w.c(0).put(name, pattern(200000, i)), 0);
+            EXPECT_EQ(stripes_of(name), "stripe_count=1");
+        }
+        EXPECT_LT(lull::now_ns() - began, 5 * kSec);
+    });
+    ASSERT_TRUE(w.controlled_shutdown(w.ost(0)));
+    w.on(0, [&] { EXPECT_EQ(w.c(0).mknod("/later", 0100644), 0); });
+    EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+    EXPECT_EQ(w.start(w.ost(1), w.oss1), 0);
+    w.run_for_ms(3000);
+    w.on(0, [&] {
+        EXPECT_EQ(stripes_of("/later"), "stripe_count=2");
+        EXPECT_EQ(w.c(0).put("/both", pattern(200000)), 0);
+        EXPECT_EQ(stripes_of("/both"), "stripe_count=2");
+    });
+    w.finish();
+}
+
+// One that is full gets nothing while another one has space.
+TEST(FsAway, NewFilesGoWhereThereIsSpace)
+{
+    FsOptions options;
+    options.disk_bytes = 48ull << 20;
+    FsWorld w(1, options);
+    w.on(0, [&] {
+        SimMount& c = w.c(0);
+        EXPECT_EQ(c.set_layout("/", "stripe_count=1 stripe_size=65536"), 0);
+        std::string text, piece = pattern(1 << 20);
+        int fd = c.open("/large", SimMount::kWrite | SimMount::kCreate);
+        EXPECT_EQ(c.get_layout("/large", &text), 0);
+        std::string full = text.substr(text.find("objects="), 10);
+        for (uint64_t at = 0; c.pwrite(fd, at, piece.data(), piece.size()) > 0;) at += piece.size();
+        EXPECT_EQ(c.close(fd), 0);
+        EXPECT_EQ(c.sync(), 0);
+        kapi_sleep_ns(21 * kSec);  // the MDT looks every ten
+        for (unsigned i = 0; i < 6; i++) {
+            std::string name = "/f" + std::to_string(i);
+            EXPECT_EQ(c.put(name, piece), 0);
+            EXPECT_EQ(c.get_layout(name, &text), 0);
+            EXPECT_EQ(text.find(full), std::string::npos) << text;
+        }
+    });
+    w.finish();
+}

@@ -97,9 +97,10 @@ public:
     virtual bool match(const ResourceId& resource, LockType type, LockMode mode,
                        const LockPolicy& policy, LockUse* out) = 0;
     // match(), else enqueue and wait; -kEPark (and, holding several gates, -kEGiveWay): leave them
-    // and come again.
+    // and come again. holder: told before it waits for others, instead of -kEGiveWay.
     virtual Status lock(const ResourceId& resource, LockType type, LockMode mode,
-                        const LockPolicy& policy, GatesHeld gates, LockUse* out) = 0;
+                        const LockPolicy& policy, GatesHeld gates, LockUse* out,
+                        Holder* holder = nullptr) = 0;
     // Enqueue with an intent: call->op is filled in by the caller except client_handle; call->reply
     // holds the result. out stays empty when the server gave no lock.
     virtual Status lock_intent(Call<LdlmEnqueueOp>& call, LockUse* out) = 0;

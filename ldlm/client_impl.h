@@ -86,7 +86,7 @@ struct LdlmClientImpl final : LdlmClient {
     bool match(const ResourceId& resource, LockType type, LockMode mode, const LockPolicy& policy,
                LockUse* out) override;
     Status lock(const ResourceId& resource, LockType type, LockMode mode, const LockPolicy& policy,
-                GatesHeld gates, LockUse* out) override;
+                GatesHeld gates, LockUse* out, Holder* holder) override;
     Status lock_intent(Call<LdlmEnqueueOp>& call, LockUse* out) override;
     void handle_bl_ast(const LdlmBlAst& ast) override;
     Status replay_locks() override;
@@ -107,6 +107,7 @@ struct LdlmClientImpl final : LdlmClient {
     ClientLock* find_pending_locked(S& s, const ResourceId& resource, const LockTerms& want,
                                     bool admitted);
     Result<bool> match_or_add(EnqueueRequest& request, ClientLock& lock, LockUse* out);
+    Status wait_pending(Guarded<S>::Access& s, ClientLock& pending, EnqueueRequest& request);
     static Ref<ClientLock> make_pending(const EnqueueRequest& request);
     void add_locked(S& s, EnqueueRequest& request, ClientLock& lock);
     Status enqueue(Ref<EnqueueRequest> request, Ref<ClientLock> lock, LockUse* out,

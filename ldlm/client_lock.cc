@@ -131,18 +131,35 @@ Result<bool> LdlmClientImpl::match_or_add(EnqueueRequest& request, ClientLock& l
         if (has_dead_locked(*s, lock.resource)) return Status(-kEIO);
         ClientLock* found = find_pending_locked(*s, lock.resource, want, lock.admitted_);
         if (!found) break;
-        // Ends with the other's enqueue, which ends at the latest when the import is closed.
         Ref<ClientLock> pending(found);
-        while (pending->state_ == State::kEnqueuing && !pending->abandoned_ && !pending->void_)
-            TRY(s.wait(changed, kForever,
-                       lock.admitted_ ? WaitMode::kKillable : WaitMode::kInterruptible));
+        TRY(wait_pending(s, *pending, request));
     }
     add_locked(*s, request, lock);
     return false;
 }
 
+// Ends with the other's enqueue, which ends at the latest when the import is closed.
+Status LdlmClientImpl::wait_pending(Guarded<S>::Access& s, ClientLock& pending,
+                                    EnqueueRequest& request)
+{
+    WaitMode mode = request.admitted ? WaitMode::kKillable : WaitMode::kInterruptible;
+    uint64_t let_go_ns = request.holder ? now_ns() + request.holder->patience_ns : kForever;
+    while (pending.state_ == State::kEnqueuing && !pending.abandoned_ && !pending.void_) {
+        Status waited = s.wait(changed, request.holder ? let_go_ns : kForever, mode);
+        if (!waited.is(kETIMEDOUT)) {
+            TRY(waited);
+            continue;
+        }
+        Holder* holder = std::exchange(request.holder, nullptr);
+        s.unlock();
+        holder->give_back_others();
+        s.relock();
+    }
+    return kOk;
+}
+
 Status LdlmClientImpl::lock(const ResourceId& resource, LockType type, LockMode mode,
-                            const LockPolicy& policy, GatesHeld gates, LockUse* out)
+                            const LockPolicy& policy, GatesHeld gates, LockUse* out, Holder* holder)
 {
     out->release();
     TRY(check_terms(static_cast<uint8_t>(type), static_cast<uint8_t>(mode), policy));
@@ -154,7 +171,8 @@ Status LdlmClientImpl::lock(const ResourceId& resource, LockType type, LockMode 
     request->op.mode = static_cast<uint8_t>(mode);
     request->op.policy = policy;
     request->admitted = gates != GatesHeld::kNone;
-    request->gives_way = gates == GatesHeld::kSeveral;
+    request->gives_way = gates == GatesHeld::kSeveral && !holder;
+    request->holder = holder;
     Ref<ClientLock> pending = make_pending(*request);
     if (!pending) return -kENOMEM;
     if (TRY(match_or_add(*request, *pending, out))) return kOk;

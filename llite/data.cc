@@ -85,7 +85,7 @@ Result<uint64_t> Inode::read(uint64_t pos, void* into, size_t bytes)
 }
 
 Status Inode::write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages,
-                    OscHolder* holder)
+                    Holder* holder)
 {
     FileLayout* layout = TRY(this->layout());
     const Striping& striping = layout->striping;

@@ -72,7 +72,7 @@ void undo_open(Mount& mount, Call<MdsOpenOp>& open)
 
 File::File(Inode& inode, Ref<Call<MdsOpenOp>> open)
     : mount_(inode.mount), inode_(&inode), open_(std::move(open)),
-      generation_(inode.mount.mdt_generation())
+      generation_(inode.mount.mdt_generation()), losses_(inode.losses())
 {
     inode.file_opened();
 }

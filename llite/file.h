@@ -2,7 +2,8 @@
 /*
  * An open file: the open request, kept for replay until the close (S8), and the MDT's generation it
  * belongs to. An eviction by the MDT makes it dead: I/O through it fails with -EIO, its close is
- * silent (A7). Behind llc_file.
+ * silent (A7). An eviction by an OST may lose what was written: what is read afterwards is older,
+ * and a file that was open then knows of it until fsync has told its owner. Behind llc_file.
  */
 #pragma once
 #include "llite/mount.h"
@@ -22,6 +23,8 @@ public:
     // A lock of its file. Of one that the MDT's eviction has made void: -EIO, except that it can be
     // unlocked.
     Status flock(const FlockRange& range, bool wait);
+    bool has_lost_data() const { return losses_.load() != inode_->losses(); }
+    void loss_was_told() { losses_.store(inode_->losses()); }
     File(Inode& inode, Ref<Call<MdsOpenOp>> open);
     ~File() { LULL_ASSERT(!open_); }
 
@@ -35,7 +38,8 @@ private:
     Ref<Inode> inode_;
     Ref<Call<MdsOpenOp>> open_;
     const uint64_t generation_;
-    File* next_ = nullptr;  // Closer's queue
+    std::atomic<uint32_t> losses_;  // of its inode that its owner knows of
+    File* next_ = nullptr;          // Closer's queue
 };
 
 }  // namespace lull

@@ -138,11 +138,14 @@ public:
     void wrote(uint64_t pos, uint64_t bytes);
     Result<uint64_t> read(uint64_t pos, void* into, size_t bytes);  // inside a scope
     Status write(uint64_t pos, const void* from, size_t bytes, uint32_t granted_pages,
-                 class OscHolder* holder = nullptr);
+                 Holder* holder = nullptr);
     // true: the scope is to end
     Result<bool> write_through(uint64_t pos, const void* from, size_t bytes, IoScope* scope);
     Status fsync(bool data_only);
     void write_back(uint32_t ost_index);  // what is dirty there; the host keeps errors
+    // What was written and acknowledged, and was never stored.
+    void data_lost() { losses_.fetch_add(1); }
+    uint32_t losses() const { return losses_.load(); }
     void extent_lost(uint32_t stripe, uint64_t start, uint64_t end, bool discard);
 
 private:
@@ -176,7 +179,9 @@ private:
                          IoScope* scope);
     Status enter_to_change(FileLayout& layout, uint64_t pos, WaitMode wait, IoScope* scope);
     Status wait_written(FileLayout& layout);
-    Status lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, IoScope* scope);
+    Result<bool> lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, IoScope* scope);
+    Result<bool> lock_stripe(FileLayout& layout, Stripe& stripe, uint64_t page, LockMode mode,
+                             IoScope* scope);
     bool match_stripes(FileLayout& layout, LockMode mode, IoScope* scope);
     Status note_lock(Stripe& stripe, const ClientLock& lock, bool fresh, GatesHeld gates);
     void learn(uint32_t stripe, const Lvb& lvb, bool fresh);
@@ -191,6 +196,7 @@ private:
     Result<uint32_t> read_stripe(Stripe& stripe, GatesHeld gates, uint64_t offset, uint8_t* into,
                                  size_t bytes);
     uint64_t cover_start(Stripe& stripe, LockMode mode);
+    void drop_pages(llp_inode* host, uint64_t start, uint64_t end, bool discard);
     template <class Fn>
     void for_each_range(FileLayout& layout, llp_inode* host, uint32_t stripe, uint64_t start,
                         uint64_t end, Fn fn);
@@ -199,6 +205,7 @@ private:
     CondVar written_;                           // state_.writing is 0
     std::atomic<FileLayout*> layout_{nullptr};  // owned
     std::atomic<uint32_t> given_up_{0};         // reads that gave way (B3)
+    std::atomic<uint32_t> losses_{0};
 };
 
 // One modification of an object by this client, from before its request to after its reply. Not

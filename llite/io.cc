@@ -8,6 +8,17 @@ namespace lull {
 
 namespace {
 constexpr uint64_t kReachableCheckMs = 100;
+constexpr uint64_t kLockPatienceMs = 50;  // in the first round
+constexpr unsigned kRoundsMost = 10;      // that double it
+constexpr unsigned kLockPatienceShare = 4;
+}  // namespace
+
+// At most a part of what a server gives the holder of a lock that is in somebody's way.
+uint64_t Mount::lock_patience_ns(unsigned rounds) const
+{
+    uint64_t ns = kLockPatienceMs * kMsec << (rounds < kRoundsMost ? rounds : kRoundsMost);
+    uint64_t most = node_.adaptive().ldlm_min_ms.load() * kMsec / kLockPatienceShare;
+    return ns < most ? ns : most;
 }
 
 void IoScope::keep_only(Inode::FileLayout& layout, Inode::Stripe& stripe)
@@ -55,22 +66,33 @@ void Inode::learn(uint32_t stripe, const Lvb& lvb, bool fresh)
     }
 }
 
-Status Inode::lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, IoScope* scope)
+// False: it was long in coming, and what was locked before has been given back.
+Result<bool> Inode::lock_stripe(FileLayout& layout, Stripe& stripe, uint64_t page, LockMode mode,
+                                IoScope* scope)
 {
     GatesHeld gates = layout.held();
-    TRY(scope->uses.reserve(layout.stripes.size()));
+    LockPolicy policy{layout.striping.object_start(stripe.index, page), UINT64_MAX, 0};
+    ResourceId resource = ResourceId::of(stripe.fid);
+    LdlmClient& locks = stripe.osc->locks();
+    NarrowScope others(*scope, layout, stripe, mount.lock_patience_ns(scope->rounds));
+    bool alone = layout.stripes.size() == 1;
+    LockUse use;
+    bool fresh = !locks.match(resource, LockType::kExtent, mode, policy, &use);
+    if (fresh)
+        TRY(locks.lock(resource, LockType::kExtent, mode, policy, gates, &use,
+                       alone ? nullptr : &others));
+    TRY(note_lock(stripe, *use.lock(), fresh, gates));
+    scope->uses[stripe.index] = std::move(use);
+    return !others.given_back();
+}
+
+Result<bool> Inode::lock_stripes(FileLayout& layout, uint64_t pos, LockMode mode, IoScope* scope)
+{
+    TRY(scope->uses.resize(layout.stripes.size()));
     uint64_t page = pos - pos % kPageBytes;
-    for (Stripe& stripe : layout.stripes) {
-        LockPolicy policy{layout.striping.object_start(stripe.index, page), UINT64_MAX, 0};
-        ResourceId resource = ResourceId::of(stripe.fid);
-        LdlmClient& locks = stripe.osc->locks();
-        LockUse use;
-        bool fresh = !locks.match(resource, LockType::kExtent, mode, policy, &use);
-        if (fresh) TRY(locks.lock(resource, LockType::kExtent, mode, policy, gates, &use));
-        TRY(note_lock(stripe, *use.lock(), fresh, gates));
-        TRY(scope->uses.push_back(std::move(use)));
-    }
-    return kOk;
+    for (Stripe& stripe : layout.stripes)
+        if (!TRY(lock_stripe(layout, stripe, page, mode, scope))) return false;
+    return true;
 }
 
 // Without any message: true when every stripe is locked from its beginning, and known.
@@ -94,11 +116,7 @@ Status Inode::lock_for_stat(FileLayout& layout)
     if (!scope) return -kENOMEM;
     if (match_stripes(layout, LockMode::kPR, scope.get())) return kOk;
     scope->uses.clear();
-    return run_gated(layout.all_gates(), [&] {
-        Status s = lock_stripes(layout, 0, LockMode::kPR, scope.get());
-        scope->uses.clear();
-        return s;
-    });
+    return enter_stripes(layout, 0, LockMode::kPR, WaitMode::kInterruptible, scope.get());
 }
 
 Status Inode::begin_io(uint64_t pos, LockMode mode, WaitMode wait, IoScope* scope)
@@ -118,11 +136,15 @@ Status Inode::enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, Wai
         scope->pos = pos;
         scope->evictions = mount.ost_evictions();
         scope->given_up = given_up_.load();
-        Status s = lock_stripes(layout, pos, mode, scope);
-        if (s.ok()) return kOk;
+        Result<bool> locked = lock_stripes(layout, pos, mode, scope);
+        if (locked.ok() && locked.value()) return kOk;
         scope->uses.clear();
         scope->gates.leave();
-        if (!back_to_gates(s)) return s;
+        if (locked.ok()) {
+            scope->rounds++;
+            continue;
+        }
+        if (!back_to_gates(locked.status())) return locked.status();
         TRY(wait_gates(layout.all_gates(), wait));
     }
 }
@@ -158,7 +180,7 @@ Status Inode::wait_written(FileLayout& layout)
 bool Inode::end_io(IoScope& scope)
 {
     if (scope.evictions != mount.ost_evictions())
-        if (Host host(*this); host) llp_drop(host.get(), 0, UINT64_MAX, true);
+        if (Host host(*this); host) drop_pages(host.get(), 0, UINT64_MAX, true);
     scope.uses.clear();
     scope.gates.leave();
     return given_up_.load() != scope.given_up;

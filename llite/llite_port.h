@@ -142,7 +142,12 @@ int llc_open(struct llc_inode *i, uint32_t flags, struct llc_file **out);
 int llc_open_create(struct llc_inode *dir, const char *name, size_t len, uint32_t flags,
                     const struct llc_create *how, struct llc_inode **out, struct llc_attr *attr,
                     uint64_t *epoch, struct llc_file **file, bool *created);
-int llc_close(struct llc_file *f); /* frees f in any case; never waits for a parked gate */
+/* 0, or -EIO: written data of the file was lost while it was open, and fsync has not told of it
+ * yet. To be asked after each read: what was read may be older than what its owner had written
+ * (A7). */
+int llc_file_intact(struct llc_file *f);
+void llc_loss_was_told(struct llc_file *f); /* fsync of it has failed */
+int llc_close(struct llc_file *f);          /* frees f in any case; never waits for a parked gate */
 /* pages were written by the host; commits on MDT (unless data_only) and OSTs */
 int llc_fsync(struct llc_inode *i, bool data_only);
 
@@ -203,6 +208,7 @@ int64_t llc_read(struct llc_inode *i, uint64_t pos, void *buf, size_t bytes);
  * how many of the reserved pages these were. All or none of the pages of one call were reserved, or
  * the range stays within one 64 KiB unit. Called for write-back from any context that may sleep;
  * never waits at a gate; not interruptible: the data is in flight. */
+/* An error of write-back is the host's to keep; it may be a loss (llc_file_intact). */
 int llc_write(struct llc_inode *i, uint64_t pos, const void *buf, size_t bytes,
               uint32_t granted_pages);
 
@@ -228,8 +234,9 @@ int llc_set_layout_text(struct llc_inode *dir, const char *text, size_t len);
  * behind the end of the file is zeroed first: nobody may see it when the file grows. */
 int llp_flush(struct llp_inode *host, uint64_t start, uint64_t end);
 /* Drop clean (and, with discard, dirty) pages of [start, end]; unmaps them. Must leave none behind.
- * When a dirty page is dropped, the host keeps -EIO for the next fsync of every open file (A7). */
-void llp_drop(struct llp_inode *host, uint64_t start, uint64_t end, bool discard);
+ * When a dirty page is dropped, the host keeps -EIO for the next fsync of every open file (A7).
+ * True: one was. */
+bool llp_drop(struct llp_inode *host, uint64_t start, uint64_t end, bool discard);
 /* The offset of the first cached page at or behind this one; UINT64_MAX: there is none. It must
  * cost nothing for what is not cached: a lock of terabytes may cover one page. */
 uint64_t llp_next_cached(struct llp_inode *host, uint64_t pos);

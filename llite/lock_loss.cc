@@ -40,6 +40,11 @@ void Inode::for_each_range(FileLayout& layout, llp_inode* host, uint32_t stripe,
     }
 }
 
+void Inode::drop_pages(llp_inode* host, uint64_t start, uint64_t end, bool discard)
+{
+    if (llp_drop(host, start, end, discard)) data_lost();
+}
+
 void Inode::extent_lost(uint32_t index, uint64_t start, uint64_t end, bool discard)
 {
     FileLayout& layout = *layout_.load();
@@ -56,7 +61,7 @@ void Inode::extent_lost(uint32_t index, uint64_t start, uint64_t end, bool disca
                            [&](uint64_t a, uint64_t b) { (void)llp_flush(host.get(), a, b); });
         if (read_from > start)
             for_each_range(layout, host.get(), index, start, upto(read_from),
-                           [&](uint64_t a, uint64_t b) { llp_drop(host.get(), a, b, discard); });
+                           [&](uint64_t a, uint64_t b) { drop_pages(host.get(), a, b, discard); });
     }
     LockUse other;
     LockPolicy last{UINT64_MAX, UINT64_MAX, 0};

@@ -67,6 +67,8 @@ public:
     uint64_t next_change() { return changes_.fetch_add(1) + 1; }
     // grows at each eviction by the MDT
     uint64_t mdt_generation() const { return mdt_generation_.load(); }
+    // How long a scope of several stripes waits for a lock while it keeps those of the others.
+    uint64_t lock_patience_ns(unsigned rounds) const;
     uint64_t ost_evictions() const { return stats.evictions.load(); }  // by any OST
     MountStats stats;
 

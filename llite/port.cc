@@ -207,6 +207,8 @@ int llc_open_create(llc_inode* dir, const char* name, size_t len, uint32_t flags
     return 0;
 }
 
+int llc_file_intact(llc_file* f) { return of(f)->has_lost_data() ? -kEIO : 0; }
+void llc_loss_was_told(llc_file* f) { of(f)->loss_was_told(); }
 int llc_close(llc_file* f) { return to_errno_or_dead(File::close(Owned<File>(of(f)))); }
 
 int llc_fsync(llc_inode* i, bool data_only)
@@ -258,7 +260,9 @@ int64_t llc_read(llc_inode* i, uint64_t pos, void* buf, size_t bytes)
 
 int llc_write(llc_inode* i, uint64_t pos, const void* buf, size_t bytes, uint32_t granted_pages)
 {
-    return answer(of(i)->mount, of(i)->write(pos, buf, bytes, granted_pages));
+    Status s = of(i)->write(pos, buf, bytes, granted_pages);
+    if (s.is(kEIO)) of(i)->data_lost();
+    return answer(of(i)->mount, s);
 }
 
 int llc_write_through(llc_inode* i, llc_io* io, uint64_t pos, const void* buf, size_t bytes)

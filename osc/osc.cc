@@ -57,7 +57,7 @@ public:
     void return_grant(uint64_t bytes) override { state_.lock()->grant.release(bytes); }
     Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data,
                  size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
-                 OscHolder* holder) override;
+                 Holder* holder) override;
     Result<uint32_t> read(const Fid& object, GatesHeld gates, uint64_t offset, void* into,
                           size_t bytes) override;
     Ref<Request> new_punch(const Fid& file, const Fid& object, uint64_t size,
@@ -78,13 +78,12 @@ private:
     };
     Status write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data,
                      size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
-                     OscHolder* holder);
-    Status send(Request& call, OscHolder* holder);
-    Status sync(OscHolder* holder, WaitMode reply_wait);
+                     Holder* holder);
+    Status sync(Holder* holder, WaitMode reply_wait);
     bool is_full();  // of data that is kept for replay
     Result<uint32_t> read_one(const Fid& object, GatesHeld gates, uint64_t offset, uint8_t* into,
                               size_t bytes);
-    Status make_room(OscHolder* holder);
+    Status make_room(Holder* holder);
     void on_lock_lost(ClientLock& lock, bool discard) override
     {
         owner_.on_extent_lock_lost(index_, lock.resource, lock.policy.start, lock.policy.end,
@@ -120,7 +119,7 @@ template <class Op> Ref<Call<Op>> new_call(const Fid& object, WaitMode reply_wai
 
 Status OscImpl::write(const Fid& file, const Fid& object, uint64_t offset, const void* data,
                       size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
-                      OscHolder* holder)
+                      Holder* holder)
 {
     const uint8_t* from = static_cast<const uint8_t*>(data);
     size_t piece = kBulkMaxBytes;
@@ -155,7 +154,7 @@ Status OscImpl::write(const Fid& file, const Fid& object, uint64_t offset, const
 
 Status OscImpl::write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data,
                           size_t bytes, uint64_t grant_used, uint64_t mtime_ns,
-                          uint64_t* blocks_512, OscHolder* holder)
+                          uint64_t* blocks_512, Holder* holder)
 {
     auto call = new_call<OstWriteOp>(object, WaitMode::kUninterruptible);
     if (!call) return -kENOMEM;
@@ -166,21 +165,11 @@ Status OscImpl::write_one(const Fid& file, const Fid& object, uint64_t offset, c
     call->op.mtime_ns = mtime_ns;
     call->op.grant_used = grant_used;
     call->op.grant_want = state_.lock()->grant.want(kGrantTargetBytes);
-    TRY(send(*call, holder));
+    call->holder = holder;
+    TRY(import().call(*call));
     state_.lock()->grant.used(grant_used, call->reply.grant_bytes);
     if (blocks_512) *blocks_512 = call->reply.blocks_512;
     return kOk;
-}
-
-Status OscImpl::send(Request& call, OscHolder* holder)
-{
-    call.gives_way = holder != nullptr;
-    Status s = import().call(call);
-    if (!holder || !s.is(kEGiveWay)) return s;
-    holder->give_back_others();
-    if (call.track.state != Request::Track::State::kNew) return import().await(call, kForever);
-    call.gives_way = false;
-    return import().call(call);
 }
 
 bool OscImpl::is_full() { return import().replay_bulk_bytes() > replay_limit_bytes_.load(); }
@@ -188,7 +177,7 @@ bool OscImpl::is_full() { return import().replay_bulk_bytes() > replay_limit_byt
 // One writer asks for a commit when too much is kept; the others wait for it. A signal ends this as
 // little as it ends the write itself: other processes wrote the data, too, and nobody would write
 // it again.
-Status OscImpl::make_room(OscHolder* holder)
+Status OscImpl::make_room(Holder* holder)
 {
     auto state = state_.lock();
     while (is_full()) {
@@ -283,12 +272,13 @@ Status OscImpl::statfs(bool wait, StatfsReply* out)
     return kOk;
 }
 
-Status OscImpl::sync(OscHolder* holder, WaitMode reply_wait)
+Status OscImpl::sync(Holder* holder, WaitMode reply_wait)
 {
     if (!import().is_owed_a_commit()) return kOk;
     auto call = new_call<OstSyncOp>(Fid{}, reply_wait);
     if (!call) return -kENOMEM;
-    return send(*call, holder);
+    call->holder = holder;
+    return import().call(*call);
 }
 
 OscImpl& self(void* object)

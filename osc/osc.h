@@ -29,16 +29,6 @@ protected:
     ~OscOwner() = default;
 };
 
-// Whose write waits while more is held than its own OST's gate and lock.
-class OscHolder {
-public:
-    // the OST cannot be reached: a drain of another one must not wait for it (B3)
-    virtual void give_back_others() = 0;
-
-protected:
-    ~OscHolder() = default;
-};
-
 class Osc {
 public:
     static Result<Owned<Osc>> create(Node& node, ImportOptions options, uint32_t ost_index,
@@ -59,7 +49,7 @@ public:
     // nothing else is held.
     virtual Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data,
                          size_t bytes, uint64_t grant_used, uint64_t mtime_ns,
-                         uint64_t* blocks_512 = nullptr, OscHolder* holder = nullptr) = 0;
+                         uint64_t* blocks_512 = nullptr, Holder* holder = nullptr) = 0;
     // Short at the end of the object. Inside an admitted operation: -kEGiveWay, by what gates that
     // holds.
     virtual Result<uint32_t> read(const Fid& object, GatesHeld gates, uint64_t offset, void* into,

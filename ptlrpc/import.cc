@@ -398,7 +398,7 @@ void ImportImpl::set_state_locked(ImportState next)
     state_ = next;
     gate_->set_reachable(state_ == ImportState::kFull);
     for (Request& r : sent_)
-        if (r.gives_way && r.track.waiter) r.track.waiter->wake_all();
+        if ((r.gives_way || r.holder) && r.track.waiter) r.track.waiter->wake_all();
     wake_all_locked();
 }
 

@@ -88,6 +88,8 @@ Status ImportImpl::wait_turn(MutexLock& lock, Request& r, bool own)
 {
     bool needs_slot = opcode_info(r.opcode()).slot;
     r.track.slot = kNoSlot;
+    bool patient = !r.holder || r.holder->patience_ns == kForever;
+    r.track.let_go_ns = patient ? kForever : now_ns() + r.holder->patience_ns;
     uint64_t epoch = eviction_epoch_;
     for (;;) {
         bool goodbye = own && own_deadline_ns_ != kForever;
@@ -102,8 +104,13 @@ Status ImportImpl::wait_turn(MutexLock& lock, Request& r, bool own)
         if (ready && (!needs_slot || take_slot_locked(r))) return kOk;
         if (own) return ready ? Status(-kEBUSY) : Status(-kENOTCONN);
         if (r.gives_way && state_ != ImportState::kFull) return -kEGiveWay;
+        if (holds_too_much_locked(r)) {
+            give_back_others(lock, r);
+            continue;
+        }
         CondVar& event = ready ? slot_free_ : changed_;
-        TRY(event.wait(lock, kForever, r.reply_wait));
+        Status s = event.wait(lock, let_go_at(r), r.reply_wait);
+        if (!s.ok() && !s.is(kETIMEDOUT)) return s;
     }
 }
 
@@ -149,6 +156,22 @@ bool ImportImpl::must_come_out_locked(const Request& r) const
            (r.yields && gate_->state() != Gate::State::kOpen);
 }
 
+uint64_t ImportImpl::let_go_at(const Request& r) { return r.holder ? r.track.let_go_ns : kForever; }
+
+bool ImportImpl::holds_too_much_locked(const Request& r) const
+{
+    return r.holder && (state_ != ImportState::kFull || now_ns() >= r.track.let_go_ns);
+}
+
+// Without the lock, on the caller's task.
+void ImportImpl::give_back_others(MutexLock& lock, Request& r)
+{
+    Holder* holder = std::exchange(r.holder, nullptr);
+    lock.unlock();
+    holder->give_back_others();
+    lock.relock();
+}
+
 void ImportImpl::on_gate_closing()
 {
     MutexLock lock(lock_);
@@ -159,7 +182,11 @@ void ImportImpl::on_gate_closing()
 Status ImportImpl::wait_reply(MutexLock& lock, Request& r, CondVar& done)
 {
     while (r.track.state == Request::Track::State::kSent) {
-        uint64_t deadline = kForever;
+        if (holds_too_much_locked(r)) {
+            give_back_others(lock, r);
+            continue;
+        }
+        uint64_t deadline = let_go_at(r);
         if (r.track.own)
             deadline = own_deadline_ns_ != kForever ? own_deadline_ns_ : next_keepalive_locked();
         Status s;
@@ -171,7 +198,7 @@ Status ImportImpl::wait_reply(MutexLock& lock, Request& r, CondVar& done)
             r.track.waiter = nullptr;  // it goes on without us
             return s;
         }
-        if (!s.is(kETIMEDOUT)) continue;
+        if (!s.is(kETIMEDOUT) || !r.track.own) continue;
         if (now_ns() >= own_deadline_ns_) {
             complete_locked(r, -kETIMEDOUT);
             break;

@@ -129,6 +129,9 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     Status send_first(MutexLock& lock, Request& r);
     Status wait_reply(MutexLock& lock, Request& r, CondVar& done);
     bool must_come_out_locked(const Request& r) const;
+    static uint64_t let_go_at(const Request& r);
+    bool holds_too_much_locked(const Request& r) const;
+    void give_back_others(MutexLock& lock, Request& r);
     Status pause(uint64_t ms, WaitMode mode);
     bool outstanding_locked() const;
     Status encode_locked(Request& r, uint32_t flags, Encoder& out);

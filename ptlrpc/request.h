@@ -18,6 +18,20 @@ class Import;
 // others.
 enum class GatesHeld : uint8_t { kNone, kThis, kSeveral };
 
+// A caller that holds more than its request needs: gates of other imports, locks. It is told, once
+// and on its own task, before the request waits for more than an answer: because the server cannot
+// be reached, or because the answer takes longer than patience_ns. Then the request waits on, as if
+// its caller had never held more (B3, invariant 11).
+class Holder {
+public:
+    explicit Holder(uint64_t patience = kForever) : patience_ns(patience) {}
+    virtual void give_back_others() = 0;
+    const uint64_t patience_ns;
+
+protected:
+    ~Holder() = default;
+};
+
 class Request : public RefCounted {
 public:
     explicit Request(Opcode opcode) : opcode_(opcode) {}
@@ -40,6 +54,7 @@ public:
     // it holds other gates, too: -kEGiveWay rather than wait for a server that cannot be reached
     // (B3)
     bool gives_way = false;
+    Holder* holder = nullptr;  // instead: told then; null when it has been
     // its answer may take for ever: -kEGiveWay when the gate begins to close, and the caller
     // cancels it
     bool yields = false;
@@ -77,6 +92,7 @@ public:
         bool own = false;          // of the import's own task or itself: never resent
         uint64_t sent_over = 0;    // number of the connection
         uint64_t began_ns = 0;     // when it got its number
+        uint64_t let_go_ns = 0;    // when its holder's patience ends
         uint64_t replayed_in = 0;  // instance that answered the replay
         // a closed open: kept until this transno (its close) is committed
         uint64_t forgotten_at = 0;

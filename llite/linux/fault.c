@@ -48,7 +48,10 @@ static vm_fault_t ll_fault(struct vm_fault *vmf)
 		if (err)
 			return fault_error(err);
 		ll_copy_size(inode);
-		ret = filemap_fault(vmf);
+		if (llc_file_intact(vmf->vma->vm_file->private_data))
+			ret = VM_FAULT_SIGBUS;
+		else
+			ret = filemap_fault(vmf);
 		again = llc_io_end(ll_core(inode), &io);
 	} while (again && (ret & VM_FAULT_SIGBUS));
 	return ret;

@@ -71,6 +71,11 @@ static ssize_t read_chunk(struct kiocb *iocb, struct iov_iter *to, size_t want, 
 	/* The user's page was paged out meanwhile. (A pipe says so when it is full.) */
 	if (n == -EFAULT && user_backed_iter(to))
 		*again = true;
+	if (n >= 0 && llc_file_intact(iocb->ki_filp->private_data)) {
+		iocb->ki_pos -= n;
+		iov_iter_revert(to, n);
+		return -EIO;
+	}
 	return n;
 }
 
@@ -109,6 +114,8 @@ static int ll_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 {
 	int err = file_write_and_wait_range(file, start, end);
 
+	if (err)
+		llc_loss_was_told(file->private_data);
 	return err ?: llc_fsync(ll_core(file_inode(file)), datasync);
 }
 

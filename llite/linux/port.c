@@ -24,19 +24,22 @@ int llp_flush(struct llp_inode *host, uint64_t start, uint64_t end)
 }
 
 /* Who has written what is lost learns of it from fsync and close. */
-static void discard_pages(struct address_space *mapping, pgoff_t first, pgoff_t last)
+static bool discard_pages(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {
 	loff_t end = last >= LLONG_MAX >> PAGE_SHIFT ? -1 : ((loff_t)(last + 1) << PAGE_SHIFT) - 1;
 	unsigned long index = first;
+	bool lost;
 
 	/* First, so that the dirty bits of mappings are seen, too. */
 	unmap_mapping_pages(mapping, first, last - first + 1, false);
-	if (xa_find(&mapping->i_pages, &index, last, PAGECACHE_TAG_DIRTY))
+	lost = xa_find(&mapping->i_pages, &index, last, PAGECACHE_TAG_DIRTY);
+	if (lost)
 		mapping_set_error(mapping, -EIO);
 	truncate_inode_pages_range(mapping, (loff_t)first << PAGE_SHIFT, end);
+	return lost;
 }
 
-void llp_drop(struct llp_inode *host, uint64_t start, uint64_t end, bool discard)
+bool llp_drop(struct llp_inode *host, uint64_t start, uint64_t end, bool discard)
 {
 	struct address_space *mapping = ll_vfs(host)->i_mapping;
 	pgoff_t first = start >> PAGE_SHIFT, last = min_t(u64, end, LLONG_MAX) >> PAGE_SHIFT;
@@ -48,13 +51,13 @@ void llp_drop(struct llp_inode *host, uint64_t start, uint64_t end, bool discard
 	 */
 	for (tries = 0; !discard && tries < DROP_TRIES; tries++) {
 		if (!invalidate_inode_pages2_range(mapping, first, last))
-			return;
+			return false;
 		filemap_write_and_wait_range(mapping, start, min_t(u64, end, LLONG_MAX));
 	}
 	if (!discard)
 		pr_err("Lull: inode %lu: pages %lu-%lu could not be written and are dropped\n",
 		       ll_vfs(host)->i_ino, first, last);
-	discard_pages(mapping, first, last);
+	return discard_pages(mapping, first, last);
 }
 
 uint64_t llp_next_cached(struct llp_inode *host, uint64_t pos)

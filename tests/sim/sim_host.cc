@@ -538,6 +538,7 @@ int SimMount::fsync(int fd)
     int err = llc_fsync(f->inode->core, false);
     if (f->inode->wb_err_seq != f->seen_err) {
         f->seen_err = f->inode->wb_err_seq;
+        llc_loss_was_told(f->core);
         err = f->inode->wb_err;
     }
     return err;

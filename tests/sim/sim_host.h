@@ -139,7 +139,7 @@ public:
     // ---- for llp_*
     uint64_t asked = 0;  // calls about pages
     int flush(Inode& i, uint64_t start, uint64_t end);
-    void drop(Inode& i, uint64_t start, uint64_t end, bool discard);
+    bool drop(Inode& i, uint64_t start, uint64_t end, bool discard);
     void set_size(Inode& i, uint64_t size);
 
 private:

@@ -81,9 +81,11 @@ int64_t SimMount::pread(int fd, uint64_t pos, void* buf, size_t bytes)
     while (done < bytes) {
         size_t n = std::min(bytes - done, kChunk);
         int64_t got = read_chunk(i, pos + done, static_cast<char*>(buf) + done, n);
+        if (got >= 0 && llc_file_intact(f->core)) got = -kEIO;
         if (got < 0) return done ? static_cast<int64_t>(done) : got;
         done += got;
-        if (static_cast<size_t>(got) < n) break;
+        // A read that was given up in the middle (llc_io_end) goes on where it ended.
+        if (got == 0 || (static_cast<size_t>(got) < n && pos + done >= i.size)) break;
     }
     return done;
 }
@@ -188,6 +190,7 @@ int SimMount::mapped_read(int fd, uint64_t pos, char* byte)
     File* f = file(fd);
     if (!f) return -kEBADF;
     int64_t n = read_chunk(*f->inode, pos, byte, 1);
+    if (n >= 0 && llc_file_intact(f->core)) return -kEIO;
     return n == 1 ? 0 : n < 0 ? static_cast<int>(n) : -kEFAULT;
 }
 
@@ -270,9 +273,10 @@ int SimMount::flush(Inode& i, uint64_t start, uint64_t end)
     return result;
 }
 
-void SimMount::drop(Inode& i, uint64_t start, uint64_t end, bool discard)
+bool SimMount::drop(Inode& i, uint64_t start, uint64_t end, bool discard)
 {
     if (!discard) (void)flush(i, start, end);
+    bool lost = false;
     uint64_t index = start / kPage;
     for (;;) {
         auto it = i.pages.lower_bound(index);
@@ -288,6 +292,7 @@ void SimMount::drop(Inode& i, uint64_t start, uint64_t end, bool discard)
             if (p->dirty && !i.freeing) {
                 i.wb_err = -kEIO;
                 i.wb_err_seq++;
+                lost = true;
             }
             if (p->granted) llc_unreserve_page(i.core, index);
             p->gone = true;
@@ -296,6 +301,7 @@ void SimMount::drop(Inode& i, uint64_t start, uint64_t end, bool discard)
         }
         index++;
     }
+    return lost;
 }
 
 int SimMount::drop_pages(const std::string& path)
@@ -353,10 +359,10 @@ int llp_flush(llp_inode* host, uint64_t start, uint64_t end)
     host->mount->asked++;
     return host->mount->flush(*host, start, end);
 }
-void llp_drop(llp_inode* host, uint64_t start, uint64_t end, bool discard)
+bool llp_drop(llp_inode* host, uint64_t start, uint64_t end, bool discard)
 {
     host->mount->asked++;
-    host->mount->drop(*host, start, end, discard);
+    return host->mount->drop(*host, start, end, discard);
 }
 uint64_t llp_next_cached(llp_inode* host, uint64_t pos)
 {

@@ -156,15 +156,17 @@ void FileLocks::Locker::release()
            "unlock of");
 }
 
-// Nobody can be in the way. From the call on others may share.
+// Nobody can be in the way, but a handler may end the call while it waits for the server. From the
+// call on others may share.
 void FileLocks::Locker::downgrade()
 {
     mine_->exclusive = false;
     for (Lock& lock : all_.held_)
         if (lock.client == client_ && lock.owner == owner_) lock.exclusive = false;
-    uint64_t interruptions = 0;
-    expect(restarted([&] { return set(*mine_, LLC_FLOCK_SHARED, true); }, &interruptions), 0,
-           "downgrade of a lock of");
+    int err;
+    while ((err = set(*mine_, LLC_FLOCK_SHARED, true)) == -kERESTARTSYS)
+        world().clear_signal(&world().current());
+    expect(err, 0, "downgrade of a lock of");
 }
 
 }  // namespace lull::sim

@@ -46,6 +46,7 @@ enum : int {
     kECONNRESET = 104,
     kENOTCONN = 107,
     kESHUTDOWN = 108,
+    kETXTBSY = 26,
     kETIMEDOUT = 110,
     kECONNREFUSED = 111,
     kEHOSTUNREACH = 113,

@@ -27,24 +27,49 @@ Owned<File> Closer::next()
     state->first = std::exchange(f->next_, nullptr);
     if (!state->first) state->last = nullptr;
     state->count--;
+    state->sending = true;
     return Owned<File>(f);
+}
+
+void Closer::sent()
+{
+    auto state = state_.lock();
+    state->sending = false;
+    changed_.wake_all();
+}
+
+bool Closer::is_busy()
+{
+    auto state = state_.lock();
+    return state->first || state->sending;
+}
+
+Status Closer::wait_idle()
+{
+    auto state = state_.lock();
+    return state.wait_until(
+        changed_, [&] { return (!state->first && !state->sending) || state->stopping; }, kForever,
+        WaitMode::kInterruptible);
 }
 
 void Closer::run()
 {
     while (Owned<File> file = next()) {
-        // ends when the gate opens or is shut
-        Status s = import_.gate().enter(WaitMode::kUninterruptible);
-        if (!s.ok()) {
-            file->abandon();
-            continue;
-        }
-        bool again = file->send_close(WaitMode::kUninterruptible).is(kEAGAIN);
-        import_.gate().leave();
-        if (!again) continue;
-        kapi_sleep_ns(kRetryNs);  // no memory
-        add(std::move(file));
+        send(std::move(file));
+        sent();
     }
+}
+
+void Closer::send(Owned<File> file)
+{
+    // ends when the gate opens or is shut
+    Status s = import_.gate().enter(WaitMode::kUninterruptible);
+    if (!s.ok()) return file->abandon();
+    bool again = file->send_close(WaitMode::kUninterruptible).is(kEAGAIN);
+    import_.gate().leave();
+    if (!again) return;
+    kapi_sleep_ns(kRetryNs);  // no memory
+    add(std::move(file));
 }
 
 void Closer::stop()

@@ -25,15 +25,20 @@ public:
     void add(Owned<File> file);
     void stop();  // the import was closed: what waits is dropped
     size_t waiting() { return state_.lock()->count; }
+    bool is_busy();
+    // Until every close that was added is done; -ERESTARTSYS. The caller holds no gate.
+    Status wait_idle();
 
 private:
     struct State {
         File* first = nullptr;  // owned, linked by File::next_
         File* last = nullptr;
         size_t count = 0;
-        bool stopping = false;
+        bool stopping = false, sending = false;
     };
     Owned<File> next();
+    void send(Owned<File> file);
+    void sent();
     void run();
     Import& import_;
     Guarded<State> state_;

@@ -134,6 +134,9 @@ struct llc_file;
 #define LLC_OPEN_CREATE 4u
 #define LLC_OPEN_EXCL 8u
 #define LLC_OPEN_APPEND 32u
+/* to run a program from: -ETXTBSY while somebody has it open to write, on any client, and the
+ * other way round */
+#define LLC_OPEN_EXEC 128u
 int llc_open(struct llc_inode *i, uint32_t flags, struct llc_file **out);
 /* Lookup, open and, with LLC_OPEN_CREATE, create in one message, so that it cannot meet a name
  * that another client is replacing. *created tells. *file is NULL with 0 when the name is of

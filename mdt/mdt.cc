@@ -148,7 +148,10 @@ void MdtService::on_export_gone(Export& exp)
 }
 
 Status MdtService::save_opens(Vec<ReservedOpen>* out) { return opens_.save(out); }
-Status MdtService::reserve(const ReservedOpen& open) { return opens_.add(open, true); }
+Status MdtService::reserve(const ReservedOpen& open)
+{
+    return opens_.add(open, OpenTable::Kind::kReserved);
+}
 
 void MdtService::drop_reservations(const UuidText& client)
 {

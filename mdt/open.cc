@@ -35,7 +35,7 @@ Status MdtService::add_open(ServerRequest& request, const MdsOpenOp& op, const F
     bool known = request.is_replay() && op.old_handle;
     ReservedOpen open{request.exp->client_uuid(), fid, known ? op.old_handle : next_handle(),
                       op.flags};
-    TRY(opens_.add(open, false));
+    TRY(opens_.add(open, request.is_replay() ? OpenTable::Kind::kKnown : OpenTable::Kind::kNew));
     *handle = open.handle;
     // Evicted meanwhile: whoever sweeps this client's opens may have been here already.
     if (!request.exp->is_dead()) return kOk;

@@ -29,8 +29,9 @@ Result<OpenObject*> OpenTable::get_object(State& s, const Fid& fid)
     return o.release();
 }
 
-Status OpenTable::add(const ReservedOpen& open, bool reserved)
+Status OpenTable::add(const ReservedOpen& open, Kind kind)
 {
+    bool reserved = kind == Kind::kReserved;
     auto s = state_.lock();
     if (auto i = s->handles.find(HandleKey{open.client, open.handle}); i != s->handles.end()) {
         if (!(i->fid == open.fid)) return -kEINVAL;
@@ -45,6 +46,11 @@ Status OpenTable::add(const ReservedOpen& open, bool reserved)
     if (!h) return -kENOMEM;
     OpenObject* object = TRY(get_object(*s, open.fid));
     if (object->dying) return -kESTALE;
+    bool writes = open.flags & kOpenWrite, runs = open.flags & kOpenExec;
+    if (kind == Kind::kNew && ((writes && object->programs) || (runs && object->writers)))
+        return -kETXTBSY;
+    object->writers += writes;
+    object->programs += runs;
     object->handles.push_back(*h);
     h->client = open.client;
     h->handle = open.handle;
@@ -61,6 +67,8 @@ void OpenTable::remove_handle(State& s, OpenHandle& h, Fid* fid, bool* orphan)
     OpenObject* object = find_object(s, h.fid);
     LULL_ASSERT(object);
     *fid = h.fid;
+    object->writers -= (h.flags & kOpenWrite) != 0;
+    object->programs -= (h.flags & kOpenExec) != 0;
     object->handles.erase(object->handles.iterator_to(h));
     bool last = object->handles.empty();
     *orphan = last && object->pending;

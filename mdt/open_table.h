@@ -29,7 +29,8 @@ struct OpenObject {
     SetHook hook;
     Fid fid;
     bi::list<OpenHandle, bi::member_hook<OpenHandle, ListHook, &OpenHandle::of_object>> handles;
-    bool pending = false;  // unlinked
+    uint32_t writers = 0, programs = 0;  // opens with kOpenWrite, with kOpenExec
+    bool pending = false;                // unlinked
     bool dying = false;
 };
 
@@ -39,9 +40,12 @@ public:
 
     OpenTable() = default;
     ~OpenTable();
-    // -ESTALE: the object is being destroyed; -EINVAL: the client has this handle for another
-    // object; -ENFILE; -ENOMEM. The same open again is fine and takes over a reservation.
-    Status add(const ReservedOpen& open, bool reserved);
+    enum class Kind : uint8_t { kNew, kKnown, kReserved };
+    // -ESTALE: the object is being destroyed; -ETXTBSY: a new open to write while a program runs,
+    // or the other way round (what was granted before is granted again); -EINVAL: the client has
+    // this handle for another object; -ENFILE; -ENOMEM. The same open again is fine and takes over
+    // a reservation.
+    Status add(const ReservedOpen& open, Kind kind);
     // -ESTALE: no such handle. *orphan: it was the last open of an object marked pending.
     Status remove(Str client, uint64_t handle, Fid* fid, bool* orphan);
     // Removes one open of the client; false when there is none (call it until then).

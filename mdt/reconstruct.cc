@@ -49,7 +49,7 @@ Status MdtService::rebuild_open(ServerRequest& request, const SlotRecord& slot)
     TRY(fill(*object, &reply.object));
     if (reply.created) fill_if_there(op->parent, &reply.parent);
     TRY(opens_.add(ReservedOpen{request.exp->client_uuid(), slot.fid, slot.handle, op->flags},
-                   false));
+                   OpenTable::Kind::kKnown));
     request.reply(reply);
     return kOk;
 }

@@ -128,6 +128,8 @@ enum OpenFlags : uint32_t {
     kOpenAppend = 32,
     // no name: the object itself (an open of a known inode; replay of a committed open)
     kOpenByFid = 64,
+    // a program is run from it: nobody writes to it meanwhile, on no client (-ETXTBSY)
+    kOpenExec = 128,
 };
 struct MdsOpenReply {
     uint64_t handle = 0;  // to close

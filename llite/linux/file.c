@@ -20,6 +20,8 @@ u32 ll_open_flags(unsigned int f_flags)
 		flags |= LLC_OPEN_APPEND;
 	if (f_flags & O_EXCL)
 		flags |= LLC_OPEN_EXCL;
+	if (f_flags & __FMODE_EXEC)
+		flags |= LLC_OPEN_EXEC;
 	return flags;
 }
 
@@ -189,6 +191,7 @@ const struct file_operations ll_file_fops = {
 #endif
 	.splice_write = iter_file_splice_write,
 	.fadvise = ll_fadvise,
+	.setlease = simple_nosetlease, /* other clients would not break it */
 };
 
 const struct inode_operations ll_file_iops = {

@@ -6,6 +6,8 @@
  */
 #include "llite/linux/glue.h"
 
+#define OFD_PID U32_MAX /* a lock of an open file description belongs to no process */
+
 static struct llc_flock to_lock(const struct file_lock *fl, unsigned int kind)
 {
 	struct llc_flock lock = {
@@ -14,7 +16,7 @@ static struct llc_flock to_lock(const struct file_lock *fl, unsigned int kind)
 		.start = 0,
 		.end = U64_MAX,
 		.owner = (unsigned long)lull_fl(fl, owner),
-		.pid = lull_fl(fl, pid),
+		.pid = lull_fl(fl, flags) & FL_OFDLCK ? OFD_PID : lull_fl(fl, pid),
 	};
 
 	if (lull_fl(fl, type) == F_UNLCK)
@@ -42,8 +44,10 @@ static int get_lock(struct inode *inode, struct file_lock *fl)
 		return 0;
 	lull_fl(fl, type) = lock.type == LLC_FLOCK_SHARED ? F_RDLCK : F_WRLCK;
 	lull_fl(fl, flags) = FL_POSIX;
-	/* of another node: not to be translated */
-	lull_fl(fl, pid) = lock.same_client ? lock.pid : -(pid_t)lock.pid;
+	if (lock.pid == OFD_PID)
+		lull_fl(fl, pid) = -1;
+	else /* of another node: not to be translated */
+		lull_fl(fl, pid) = lock.same_client ? lock.pid : -(pid_t)lock.pid;
 	fl->fl_start = lock.start;
 	fl->fl_end = lock.end > OFFSET_MAX ? OFFSET_MAX : lock.end;
 	return 0;

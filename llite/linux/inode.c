@@ -272,6 +272,7 @@ int ll_setattr(lull_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 {
 	struct inode *inode = d_inode(dentry);
 	struct llc_attr to = {}, now;
+	struct llc_file *opened = NULL;
 	u32 valid;
 	int err = llc_revalidate(ll_core(inode), false, &now);
 
@@ -287,9 +288,15 @@ int ll_setattr(lull_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 	valid = to_core(attr, &to);
 	if (!valid)
 		return 0;
-	err = llc_setattr(ll_core(inode), &to, valid, &now);
+	/* truncate(2), without an open file: not while a program runs from it anywhere. */
+	if (attr->ia_valid & ATTR_SIZE && !(attr->ia_valid & ATTR_FILE))
+		err = llc_open(ll_core(inode), LLC_OPEN_WRITE, &opened);
+	if (!err)
+		err = llc_setattr(ll_core(inode), &to, valid, &now);
 	if (!err)
 		ll_update_inode(inode, &now);
+	if (opened)
+		llc_close(opened);
 	return err;
 }
 

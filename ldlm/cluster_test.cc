@@ -306,6 +306,122 @@ TEST(LdlmCluster, ProgressPostponesEviction)
 }
 
 // The holder's data is in the hands of a slow server.
+namespace {
+
+constexpr LdlmServerOptions kSoftAndHard{.callback_timeout_ms = 3000, .callback_limit_ms = 30000};
+
+// The first client has a lock that it will never give back, and does every so often something that
+// may look like work; the second wants it. How long that took, and that it was got in the end.
+uint64_t wait_for_hostile(LockCluster& c, const std::function<void()>& work, uint64_t every_ms)
+{
+    c.peer(0).deaf = true;
+    bool stop = false;
+    auto at_work = c.spawn(0, [&] {
+        while (!stop) {
+            work();
+            kapi_sleep_ns(every_ms * kMsec);
+        }
+    });
+    uint64_t began = c.world.now_ns();
+    c.on(*c.hosts[1], [&] { EXPECT_EQ(c.peer(1).add(kA, 1).value(), 1); });
+    uint64_t took = c.world.now_ns() - began;
+    EXPECT_EQ(c.target->evicted, std::vector<std::string>{"client0"});
+    stop = true;
+    EXPECT_TRUE(c.until([&] { return sim::World::finished(at_work); }));
+    c.peer(0).deaf = false;
+    EXPECT_TRUE(c.until([&] { return c.peer(0).evictions == 1; }));
+    return took;
+}
+
+void cancel(LockPeer& peer, std::initializer_list<uint64_t> handles)
+{
+    auto call = make_ref<Call<LdlmCancelOp>>();
+    for (uint64_t handle : handles) EXPECT_TRUE(call->op.server_handles.push_back(handle).ok());
+    (void)peer.import->call(*call);  // fails in the end: it is evicted
+}
+
+}  // namespace
+
+// Invariant 11: what asks for nothing is no progress, however often it comes.
+TEST(LdlmCluster, EmptyCancelsAreNoProgress)
+{
+    for_seeds(
+        [](uint64_t seed) {
+            LockCluster c(seed, kSoftAndHard);
+            c.mount();
+            c.mount();
+            c.on(*c.hosts[0], [&] { EXPECT_TRUE(c.peer(0).add(kA, 7).ok()); });
+            unsigned n = 0;
+            uint64_t took = wait_for_hostile(
+                c,
+                [&] {
+                    if (n++ % 2) cancel(c.peer(0), {});
+                    else cancel(c.peer(0), {1, 4711});  // known to nobody
+                },
+                100);
+            EXPECT_LT(took, 4000 * kMsec);
+        },
+        4);
+}
+
+// Nor is giving back what nobody asks for.
+TEST(LdlmCluster, CancelsOfUnwantedLocksAreNoProgress)
+{
+    LockCluster c(1, kSoftAndHard);
+    c.mount();
+    c.mount();
+    c.on(*c.hosts[0], [&] { EXPECT_TRUE(c.peer(0).add(kA, 7).ok()); });
+    uint64_t n = 100;
+    uint64_t took = wait_for_hostile(
+        c,
+        [&] {
+            ResourceId unwanted{{n++, 3}};
+            (void)c.peer(0).read(unwanted);
+            (void)c.peer(0).locks->cancel_resource(unwanted);
+        },
+        500);
+    EXPECT_LT(took, 4500 * kMsec);
+}
+
+// Progress postpones the end, but not for ever; and neither does connecting again.
+TEST(LdlmCluster, WhoHoldsOnToALockIsEvictedInTheEnd)
+{
+    for (bool connects : {false, true}) {
+        LockCluster c(1, kSoftAndHard);
+        c.mount();
+        c.mount();
+        c.on(*c.hosts[0], [&] { EXPECT_TRUE(c.peer(0).add(kA, 7).ok()); });
+        uint64_t took = wait_for_hostile(
+            c,
+            [&] {
+                if (connects) return c.world.network().reset_connections(*c.hosts[0], c.server);
+                auto sync = make_ref<Call<OstSyncOp>>();
+                (void)c.peer(0).import->call(*sync);
+            },
+            1000);
+        EXPECT_GE(took, 30000 * kMsec);
+        EXPECT_LT(took, 34000 * kMsec);
+    }
+}
+
+// A server that is stuck itself blames nobody, even beyond the limit.
+TEST(LdlmCluster, StuckServerEvictsNobody)
+{
+    LockCluster c(1, kSoftAndHard);
+    c.mount();
+    c.mount();
+    c.on(*c.hosts[0], [&] { EXPECT_TRUE(c.peer(0).add(kA, 7).ok()); });
+    c.peer(0).flush_ns = 101 * kSec;
+    c.target->sync_ns = 100 * kSec;
+    c.spawn(0, [&] {
+        auto sync = make_ref<Call<OstSyncOp>>();
+        EXPECT_TRUE(c.peer(0).import->call(*sync).ok());
+    });
+    c.on(*c.hosts[1], [&] { EXPECT_EQ(c.peer(1).add(kA, 1).value(), 8); });
+    EXPECT_TRUE(c.target->evicted.empty());
+    c.world.run_for(2 * kSec);
+}
+
 TEST(LdlmCluster, SlowServerEvictsNobody)
 {
     for_seeds(

@@ -42,6 +42,8 @@ std::span<const Param> at_params()
          store_seconds<&AtTunables::history_ms, 1>},
         {"ldlm_enqueue_min", show_seconds<&AtTunables::ldlm_min_ms>,
          store_seconds<&AtTunables::ldlm_min_ms, 1>},
+        {"ldlm_enqueue_max", show_seconds<&AtTunables::ldlm_max_ms>,
+         store_seconds<&AtTunables::ldlm_max_ms, 1>},
     };
     return kParams;
 }

@@ -49,7 +49,7 @@ public:
     virtual Transport& transport() = 0;
     virtual kapi_net* net() = 0;
     virtual const lull_node_options& options() const = 0;
-    virtual AtTunables& adaptive() = 0;  // parameters at_min, at_max, at_history, ldlm_enqueue_min
+    virtual AtTunables& adaptive() = 0;  // parameters at_min, at_max, at_history, ldlm_enqueue_*
     virtual Status listen() = 0;
 
     // Targets: requests find them by name (connect) and by export cookie. unregister waits until

@@ -49,7 +49,7 @@ void LdlmClientImpl::report_late(LdlmClientImpl& client, ClientLock& lock, uint6
         Ref<ClientLock> ours = Ref<ClientLock>::adopt(late->lock);
         late->client->late_end(*ours);
     };
-    if (Status s = client.node.queue_work(lock.late_); !s.ok())
+    if (Status s = client.node.queue_work(lock.late_, Node::WorkKind::kCallback); !s.ok())
         log_err("a lock whose caller was killed is lost (%d): unmount will wait for it", s.error());
 }
 

@@ -434,7 +434,7 @@ void ImportImpl::on_callback(Connection& from, const RpcHeader& header, std::spa
             std::span<const uint8_t> bytes = mine->message.body;
             mine->import->run_callback(mine->header, bytes.subspan(mine->header.header_bytes));
         };
-        s = node_.queue_work(*work);
+        s = node_.queue_work(*work, Node::WorkKind::kCallback);
         if (s.ok()) (void)work.release();
     }
     if (s.ok()) return;

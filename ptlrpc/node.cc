@@ -52,7 +52,9 @@ std::span<const Param> at_params()
 NodeImpl::NodeImpl(kapi_net* net, const lull_node_options& options)
     : net_(net), options_(with_defaults(options)), own_device_("", TargetName(), at_params(), &at_),
       service_(targets_, options_.service_threads_max),
-      work_("lull_cb", options_.service_threads_max, run_work, nullptr)
+      work_("lull_cb", options_.service_threads_max, run_work, nullptr),
+      answers_("lull_answer", options_.service_threads_max, run_work, nullptr),
+      flushes_("lull_flush", kFlushTasksMax, run_work, nullptr)
 {
     at_.min_ms.store(options_.timeout_ms);
 }
@@ -82,6 +84,8 @@ NodeImpl::~NodeImpl()
     if (transport_) transport_->shutdown();
     service_.stop();
     work_.stop();
+    answers_.stop();
+    flushes_.stop();
     devices_.remove(own_device_);
 }
 

@@ -203,6 +203,41 @@ TEST(Eviction, WhoLostDataReadsNoOlderData)
     });
 }
 
+// Eight OSTs go down together, each with as many locks on their way back as the client works off at
+// a time: more than a kernel's client has service tasks. Another OST is drained, and a third one's
+// lock is wanted. Invariant 11, B3.
+TEST(Eviction, WhatWaitsForDeadOstsKeepsNoOtherFromBeingHeard)
+{
+    FsOptions o;
+    o.stripe_count = 1;
+    o.osts = 16;
+    o.client_threads = 32;
+    FsWorld w(1, o);
+    constexpr unsigned kFiles = 96;
+    auto path = [](unsigned i) { return "/f" + std::to_string(i); };
+    w.on(0, [&] {
+        for (unsigned i = 0; i < kFiles; i++) EXPECT_EQ(w.c(0).put(path(i), pattern(20000, i)), 0);
+    });
+    FsWorld::Node& down = *w.ost(0).at;
+    w.crash(down);
+    EXPECT_EQ(w.set_param(*w.client_nodes[0], "ldlm.namespaces.*OST*.lru_size", "0"), 0);
+    w.run_for_ms(1000);
+    FsWorld::Target& drained = w.ost(1);
+    ASSERT_TRUE(drained.at && drained.at != &down);
+    ASSERT_TRUE(w.controlled_shutdown(drained, 10000));
+    ASSERT_EQ(w.start(drained, *drained.home), 0);
+    for (auto& t : w.targets())
+        if (!t->at) {
+            ASSERT_EQ(w.start(*t, *t->home), 0);
+        }
+    w.on(1, [&] {
+        for (unsigned i = 0; i < kFiles; i++)
+            EXPECT_TRUE(w.c(1).get(path(i)) == pattern(20000, i)) << i;
+    });
+    EXPECT_EQ(w.client_counter("evictions"), 0u);
+    w.finish();
+}
+
 namespace {
 
 // A peer that has a lock of ROOT, never gives it back, and does what may look like work.

@@ -553,6 +553,87 @@ TEST(LdlmCluster, LocksSurviveACrashOfTheServer)
     });
 }
 
+namespace {
+
+// A peer's import, for its locks: an enqueue's caller is preempted for so long after the answer.
+class LateImport final : public Import {
+public:
+    uint64_t late_ns = 0;
+    void put_between(LockCluster& c, size_t i)
+    {
+        at_ = c.peer(i).import.get();
+        c.on(*c.hosts[i], [&, this] {
+            c.peer(i).locks->shutdown();
+            c.peer(i).locks = LdlmClient::create(*c.nodes[i], *this, c.peer(i)).release_value();
+        });
+    }
+    Status call(Request& r) override
+    {
+        Status s = at_->call(r);
+        if (r.opcode() == Opcode::kLdlmEnqueue && !r.in_recovery && s.ok())
+            if (uint64_t ns = std::exchange(late_ns, 0)) kapi_sleep_ns(ns);
+        return s;
+    }
+    Status connect(uint64_t until, WaitMode mode) override { return at_->connect(until, mode); }
+    Status await(Request& r, uint64_t until) override { return at_->await(r, until); }
+    void forget(Request& open) override { at_->forget(open); }
+    Gate& gate() override { return at_->gate(); }
+    ImportState state() const override { return at_->state(); }
+    uint64_t instance() const override { return at_->instance(); }
+    uint16_t protocol() const override { return at_->protocol(); }
+    uint64_t last_committed() const override { return at_->last_committed(); }
+    const ImportOptions& options() const override { return at_->options(); }
+    uint64_t cookie() const override { return at_->cookie(); }
+    ImportStats stats() const override { return at_->stats(); }
+    size_t replay_count(bool opens) const override { return at_->replay_count(opens); }
+    uint64_t replay_bulk_bytes() const override { return at_->replay_bulk_bytes(); }
+    bool is_owed_a_commit() const override { return at_->is_owed_a_commit(); }
+    Status quiesce(uint64_t until) override { return at_->quiesce(until); }
+    void resume() override { at_->resume(); }
+    void expect_restart(uint32_t spread_ms) override { at_->expect_restart(spread_ms); }
+    void ping() override { at_->ping(); }
+    Status recover_now(Nid nid, uint64_t until) override { return at_->recover_now(nid, until); }
+    void target_is_at(Nid nid, uint64_t n) override { at_->target_is_at(nid, n); }
+    Status wait_full(uint64_t until, WaitMode mode) override { return at_->wait_full(until, mode); }
+    void close() override { at_->close(); }
+    void describe(TextSink& out) const override { at_->describe(out); }
+    void describe_timeouts(TextSink& out) const override { at_->describe_timeouts(out); }
+
+private:
+    Import* at_ = nullptr;
+};
+
+}  // namespace
+
+// I9: a grant that is noted only when the instance that gave it is gone was not replayed to the
+// next one: others do not know of it, so it is none.
+TEST(LdlmCluster, GrantOfAGoneInstanceIsVoid)
+{
+    LateImport late;
+    LockCluster c(1);
+    c.mount();
+    c.mount();
+    late.put_between(c, 0);
+    late.late_ns = 60 * kSec;
+    int status = 1;
+    LockUse use;
+    c.spawn(0, [&] {
+        status =
+            c.peer(0)
+                .locks
+                ->lock(kA, LockType::kExtent, LockMode::kPR, LockPolicy(), GatesHeld::kNone, &use)
+                .error();
+    });
+    EXPECT_TRUE(c.until([&] { return late.late_ns == 0; }));
+    c.crash_server();
+    c.start_server(2);
+    EXPECT_TRUE(c.until([&] { return status != 1; }));
+    EXPECT_EQ(status, -kEPark);
+    EXPECT_FALSE(use);
+    c.on(*c.hosts[1], [&] { EXPECT_EQ(c.peer(1).add(kA, 5).value(), 5); });
+    c.on(*c.hosts[0], [&] { EXPECT_EQ(c.peer(0).read(kA).value(), 5); });
+}
+
 TEST(LdlmCluster, LruIsBounded)
 {
     for_seeds(

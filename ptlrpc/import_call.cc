@@ -345,6 +345,7 @@ void ImportImpl::complete_locked(Request& r, Status status)
     r.track.status = status.error();
     r.track.state = Request::Track::State::kDone;
     r.track.answered = status.ok();
+    r.track.answered_by = instance_;
     if (CondVar* waiter = std::exchange(r.track.waiter, nullptr)) waiter->wake_all();
     if (r.transno > max_transno_ && status.ok()) max_transno_ = r.transno;
     if (Ref<Request> open = std::move(r.ends); open && !status.is(kENOMEM))

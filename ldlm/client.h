@@ -96,7 +96,8 @@ public:
     // message.
     virtual bool match(const ResourceId& resource, LockType type, LockMode mode,
                        const LockPolicy& policy, LockUse* out) = 0;
-    // match(), else enqueue and wait; -kEPark (and, holding several gates, -kEGiveWay): leave them
+    // match(), else enqueue and wait; -kEPark, also when the instance that granted the lock is gone
+    // before that was noted (and, holding several gates, -kEGiveWay): leave them
     // and come again. holder: told before it waits for others, instead of -kEGiveWay.
     virtual Status lock(const ResourceId& resource, LockType type, LockMode mode,
                         const LockPolicy& policy, GatesHeld gates, LockUse* out,

@@ -48,7 +48,7 @@ void LdlmClientImpl::start_worker_locked(S& s)
         if (w.busy) continue;
         w.client = this;
         w.run = run_worker;
-        w.busy = node.queue_work(w).ok();
+        w.busy = node.queue_work(w, Node::WorkKind::kFlush).ok();
         s.busy_workers += w.busy;
         return;
     }

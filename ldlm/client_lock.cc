@@ -49,7 +49,7 @@ void LdlmClientImpl::report_late(LdlmClientImpl& client, ClientLock& lock, uint6
         Ref<ClientLock> ours = Ref<ClientLock>::adopt(late->lock);
         late->client->late_end(*ours);
     };
-    if (Status s = client.node.queue_work(lock.late_); !s.ok())
+    if (Status s = client.node.queue_work(lock.late_, Node::WorkKind::kCallback); !s.ok())
         log_err("a lock whose caller was killed is lost (%d): unmount will wait for it", s.error());
 }
 
@@ -270,12 +270,15 @@ Status LdlmClientImpl::take_grant(EnqueueRequest& request, ClientLock& lock, Loc
     auto s = state.lock();
     changed.wake_all();
     bool died = lock.void_;
+    // The task was slow to come here. The lock was not replayed, so nobody keeps it for us.
+    bool gone = reply.server_handle && request.track.answered_by != import.instance();
     bool sense = reply.server_handle == 0 || grant_makes_sense(request);
-    lock.server_handle = reply.server_handle;
-    if (died || !sense || reply.server_handle == 0) {
+    lock.server_handle = gone ? 0 : reply.server_handle;
+    if (died || gone || !sense || reply.server_handle == 0) {
         lock.state_ = State::kDead;
         forget_locked(*s, lock);
         if (died) return -kEIO;
+        if (gone) return -kEPark;
         if (!sense) return -kEPROTO;
         return request.op.intent ? kOk : Status(-kEPROTO);
     }

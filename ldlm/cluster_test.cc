@@ -306,6 +306,122 @@ TEST(LdlmCluster, ProgressPostponesEviction)
 }
 
 // The holder's data is in the hands of a slow server.
+namespace {
+
+constexpr LdlmServerOptions kSoftAndHard{.callback_timeout_ms = 3000, .callback_limit_ms = 30000};
+
+// The first client has a lock that it will never give back, and does every so often something that
+// may look like work; the second wants it. How long that took, and that it was got in the end.
+uint64_t wait_for_hostile(LockCluster& c, const std::function<void()>& work, uint64_t every_ms)
+{
+    c.peer(0).deaf = true;
+    bool stop = false;
+    auto at_work = c.spawn(0, [&] {
+        while (!stop) {
+            work();
+            kapi_sleep_ns(every_ms * kMsec);
+        }
+    });
+    uint64_t began = c.world.now_ns();
+    c.on(*c.hosts[1], [&] { EXPECT_EQ(c.peer(1).add(kA, 1).value(), 1); });
+    uint64_t took = c.world.now_ns() - began;
+    EXPECT_EQ(c.target->evicted, std::vector<std::string>{"client0"});
+    stop = true;
+    EXPECT_TRUE(c.until([&] { return sim::World::finished(at_work); }));
+    c.peer(0).deaf = false;
+    EXPECT_TRUE(c.until([&] { return c.peer(0).evictions == 1; }));
+    return took;
+}
+
+void cancel(LockPeer& peer, std::initializer_list<uint64_t> handles)
+{
+    auto call = make_ref<Call<LdlmCancelOp>>();
+    for (uint64_t handle : handles) EXPECT_TRUE(call->op.server_handles.push_back(handle).ok());
+    (void)peer.import->call(*call);  // fails in the end: it is evicted
+}
+
+}  // namespace
+
+// Invariant 11: what asks for nothing is no progress, however often it comes.
+TEST(LdlmCluster, EmptyCancelsAreNoProgress)
+{
+    for_seeds(
+        [](uint64_t seed) {
+            LockCluster c(seed, kSoftAndHard);
+            c.mount();
+            c.mount();
+            c.on(*c.hosts[0], [&] { EXPECT_TRUE(c.peer(0).add(kA, 7).ok()); });
+            unsigned n = 0;
+            uint64_t took = wait_for_hostile(
+                c,
+                [&] {
+                    if (n++ % 2) cancel(c.peer(0), {});
+                    else cancel(c.peer(0), {1, 4711});  // known to nobody
+                },
+                100);
+            EXPECT_LT(took, 4000 * kMsec);
+        },
+        4);
+}
+
+// Nor is giving back what nobody asks for.
+TEST(LdlmCluster, CancelsOfUnwantedLocksAreNoProgress)
+{
+    LockCluster c(1, kSoftAndHard);
+    c.mount();
+    c.mount();
+    c.on(*c.hosts[0], [&] { EXPECT_TRUE(c.peer(0).add(kA, 7).ok()); });
+    uint64_t n = 100;
+    uint64_t took = wait_for_hostile(
+        c,
+        [&] {
+            ResourceId unwanted{{n++, 3}};
+            (void)c.peer(0).read(unwanted);
+            (void)c.peer(0).locks->cancel_resource(unwanted);
+        },
+        500);
+    EXPECT_LT(took, 4500 * kMsec);
+}
+
+// Progress postpones the end, but not for ever; and neither does connecting again.
+TEST(LdlmCluster, WhoHoldsOnToALockIsEvictedInTheEnd)
+{
+    for (bool connects : {false, true}) {
+        LockCluster c(1, kSoftAndHard);
+        c.mount();
+        c.mount();
+        c.on(*c.hosts[0], [&] { EXPECT_TRUE(c.peer(0).add(kA, 7).ok()); });
+        uint64_t took = wait_for_hostile(
+            c,
+            [&] {
+                if (connects) return c.world.network().reset_connections(*c.hosts[0], c.server);
+                auto sync = make_ref<Call<OstSyncOp>>();
+                (void)c.peer(0).import->call(*sync);
+            },
+            1000);
+        EXPECT_GE(took, 30000 * kMsec);
+        EXPECT_LT(took, 34000 * kMsec);
+    }
+}
+
+// A server that is stuck itself blames nobody, even beyond the limit.
+TEST(LdlmCluster, StuckServerEvictsNobody)
+{
+    LockCluster c(1, kSoftAndHard);
+    c.mount();
+    c.mount();
+    c.on(*c.hosts[0], [&] { EXPECT_TRUE(c.peer(0).add(kA, 7).ok()); });
+    c.peer(0).flush_ns = 101 * kSec;
+    c.target->sync_ns = 100 * kSec;
+    c.spawn(0, [&] {
+        auto sync = make_ref<Call<OstSyncOp>>();
+        EXPECT_TRUE(c.peer(0).import->call(*sync).ok());
+    });
+    c.on(*c.hosts[1], [&] { EXPECT_EQ(c.peer(1).add(kA, 1).value(), 8); });
+    EXPECT_TRUE(c.target->evicted.empty());
+    c.world.run_for(2 * kSec);
+}
+
 TEST(LdlmCluster, SlowServerEvictsNobody)
 {
     for_seeds(
@@ -435,6 +551,87 @@ TEST(LdlmCluster, LocksSurviveACrashOfTheServer)
         }
         EXPECT_EQ(c.peer(0).evictions + c.peer(1).evictions, 0u);
     });
+}
+
+namespace {
+
+// A peer's import, for its locks: an enqueue's caller is preempted for so long after the answer.
+class LateImport final : public Import {
+public:
+    uint64_t late_ns = 0;
+    void put_between(LockCluster& c, size_t i)
+    {
+        at_ = c.peer(i).import.get();
+        c.on(*c.hosts[i], [&, this] {
+            c.peer(i).locks->shutdown();
+            c.peer(i).locks = LdlmClient::create(*c.nodes[i], *this, c.peer(i)).release_value();
+        });
+    }
+    Status call(Request& r) override
+    {
+        Status s = at_->call(r);
+        if (r.opcode() == Opcode::kLdlmEnqueue && !r.in_recovery && s.ok())
+            if (uint64_t ns = std::exchange(late_ns, 0)) kapi_sleep_ns(ns);
+        return s;
+    }
+    Status connect(uint64_t until, WaitMode mode) override { return at_->connect(until, mode); }
+    Status await(Request& r, uint64_t until) override { return at_->await(r, until); }
+    void forget(Request& open) override { at_->forget(open); }
+    Gate& gate() override { return at_->gate(); }
+    ImportState state() const override { return at_->state(); }
+    uint64_t instance() const override { return at_->instance(); }
+    uint16_t protocol() const override { return at_->protocol(); }
+    uint64_t last_committed() const override { return at_->last_committed(); }
+    const ImportOptions& options() const override { return at_->options(); }
+    uint64_t cookie() const override { return at_->cookie(); }
+    ImportStats stats() const override { return at_->stats(); }
+    size_t replay_count(bool opens) const override { return at_->replay_count(opens); }
+    uint64_t replay_bulk_bytes() const override { return at_->replay_bulk_bytes(); }
+    bool is_owed_a_commit() const override { return at_->is_owed_a_commit(); }
+    Status quiesce(uint64_t until) override { return at_->quiesce(until); }
+    void resume() override { at_->resume(); }
+    void expect_restart(uint32_t spread_ms) override { at_->expect_restart(spread_ms); }
+    void ping() override { at_->ping(); }
+    Status recover_now(Nid nid, uint64_t until) override { return at_->recover_now(nid, until); }
+    void target_is_at(Nid nid, uint64_t n) override { at_->target_is_at(nid, n); }
+    Status wait_full(uint64_t until, WaitMode mode) override { return at_->wait_full(until, mode); }
+    void close() override { at_->close(); }
+    void describe(TextSink& out) const override { at_->describe(out); }
+    void describe_timeouts(TextSink& out) const override { at_->describe_timeouts(out); }
+
+private:
+    Import* at_ = nullptr;
+};
+
+}  // namespace
+
+// I9: a grant that is noted only when the instance that gave it is gone was not replayed to the
+// next one: others do not know of it, so it is none.
+TEST(LdlmCluster, GrantOfAGoneInstanceIsVoid)
+{
+    LateImport late;
+    LockCluster c(1);
+    c.mount();
+    c.mount();
+    late.put_between(c, 0);
+    late.late_ns = 60 * kSec;
+    int status = 1;
+    LockUse use;
+    c.spawn(0, [&] {
+        status =
+            c.peer(0)
+                .locks
+                ->lock(kA, LockType::kExtent, LockMode::kPR, LockPolicy(), GatesHeld::kNone, &use)
+                .error();
+    });
+    EXPECT_TRUE(c.until([&] { return late.late_ns == 0; }));
+    c.crash_server();
+    c.start_server(2);
+    EXPECT_TRUE(c.until([&] { return status != 1; }));
+    EXPECT_EQ(status, -kEPark);
+    EXPECT_FALSE(use);
+    c.on(*c.hosts[1], [&] { EXPECT_EQ(c.peer(1).add(kA, 5).value(), 5); });
+    c.on(*c.hosts[0], [&] { EXPECT_EQ(c.peer(0).read(kA).value(), 5); });
 }
 
 TEST(LdlmCluster, LruIsBounded)

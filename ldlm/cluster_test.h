@@ -87,7 +87,10 @@ public:
             if (park && !request->is_resend()) return request->reply_error(-kEPark);
             [[fallthrough]];
         case Opcode::kActiveEnqueue: return ldlm->handle_enqueue(std::move(request));
-        case Opcode::kLdlmCancel: cancels++; return ldlm->handle_cancel(std::move(request));
+        case Opcode::kLdlmCancel:
+            cancels++;
+            (void)ldlm->handle_cancel(std::move(request));
+            return;
         case Opcode::kDisconnect: drop(*request->exp); return request->reply(empty);
         case Opcode::kOstSync:
             if (sync_ns) kapi_sleep_ns(sync_ns);

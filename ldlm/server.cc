@@ -170,7 +170,7 @@ bool LdlmServerImpl::promote_locked(S& s, Resource& r, ServerLock& lock, Outbox&
     lock.work.lock = &lock;
     lock.work.run = run_work;
     lock.ref();
-    if (Status status = node.queue_work(lock.work); !status.ok()) {
+    if (Status status = node.queue_work(lock.work, Node::WorkKind::kAnswer); !status.ok()) {
         Ref<ServerLock> ours = Ref<ServerLock>::adopt(&lock);
         Ref<ServerLock> tables = detach_locked(s, lock);
         lock.status = status;

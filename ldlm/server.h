@@ -5,10 +5,14 @@
  * conflicts makes the server post one BlAst to each holder; the holder's cancel (or its eviction)
  * lets the waiters, first come first served, be granted again.
  *
- * A holder that neither cancels nor makes progress (note_progress: bulk writes, cancels) in time
- * after its BlAst is evicted through the owner (S12). In time: twice what the slowest of late
- * needed, not below callback_timeout_ms (adaptive_timeout.h); the clock stands still while the
- * server owes the holder an answer (Export::idle_since_ns): a slow disk evicts nobody. Holders of
+ * A holder that neither cancels nor makes progress in time after its BlAst is evicted through the
+ * owner (S12). Progress is what brings the lock nearer to its end: data that was written
+ * (note_progress), or another lock that somebody waits for and that it gave back; a cancel of
+ * nothing, or of what nobody wants, is none. In time: twice what the slowest of late needed, not
+ * below callback_timeout_ms (adaptive_timeout.h); the clock stands still while the server owes the
+ * holder an answer (Export::owed_ns): a slow disk evicts nobody. Progress or not, no lock is held
+ * on to for longer than callback_limit_ms, unless the server lets a single request wait for as long
+ * as it would itself (invariant 11). Holders of
  * the active server lock are left to the controlled shutdown, which has deadlines of its own. A
  * client has at most one active lock: enqueued again, it is answered from the one it has. Locks of
  * one export never conflict with a local lock taken on its behalf: the client updates its own cache
@@ -56,6 +60,7 @@ protected:
 
 struct LdlmServerOptions {
     uint32_t callback_timeout_ms = 0;  // the least; 0: the node's ldlm_enqueue_min
+    uint32_t callback_limit_ms = 0;    // the most; 0: the node's ldlm_enqueue_max
 };
 
 class LdlmServer;
@@ -96,7 +101,7 @@ public:
 
     // Handlers for LdlmEnqueue, ActiveEnqueue, LdlmCancel; they reply.
     virtual void handle_enqueue(Ref<ServerRequest> request) = 0;
-    virtual void handle_cancel(Ref<ServerRequest> request) = 0;
+    virtual size_t handle_cancel(Ref<ServerRequest> request) = 0;  // how many locks it gave back
 
     // Waits until granted. -kEPark after park_waiters(), -ETIMEDOUT. on_behalf_of: may be null.
     virtual Status lock_local(LocalLock* out, const ResourceId& resource, LockType type,

@@ -28,6 +28,15 @@ uint64_t LdlmServerImpl::patience_locked(S& s) const
     return s.callback_time.patience_ns(now_ns(), at, least_ms);
 }
 
+uint64_t LdlmServerImpl::limit_ns() const
+{
+    const AtTunables& at = node.adaptive();
+    uint64_t most = options.callback_limit_ms ? options.callback_limit_ms : at.ldlm_max_ms.load(),
+             least =
+                 options.callback_timeout_ms ? options.callback_timeout_ms : at.ldlm_min_ms.load();
+    return (most > least ? most : least) * kMsec;
+}
+
 void LdlmServerImpl::describe_timeouts(TextSink& out) const
 {
     auto s = const_cast<LdlmServerImpl*>(this)->state.lock();
@@ -49,9 +58,13 @@ Ref<ServerLock> LdlmServerImpl::next_ast_locked(S& s)
     ServerLock& lock = s.asts.front();
     s.asts.pop_front();
     lock.told_ns = now_ns();
+    lock.told_owed_ns = lock.exp->owed_ns();
+    if (!lock.asked_ns) lock.asked_ns = lock.told_ns;
     if (lock.deadline_hook.is_linked()) s.deadlines.erase(s.deadlines.iterator_to(lock));
     if (!lock.resource->is_active_lock()) {
+        uint64_t last = lock.asked_ns + limit_ns();
         lock.deadline_ns = lock.told_ns + patience_locked(s);
+        if (lock.deadline_ns > last) lock.deadline_ns = last;
         s.deadlines.insert(lock);
     }
     return Ref<ServerLock>(&lock);
@@ -73,26 +86,39 @@ void LdlmServerImpl::tell(Ref<ServerLock> lock)
     if (lock->state == ServerLock::State::kGranted) block_locked(*s, *lock);
 }
 
+// Sets when to look again.
+LdlmServerImpl::Late LdlmServerImpl::judge_locked(S& s, ServerLock& lock)
+{
+    const ExportLocks& holder = *locks_of(*lock.exp);
+    bool progress = holder.progress_ns > lock.told_ns;
+    uint64_t since = progress ? holder.progress_ns : lock.told_ns,
+             owed_then = progress ? holder.progress_owed_ns : lock.told_owed_ns, now = now_ns(),
+             patience = patience_locked(s), last = lock.asked_ns + limit_ns(),
+             due = since + patience + lock.exp->owed_ns() - owed_then;
+    lock.deadline_ns = due < last ? due : last;
+    if (lock.deadline_ns > now) return Late::kNot;
+    lock.deadline_ns = now + patience;
+    if (due <= now) return Late::kSilent;
+    return lock.exp->longest_owed_ns() < patience ? Late::kHoldsOn : Late::kNot;
+}
+
 bool LdlmServerImpl::evict_late()
 {
     Ref<Export> late;
+    const char* why = "did not give back a lock in time";
     {
         auto s = state.lock();
         uint64_t now = now_ns();
         if (s->stop || s->deadlines.empty() || s->deadlines.begin()->deadline_ns > now)
             return false;
         ServerLock& lock = *s->deadlines.begin();
-        uint64_t since = locks_of(*lock.exp)->progress_ns;
-        uint64_t idle_since = lock.exp->idle_since_ns(), patience = patience_locked(*s);
-        if (since < lock.told_ns) since = lock.told_ns;
-        if (since < idle_since) since = idle_since;
-        bool silent = since + patience <= now;
         s->deadlines.erase(s->deadlines.begin());
-        lock.deadline_ns = (silent ? now : since) + patience;
+        Late judged = judge_locked(*s, lock);
         s->deadlines.insert(lock);
-        if (silent) late = lock.exp;
+        if (judged != Late::kNot) late = lock.exp;
+        if (judged == Late::kHoldsOn) why = "holds on to a lock for longer than ldlm_enqueue_max";
     }
-    if (late) owner.evict(*late, "did not give back a lock in time");
+    if (late) owner.evict(*late, why);
     return true;
 }
 

@@ -4,45 +4,54 @@
 
 namespace lull {
 
-void LdlmServerImpl::handle_cancel(Ref<ServerRequest> request)
+size_t LdlmServerImpl::handle_cancel(Ref<ServerRequest> request)
 {
     LdlmCancelOp op;
-    if (Status status = request->decode(&op); !status.ok()) return request->reply_error(status);
-    bool active = false;
+    if (Status status = request->decode(&op); !status.ok()) {
+        request->reply_error(status);
+        return 0;
+    }
+    Cancelled done;
     {
         Outbox out;
         auto s = state.lock();
         for (uint64_t handle : op.server_handles)
-            active |= cancel_locked(*s, *request->exp, handle, out);
-        if (ExportLocks* mine = locks_of(*request->exp)) mine->progress_ns = now_ns();
+            cancel_locked(*s, *request->exp, handle, out, done);
     }
-    if (active && owner.withhold_active_cancel(request)) return;
-    LdlmCancelReply done;
-    request->reply(done);
+    if (done.active && owner.withhold_active_cancel(request)) return done.locks;
+    LdlmCancelReply reply;
+    request->reply(reply);
+    return done.locks;
 }
 
 // A handle that is not known, or not this client's, is no error: the lock is gone already.
-bool LdlmServerImpl::cancel_locked(S& s, Export& exp, uint64_t handle, Outbox& out)
+void LdlmServerImpl::cancel_locked(S& s, Export& exp, uint64_t handle, Outbox& out, Cancelled& done)
 {
     ExportLocks* mine = locks_of(exp);
     auto found = s.handles.find(handle);
-    if (found == s.handles.end() || found->exp.get() != &exp)
-        return mine && mine->cancelled_active_handle == handle && handle != 0;
+    if (found == s.handles.end() || found->exp.get() != &exp) {
+        done.active |= mine && mine->cancelled_active_handle == handle && handle != 0;
+        return;
+    }
     ServerLock& lock = *found;
-    if (lock.state != ServerLock::State::kGranted) return false;  // nobody was told this handle
+    if (lock.state != ServerLock::State::kGranted) return;  // nobody was told this handle
     ResourceId id = lock.resource->id;
-    bool active = lock.resource->is_active_lock();
-    if (active) mine->cancelled_active_handle = handle;
-    else if (lock.told_ns) s.callback_time.add(now_ns() - lock.told_ns, now_ns(), node.adaptive());
+    if (lock.resource->is_active_lock()) {
+        mine->cancelled_active_handle = handle;
+        done.active = true;
+    } else if (lock.told_ns) {
+        s.callback_time.add(now_ns() - lock.told_ns, now_ns(), node.adaptive());
+    }
+    if (lock.blocking) mine->note_progress(exp);
+    done.locks++;
     drop_locked(s, lock, kOk, out);
     process_waiters_locked(s, id, out);
-    return active;
 }
 
 void LdlmServerImpl::note_progress(Export& exp)
 {
     auto s = state.lock();
-    if (ExportLocks* mine = locks_of(exp)) mine->progress_ns = now_ns();
+    if (ExportLocks* mine = locks_of(exp)) mine->note_progress(exp);
 }
 
 }  // namespace lull

@@ -19,7 +19,7 @@ inline constexpr size_t kExportLocksMax =
 inline constexpr unsigned kIntentTriesMax =
     16;  // a name that changes under us again and again: -ESTALE
 inline constexpr uint64_t kLocalWaitMs =
-    600 * 1000;  // of an own lock; every holder in its way has a shorter deadline
+    600 * 1000;  // of an own lock, at least, and twice what a holder in its way has
 inline constexpr uint64_t kAstRetryMs = 10;  // no memory to tell a holder
 
 // Locks that were dropped under the namespace's lock and are finished off without it: declared
@@ -56,7 +56,7 @@ struct LdlmServerImpl final : LdlmServer {
     ~LdlmServerImpl() override;
 
     void handle_enqueue(Ref<ServerRequest> request) override;
-    void handle_cancel(Ref<ServerRequest> request) override;
+    size_t handle_cancel(Ref<ServerRequest> request) override;
     Status lock_local(LocalLock* out, const ResourceId& resource, LockType type, LockMode mode,
                       const LockPolicy& policy, Export* on_behalf_of) override;
     void release_local(ServerLock* lock) override;
@@ -119,8 +119,11 @@ struct LdlmServerImpl final : LdlmServer {
     static void run_work(Node::Work* work);
 
     // server_cancel.cc
-    bool cancel_locked(S& s, Export& exp, uint64_t handle,
-                       Outbox& out);  // true: it was the active lock
+    struct Cancelled {
+        size_t locks = 0;
+        bool active = false;  // the active lock, now or before
+    };
+    void cancel_locked(S& s, Export& exp, uint64_t handle, Outbox& out, Cancelled& done);
 
     // server_local.cc
     Status wait_local(ServerLock& lock, uint64_t deadline_ns);
@@ -132,6 +135,9 @@ struct LdlmServerImpl final : LdlmServer {
     void tell(Ref<ServerLock> lock);
     bool evict_late();  // false: nobody is late
     uint64_t patience_locked(S& s) const;
+    uint64_t limit_ns() const;  // of one lock's patience, whatever its holder does
+    enum class Late { kNot, kSilent, kHoldsOn };
+    Late judge_locked(S& s, ServerLock& lock);
     uint64_t next_event_locked(const S& s) const;
 
     Node& node;

@@ -34,7 +34,8 @@ Status LdlmServerImpl::lock_local(LocalLock* out, const ResourceId& resource, Lo
         TRY(place_local_locked(*s, lock, resource));
         s->busy++;
     }
-    if (Status status = wait_local(*lock, deadline_after_ms(kLocalWaitMs)); !status.ok())
+    uint64_t wait = kLocalWaitMs * kMsec, twice = 2 * limit_ns();
+    if (Status status = wait_local(*lock, now_ns() + (wait > twice ? wait : twice)); !status.ok())
         return status;
     LocalLock held;
     held.server_ = this;

@@ -43,10 +43,12 @@ struct ServerLock : RefCounted {
     LdlmServerImpl* server = nullptr;
 
     State state = State::kNew;
-    bool answered = false;     // the client has been told
-    bool in_recovery = false;  // an own one that does not wait for clients' locks
-    bool blocking = false;     // in somebody's way: its holder was told, or will be
-    uint64_t told_ns = 0;      // when the holder was told last
+    bool answered = false;      // the client has been told
+    bool in_recovery = false;   // an own one that does not wait for clients' locks
+    bool blocking = false;      // in somebody's way: its holder was told, or will be
+    uint64_t asked_ns = 0;      // when the holder was told first
+    uint64_t told_ns = 0;       // and last
+    uint64_t told_owed_ns = 0;  // its export's owed_ns() then
     uint64_t deadline_ns = 0;
     uint64_t xid = 0;  // of the request that is, or will be, answered
     Owned<EnqueueJob> job;
@@ -89,7 +91,13 @@ struct ExportLocks : ExportData {
     ServerLock* active =
         nullptr;  // its active server lock, granted or waiting: there is never a second one
     uint64_t cancelled_active_handle = 0;  // so that a repeated cancel of it is recognised
-    uint64_t progress_ns = 0;
+    uint64_t progress_ns = 0, progress_owed_ns = 0;  // and the export's owed_ns() then
+
+    void note_progress(const Export& exp)
+    {
+        progress_ns = now_ns();
+        progress_owed_ns = exp.owed_ns();
+    }
 };
 
 }  // namespace lull

@@ -5,6 +5,7 @@
 
 namespace lull {
 
+// The gate is held until the grant is noted: what a drain gives back is all there is.
 Result<Ref<Inode>> lookup(Inode& dir, Str name)
 {
     Mount& mount = dir.mount;
@@ -18,9 +19,14 @@ Result<Ref<Inode>> lookup(Inode& dir, Str name)
     call->op.intent = static_cast<uint8_t>(Intent::kLookup);
     call->op.fid = dir.fid;
     TRY(call->op.name.assign(name));
-    uint64_t asked_at = mount.change_counter();
+    call->admitted = true;
+    Gate* gate = &mount.mdc().import().gate();
+    uint64_t asked_at = 0;
     LockUse use;
-    TRY(mount.mdc().locks().lock_intent(*call, &use));
+    TRY(run_gated({&gate, 1}, [&]() -> Status {
+        asked_at = mount.change_counter();
+        return mount.mdc().locks().lock_intent(*call, &use);
+    }));
     if (call->reply.intent_status < 0) return Status(call->reply.intent_status);
     Ref<Inode> inode = TRY(mount.inode(call->reply.object.fid));
     inode->adopt(call->reply.object, use, asked_at);

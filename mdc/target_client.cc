@@ -21,6 +21,7 @@ Status TargetClient::init(ImportOptions options, const Kind& kind, Str instance_
     TargetName name = text_format<64>("%s-%s-" STR_FMT, options.target.c_str(), kind.type,
                                       STR_ARG(instance_name));
     UuidText uuid = options.client_uuid;
+    TRY(warm_.uses.init());
     import_ = TRY(Import::create(node_, std::move(options), this));
     locks_ = TRY(LdlmClient::create(node_, *import_, *this));
     env_.attach(*import_, locks_.get());
@@ -45,6 +46,7 @@ void TargetClient::close()
     if (import_) import_->gate().shut(-kESHUTDOWN);
     if (locks_) locks_->shutdown();
     if (import_) import_->close();
+    (void)warm_.uses.close(kForever);
     if (active_) active_->shutdown();
 }
 
@@ -76,11 +78,33 @@ void TargetClient::on_full(const ConnectReply& reply, bool first)
     active_->on_full(first, (reply.flags & kConnectUpdateLock) != 0);
 }
 
+// Not in the callback's task: it waits for the target, which may go away meanwhile. Without memory
+// the drain takes longer.
+void TargetClient::begin_warm()
+{
+    if (warm_.busy.exchange(true)) return;
+    warm_.client = this;
+    warm_.run = run_warm;
+    if (warm_.uses.enter()) {
+        if (node_.queue_work(warm_, Node::WorkKind::kFlush).ok()) return;
+        warm_.uses.leave();
+    }
+    warm_.busy.store(false);
+}
+
+void TargetClient::run_warm(Node::Work* work)
+{
+    Warm& warm = *static_cast<Warm*>(work);
+    warm.client->owner_.on_warm();
+    warm.busy.store(false);
+    warm.uses.leave();
+}
+
 void TargetClient::on_callback(Opcode opcode, Decoder& body)
 {
     if (opcode == Opcode::kActiveWarm) {
         import().ping();
-        return owner_.on_warm();
+        return begin_warm();
     }
     LdlmBlAst ast;
     ast.io(body);

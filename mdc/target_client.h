@@ -8,6 +8,7 @@
  * Requirements: A11 S1 S4 T1.
  */
 #pragma once
+#include "kapi/use_count.h"
 #include "mdc/active_env.h"
 
 namespace lull {
@@ -60,6 +61,8 @@ private:
     void on_parked() override { active_->on_parked(); }
     uint64_t active_grants() override { return active_->grants(); }
     void on_callback(Opcode opcode, Decoder& body) override;
+    void begin_warm();
+    static void run_warm(Node::Work* work);
     void on_lock_cancel(ClientLock& lock, bool discard) override
     {
         owner_.on_lock_lost(lock, discard);
@@ -74,6 +77,11 @@ private:
     Owned<ActiveLock> active_;
     Owned<Device> device_, namespace_device_;
     bool closed_ = false;
+    struct Warm : Node::Work {
+        TargetClient* client = nullptr;
+        std::atomic<bool> busy{false};
+        UseCount uses;
+    } warm_;
 };
 
 // Rows of a kind's parameter table that every kind has.

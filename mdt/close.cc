@@ -16,6 +16,7 @@ Status MdtService::do_close(Ref<ServerRequest>& request)
     bool known = opens_.has(request->exp->client_uuid(), op->handle, op->fid);
     // A replay after the open was closed for good, or lost: nothing is left to do.
     if (!known && !request->is_replay() && !request->is_resend()) return -kESTALE;
+    if (known) target_.note_progress(*request->exp);
 
     uint32_t times = op->attr.valid & (kAttrAtime | kAttrMtime | kAttrCtime);
     OpLocks locks(target_, *request);

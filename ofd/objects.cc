@@ -75,6 +75,7 @@ Status OfdService::do_punch(Ref<ServerRequest>& request)
     TRY(request->decode(&op));
     TRY(check(op.object));
     if (op.size > kObjectMaxBytes) return -kEFBIG;
+    target_.note_progress(*request->exp);
     Transaction tx(target_, request);
     if (!begin_or_fail(tx)) return kOk;
     if (Status s = punch_steps(op, tx.transno()); !s.ok()) {

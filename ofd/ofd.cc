@@ -133,7 +133,7 @@ Status OfdService::do_write(Ref<ServerRequest>& request)
     if (op.bytes == 0 || op.bytes > kBulkMaxBytes || request->bulk().size() != op.bytes)
         return -kEPROTO;
     if (op.offset > kObjectMaxBytes - op.bytes) return -kEFBIG;
-    target_.ldlm().note_progress(*request->exp);
+    target_.note_progress(*request->exp);
     struct kbfs_statfs space;
     TRY(admit(*request, op, &space));
 

@@ -12,8 +12,8 @@
  *   is the client at work?  A lock that has to be given back waits for data to be written. How long
  *                           that takes is learned from the locks that were given back before, and
  *                           while the server itself owes that client an answer
- *                           (Export::idle_since_ns) or the client makes progress its time does not
- *                           run.
+ *                           (Export::owed_ns) its time does not run, and when it makes progress
+ *                           it begins again; but only up to ldlm_enqueue_max for one lock.
  *
  * Patience is twice the worst of the last at_history seconds, not below the minimum (at_min, at
  * first timeout_ms; ldlm_enqueue_min for locks), not above at_max. Whoever was given up too early
@@ -33,9 +33,9 @@ namespace lull {
 
 struct AtTunables {
     static constexpr uint32_t kMaxMsDefault = 600000, kHistoryMsDefault = 600000,
-                              kLdlmMinMsDefault = 30000;
+                              kLdlmMinMsDefault = 30000, kLdlmMaxMsDefault = 300000;
     std::atomic<uint32_t> min_ms{5000}, max_ms{kMaxMsDefault}, history_ms{kHistoryMsDefault};
-    std::atomic<uint32_t> ldlm_min_ms{kLdlmMinMsDefault};
+    std::atomic<uint32_t> ldlm_min_ms{kLdlmMinMsDefault}, ldlm_max_ms{kLdlmMaxMsDefault};
 
     bool adaptive() const { return max_ms.load() != 0; }
 };

@@ -14,14 +14,18 @@ struct State {
     Text<65> nodename;
     Nid peer;
     bool dead = false;
-    Vec<uint64_t> in_progress;  // xids, unordered
-    size_t owed = 0;            // so many of them
-    uint64_t idle_since_ns = 0;
+    struct Running {
+        uint64_t xid, began_ns;
+        bool owed;
+    };
+    Vec<Running> in_progress;  // unordered
+    size_t owed = 0;           // so many of them
+    uint64_t idle_since_ns = 0, owing_since_ns = 0, owed_before_ns = 0;
 
     bool contains(uint64_t xid) const
     {
-        for (uint64_t x : in_progress)
-            if (x == xid) return true;
+        for (const Running& r : in_progress)
+            if (r.xid == xid) return true;
         return false;
     }
 };
@@ -119,7 +123,7 @@ bool Export::begin_request(uint64_t xid)
 {
     if (!impl_) return false;
     auto state = impl_->state.lock();
-    return !state->contains(xid) && state->in_progress.push_back(xid).ok();
+    return !state->contains(xid) && state->in_progress.push_back({xid, now_ns(), false}).ok();
 }
 
 uint64_t Export::idle_since_ns() const
@@ -129,6 +133,23 @@ uint64_t Export::idle_since_ns() const
     return state->owed ? now_ns() : state->idle_since_ns;
 }
 
+uint64_t Export::owed_ns() const
+{
+    if (!impl_) return 0;
+    auto state = impl_->state.lock();
+    return state->owed_before_ns + (state->owed ? now_ns() - state->owing_since_ns : 0);
+}
+
+uint64_t Export::longest_owed_ns() const
+{
+    if (!impl_) return 0;
+    auto state = impl_->state.lock();
+    uint64_t now = now_ns(), oldest = now;
+    for (const State::Running& r : state->in_progress)
+        if (r.owed && r.began_ns < oldest) oldest = r.began_ns;
+    return now - oldest;
+}
+
 Status Export::begin_request(uint64_t xid, const Connection& from, bool owed)
 {
     if (!impl_) return -kEEvicted;
@@ -136,8 +157,9 @@ Status Export::begin_request(uint64_t xid, const Connection& from, bool owed)
     if (state->dead) return -kEEvicted;
     if (state->connection.get() != &from) return -kENOTCONN;
     if (state->contains(xid)) return -kEALREADY;
-    TRY(state->in_progress.push_back(xid));
-    if (owed) state->owed++;
+    uint64_t now = now_ns();
+    TRY(state->in_progress.push_back({xid, now, owed}));
+    if (owed && state->owed++ == 0) state->owing_since_ns = now;
     return kOk;
 }
 
@@ -145,9 +167,12 @@ void Export::end_request(uint64_t xid, bool owed)
 {
     if (!impl_) return;
     auto state = impl_->state.lock();
-    if (owed && --state->owed == 0) state->idle_since_ns = now_ns();
+    if (owed && --state->owed == 0) {
+        state->idle_since_ns = now_ns();
+        state->owed_before_ns += state->idle_since_ns - state->owing_since_ns;
+    }
     for (size_t i = 0; i < state->in_progress.size(); i++) {
-        if (state->in_progress[i] != xid) continue;
+        if (state->in_progress[i].xid != xid) continue;
         state->in_progress[i] = state->in_progress.back();
         state->in_progress.pop_back();
         return;

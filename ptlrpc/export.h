@@ -69,6 +69,9 @@ public:
     // Since when the server owes it no answer; now_ns() while it does. Whoever is about to give a
     // client up for being late looks here first: the time of a slow disk is not the client's.
     uint64_t idle_since_ns() const;
+    // How long it has owed any, all in all. Requests without end move idle_since_ns() on, not this.
+    uint64_t owed_ns() const;
+    uint64_t longest_owed_ns() const;  // for how long the oldest request has been owed its answer
     // over the present connection
     Status send_reply(std::span<const uint8_t> message, std::span<const uint8_t> bulk);
 

@@ -345,6 +345,7 @@ void ImportImpl::complete_locked(Request& r, Status status)
     r.track.status = status.error();
     r.track.state = Request::Track::State::kDone;
     r.track.answered = status.ok();
+    r.track.answered_by = instance_;
     if (CondVar* waiter = std::exchange(r.track.waiter, nullptr)) waiter->wake_all();
     if (r.transno > max_transno_ && status.ok()) max_transno_ = r.transno;
     if (Ref<Request> open = std::move(r.ends); open && !status.is(kENOMEM))
@@ -434,7 +435,7 @@ void ImportImpl::on_callback(Connection& from, const RpcHeader& header, std::spa
             std::span<const uint8_t> bytes = mine->message.body;
             mine->import->run_callback(mine->header, bytes.subspan(mine->header.header_bytes));
         };
-        s = node_.queue_work(*work);
+        s = node_.queue_work(*work, Node::WorkKind::kCallback);
         if (s.ok()) (void)work.release();
     }
     if (s.ok()) return;

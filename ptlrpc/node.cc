@@ -42,6 +42,8 @@ std::span<const Param> at_params()
          store_seconds<&AtTunables::history_ms, 1>},
         {"ldlm_enqueue_min", show_seconds<&AtTunables::ldlm_min_ms>,
          store_seconds<&AtTunables::ldlm_min_ms, 1>},
+        {"ldlm_enqueue_max", show_seconds<&AtTunables::ldlm_max_ms>,
+         store_seconds<&AtTunables::ldlm_max_ms, 1>},
     };
     return kParams;
 }
@@ -50,7 +52,9 @@ std::span<const Param> at_params()
 NodeImpl::NodeImpl(kapi_net* net, const lull_node_options& options)
     : net_(net), options_(with_defaults(options)), own_device_("", TargetName(), at_params(), &at_),
       service_(targets_, options_.service_threads_max),
-      work_("lull_cb", options_.service_threads_max, run_work, nullptr)
+      work_("lull_cb", options_.service_threads_max, run_work, nullptr),
+      answers_("lull_answer", options_.service_threads_max, run_work, nullptr),
+      flushes_("lull_flush", kFlushTasksMax, run_work, nullptr)
 {
     at_.min_ms.store(options_.timeout_ms);
 }
@@ -80,6 +84,8 @@ NodeImpl::~NodeImpl()
     if (transport_) transport_->shutdown();
     service_.stop();
     work_.stop();
+    answers_.stop();
+    flushes_.stop();
     devices_.remove(own_device_);
 }
 

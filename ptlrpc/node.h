@@ -49,7 +49,7 @@ public:
     virtual Transport& transport() = 0;
     virtual kapi_net* net() = 0;
     virtual const lull_node_options& options() const = 0;
-    virtual AtTunables& adaptive() = 0;  // parameters at_min, at_max, at_history, ldlm_enqueue_min
+    virtual AtTunables& adaptive() = 0;  // parameters at_min, at_max, at_history, ldlm_enqueue_*
     virtual Status listen() = 0;
 
     // Targets: requests find them by name (connect) and by export cookie. unregister waits until
@@ -65,12 +65,20 @@ public:
     virtual void remove_device(Device& device) = 0;
     virtual Status control(uint32_t command, Str in, TextSink& out) = 0;
 
-    // Runs fn in a service task of the callback pool (never blocks the caller; -ENOMEM).
+    // Runs it in a task of the kind's own (never blocks the caller; -ENOMEM): what waits for one
+    // target must not keep another's from being heard.
+    enum class WorkKind : uint8_t {
+        kCallback,  // waits for nobody
+        kAnswer,    // a server's, late: may wait for its disk
+        // a client's: may wait for a target that is away. Every one gets a task, so each target
+        // may have a few of them and no more.
+        kFlush
+    };
     struct Work {
         ListHook hook;
         void (*run)(Work*) = nullptr;
     };
-    virtual Status queue_work(Work& work) = 0;
+    virtual Status queue_work(Work& work, WorkKind kind) = 0;
 
     // A fresh client uuid.
     virtual UuidText make_uuid() = 0;

@@ -24,7 +24,7 @@ public:
     Status add_device(Device& device) override { return devices_.add(device); }
     void remove_device(Device& device) override { devices_.remove(device); }
     Status control(uint32_t command, Str in, TextSink& out) override;
-    Status queue_work(Work& work) override { return work_.push(work); }
+    Status queue_work(Work& work, WorkKind kind) override { return pool_of(kind).push(work); }
     UuidText make_uuid() override;
 
     ConnectionSink* on_accept(Connection&) override { return this; }
@@ -38,7 +38,13 @@ public:
     }
 
 private:
+    static constexpr unsigned kFlushTasksMax = 4096;  // never reached
+    using WorkPool = TaskPool<Work, &Work::hook>;
     static void run_work(void*, Work& work) { work.run(&work); }
+    WorkPool& pool_of(WorkKind kind)
+    {
+        return kind == WorkKind::kFlush ? flushes_ : kind == WorkKind::kAnswer ? answers_ : work_;
+    }
     Status ping(Str nid, TextSink& out);
 
     kapi_net* const net_;
@@ -48,7 +54,7 @@ private:
     Device own_device_;
     TargetTable targets_;
     Service service_;
-    TaskPool<Work, &Work::hook> work_;
+    WorkPool work_, answers_, flushes_;
     Owned<Transport> transport_;
     Mutex listen_lock_{LockRank::kNodeControl};
     bool listening_ = false;

@@ -93,6 +93,7 @@ public:
         uint64_t sent_over = 0;    // number of the connection
         uint64_t began_ns = 0;     // when it got its number
         uint64_t let_go_ns = 0;    // when its holder's patience ends
+        uint64_t answered_by = 0;  // the instance that answered it last
         uint64_t replayed_in = 0;  // instance that answered the replay
         // a closed open: kept until this transno (its close) is committed
         uint64_t forgotten_at = 0;

@@ -34,10 +34,11 @@ std::span<const uint8_t> ServerRequest::body() const
     return std::span<const uint8_t>(message_.body).subspan(header_.header_bytes);
 }
 
-// What a drain needs never waits for a client's lock, and neither does a replay.
+// What a drain needs never waits for a client's lock, and neither does a replay. A close may, as
+// long as nothing is drained.
 bool ServerRequest::is_owed() const
 {
-    bool waits_by_design = opcode() == Opcode::kActiveEnqueue;
+    bool waits_by_design = opcode() == Opcode::kActiveEnqueue || opcode() == Opcode::kMdsClose;
     return is_replay() || (info().gate == GateClass::kExempt && !waits_by_design);
 }
 

@@ -21,7 +21,7 @@ struct TargetExport final : ExportData {
     std::atomic<bool> settled{true};   // kResume: has re-opened what it needs
     // it was away when a shutdown drained: it resumes at the next instance (T7)
     std::atomic<bool> let_go{false};
-    std::atomic<uint64_t> progress_ns{0};  // last cancel, write or close: S12
+    std::atomic<uint64_t> progress_ns{0};  // see Target::note_progress()
     SetHook hook;
 
     static TargetExport* of(const Export& e)

@@ -13,13 +13,6 @@ struct EncodedReply {
     void io(Encoder& out) { out.raw(bytes.data(), bytes.size()); }
 };
 
-// What shows that a client is working on its drain (S12).
-bool is_progress(Opcode op)
-{
-    return op == Opcode::kLdlmCancel || op == Opcode::kOstWrite || op == Opcode::kOstPunch ||
-           op == Opcode::kMdsClose;
-}
-
 }  // namespace
 
 void TargetImpl::handle(Ref<ServerRequest> request)
@@ -28,7 +21,6 @@ void TargetImpl::handle(Ref<ServerRequest> request)
     TargetExport* client = TargetExport::of(*request->exp);
     if (!client || request->exp->is_dead()) return request->reply_error(-kEEvicted);
     request->set_last_committed(last_committed());
-    if (is_progress(request->opcode())) client->progress_ns.store(now_ns());
     if (request->opcode() == Opcode::kOstWrite) last_write_ns_.store(now_ns());
     Empty empty;
     switch (request->opcode()) {
@@ -49,12 +41,20 @@ void TargetImpl::handle(Ref<ServerRequest> request)
     }
 }
 
+void TargetImpl::note_progress(Export& exp)
+{
+    if (TargetExport* client = TargetExport::of(exp)) client->progress_ns.store(now_ns());
+    ldlm_->note_progress(exp);
+}
+
 void TargetImpl::cancel_locks(Ref<ServerRequest> request)
 {
     Ref<ServerRequest> seen = request;
     TargetObserver* observer = node_.observer();
     bool held = observer && ldlm_->holds_active(*seen->exp);
-    ldlm_->handle_cancel(std::move(request));
+    size_t locks = ldlm_->handle_cancel(std::move(request));
+    if (TargetExport* client = TargetExport::of(*seen->exp); client && locks)
+        client->progress_ns.store(now_ns());
     if (held && !ldlm_->holds_active(*seen->exp)) observer->on_active_cancelled(*this, *seen);
 }
 

@@ -182,6 +182,9 @@ public:
     virtual uint64_t last_committed() const = 0;
     // Returns when everything executed before is durable (fsync, commit on demand T2).
     virtual Status commit() = 0;
+    // The client has done what a drain, or whoever waits for its lock, needs of it: a write, a
+    // punch, a close of what was open. Not for what asks for nothing (S12, invariant 11).
+    virtual void note_progress(Export& exp) = 0;
     virtual void evict(Export& exp, const char* why) = 0;
     virtual bool recovering() const = 0;
     virtual bool started_clean() const = 0;  // nothing of the instance before is lost

@@ -91,6 +91,7 @@ public:
     uint64_t last_transno() const override { return commit_.last_transno(); }
     uint64_t last_committed() const override { return commit_.last_committed(); }
     Status commit() override { return commit_.commit(); }
+    void note_progress(Export& exp) override;
     void evict(Export& exp, const char* why) override;
     bool recovering() const override { return recovery_.active(); }
     bool started_clean() const override { return started_clean_; }

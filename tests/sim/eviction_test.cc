@@ -2,7 +2,10 @@
 // A client is evicted because it hangs, never because another one does; and who was is told of it.
 #include <gtest/gtest.h>
 
+#include "include/lull/ops_ldlm.h"
 #include "kapi/sim/network.h"
+#include "ptlrpc/import.h"
+#include "ptlrpc/node.h"
 #include "tests/sim/fs_load.h"
 
 namespace lull::sim {
@@ -198,6 +201,128 @@ TEST(Eviction, WhoLostDataReadsNoOlderData)
         });
         w.finish();
     });
+}
+
+// Eight OSTs go down together, each with as many locks on their way back as the client works off at
+// a time: more than a kernel's client has service tasks. Another OST is drained, and a third one's
+// lock is wanted. Invariant 11, B3.
+TEST(Eviction, WhatWaitsForDeadOstsKeepsNoOtherFromBeingHeard)
+{
+    FsOptions o;
+    o.stripe_count = 1;
+    o.osts = 16;
+    o.client_threads = 32;
+    FsWorld w(1, o);
+    constexpr unsigned kFiles = 96;
+    auto path = [](unsigned i) { return "/f" + std::to_string(i); };
+    w.on(0, [&] {
+        for (unsigned i = 0; i < kFiles; i++) EXPECT_EQ(w.c(0).put(path(i), pattern(20000, i)), 0);
+    });
+    FsWorld::Node& down = *w.ost(0).at;
+    w.crash(down);
+    EXPECT_EQ(w.set_param(*w.client_nodes[0], "ldlm.namespaces.*OST*.lru_size", "0"), 0);
+    w.run_for_ms(1000);
+    FsWorld::Target& drained = w.ost(1);
+    ASSERT_TRUE(drained.at && drained.at != &down);
+    ASSERT_TRUE(w.controlled_shutdown(drained, 10000));
+    ASSERT_EQ(w.start(drained, *drained.home), 0);
+    for (auto& t : w.targets())
+        if (!t->at) {
+            ASSERT_EQ(w.start(*t, *t->home), 0);
+        }
+    w.on(1, [&] {
+        for (unsigned i = 0; i < kFiles; i++)
+            EXPECT_TRUE(w.c(1).get(path(i)) == pattern(20000, i)) << i;
+    });
+    EXPECT_EQ(w.client_counter("evictions"), 0u);
+    w.finish();
+}
+
+namespace {
+
+// A peer that has a lock of ROOT, never gives it back, and does what may look like work.
+class Hostile final : public ImportClient {
+public:
+    enum class Does { kEmptyCancels, kCancelsOfUnwanted };
+    Hostile(FsWorld& w, FsWorld::Node& at, Does does) : does_(does)
+    {
+        w.on(at, [&] {
+            ImportOptions o;
+            o.target = "lull-MDT0000";
+            o.client_uuid = node_of(at.node).make_uuid();
+            o.connect_flags = 0;  // it knows no controlled shutdown
+            o.gate_closed_for = 0;
+            EXPECT_TRUE(o.nids.push_back(Nid{w.mds1.host->address()}).ok());
+            import_ = Import::create(node_of(at.node), std::move(o), this).release_value();
+            EXPECT_TRUE(import_->connect(deadline_after_ms(20000), WaitMode::kKillable).ok());
+            EXPECT_NE(enqueue(ResourceId::of(kRootFid)), 0u);
+        });
+        task_ = at.host->spawn("hostile", [this] {
+            while (!stop_) {
+                cancel(does_ == Does::kEmptyCancels ? 0 : enqueue(ResourceId{{77, next_}}));
+                kapi_sleep_ns(kSec);
+            }
+        });
+    }
+    void finish(FsWorld& w, FsWorld::Node& at)
+    {
+        stop_ = true;
+        EXPECT_TRUE(w.world.run_to_end(task_, w.world.now_ns() + 60 * kSec));
+        EXPECT_EQ(evictions_, 1u);
+        w.on(at, [&] {
+            import_->close();
+            import_.reset();
+        });
+    }
+
+private:
+    uint64_t enqueue(const ResourceId& what)
+    {
+        auto call = make_ref<Call<LdlmEnqueueOp>>();
+        call->op.resource = what;
+        call->op.type = static_cast<uint8_t>(LockType::kIbits);
+        call->op.mode = static_cast<uint8_t>(LockMode::kPR);
+        call->op.policy = {0, UINT64_MAX, kIbitLookup | kIbitUpdate};
+        call->op.client_handle = next_++;
+        return import_->call(*call).ok() ? call->reply.server_handle : 0;
+    }
+    void cancel(uint64_t handle)
+    {
+        auto call = make_ref<Call<LdlmCancelOp>>();
+        if (handle) (void)call->op.server_handles.push_back(handle);
+        (void)import_->call(*call);
+    }
+    void on_evicted() override { evictions_++; }
+    void on_full(const ConnectReply&, bool) override {}
+    void on_callback(Opcode, Decoder&) override {}
+
+    const Does does_;
+    Ref<Import> import_;
+    TaskHandle task_;
+    uint64_t next_ = 1;
+    unsigned evictions_ = 0;
+    bool stop_ = false;
+};
+
+}  // namespace
+
+// Invariant 11: a peer that holds on to a lock delays an honest mkdir by what its eviction takes.
+TEST(Eviction, WhatLooksLikeWorkKeepsNoLock)
+{
+    for (auto does : {Hostile::Does::kEmptyCancels, Hostile::Does::kCancelsOfUnwanted}) {
+        FsOptions o;
+        o.unmounted = 1;
+        FsWorld w(1, o);
+        FsWorld::Node& at = *w.client_nodes.back();
+        EXPECT_EQ(w.set_param(*w.mdt().at, "ldlm_enqueue_min", kShort), 0);
+        Hostile hostile(w, at, does);
+        uint64_t began = w.world.now_ns();
+        w.on(0, [&] { EXPECT_EQ(w.c(0).mkdir("/d"), 0); });
+        EXPECT_LT(w.world.now_ns() - began, 8 * kSec);
+        w.run_for_ms(2000);
+        hostile.finish(w, at);
+        w.finish();
+    }
 }
 
 }  // namespace lull::sim

@@ -129,7 +129,8 @@ void FsWorld::boot(Node& n)
         lull_node_options o = {};
         o.protocol_max = n.protocol;
         o.port = 988;
-        o.service_threads_max = 64;
+        bool client = n.host->name()[0] == 'c';
+        o.service_threads_max = client ? options_.client_threads : uint16_t{64};
         o.timeout_ms = options_.timeout_ms;
         snprintf(o.nodename, sizeof o.nodename, "%s", n.host->name().c_str());
         ASSERT_EQ(lull_node_create(n.host->net(), &o, &n.node), 0);

@@ -32,6 +32,7 @@ struct FsOptions {
     unsigned server_protocol = 2, client_protocol = 2;
     uint64_t disk_bytes = 256ull << 20;
     uint32_t timeout_ms = 20000;
+    uint16_t client_threads = 64;  // of a client's pools
     uint32_t stripe_bytes = 65536, stripe_count = 2;
     WorldOptions world{};
 };

@@ -219,6 +219,34 @@ static void signals_end_a_users_fault(struct kunit *test)
 	expect_mapped(test, at, 0, SZ_64K, 4);
 }
 
+static struct kunit *losing_test;
+static struct file *losing_file;
+
+static void lose_the_file(struct llc_inode *i)
+{
+	vm_munmap(mappings[0].at, mappings[0].bytes);
+	mappings[0].bytes = 0;
+	KUNIT_EXPECT_EQ(losing_test, do_unlink(losing_test, "file"), 0);
+	close_file(losing_test, losing_file);
+}
+
+/* While a fault waits for data, it holds no lock that keeps the mapping: another thread unmaps,
+ * closes and removes the file. The fault's scope is one of an inode that is still there. */
+static void the_file_goes_while_a_fault_waits(struct kunit *test)
+{
+	struct llc_inode *i;
+	unsigned long at;
+	u8 byte;
+
+	losing_test = test;
+	losing_file = open_file(test, SZ_64K, 4, &i);
+	at = map(test, losing_file, SZ_64K);
+	fake_before(FAKE_io_end, 0, lose_the_file);
+	KUNIT_EXPECT_EQ(test, peek(at, &byte, 1), -EFAULT);
+	scopes_are_closed(test);
+	expect_closed(test);
+}
+
 /* ---- writing */
 
 static void stores_are_written(struct kunit *test)
@@ -512,6 +540,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(others_writes_are_seen),
 	KUNIT_CASE(a_failed_fault_is_a_bus_error),
 	KUNIT_CASE(signals_end_a_users_fault),
+	KUNIT_CASE(the_file_goes_while_a_fault_waits),
 	KUNIT_CASE(stores_are_written),
 	KUNIT_CASE(stores_behind_the_end),
 	KUNIT_CASE(a_store_without_grant),

@@ -535,6 +535,21 @@ static void buffers_that_end_early(struct kunit *test)
 	scopes_are_closed(test);
 }
 
+/* What write(2) could not write is not seen through a mapping, either. */
+static void a_failed_write_is_not_mapped(struct kunit *test)
+{
+	struct llc_inode *i;
+	struct file *file = open_file(test, SZ_64K, 27, &i);
+	unsigned long at = map(test, file, SZ_64K);
+
+	expect_mapped(test, at, 0, SZ_64K, 27);
+	fake_fail(FAKE_reserve, 0, 1000, -EAGAIN);
+	fake_fail(FAKE_write_through, 0, 1000, -ENOSPC);
+	KUNIT_EXPECT_EQ(test, write_at(file, 100, "abc", 3), (ssize_t)-ENOSPC);
+	expect_mapped(test, at, 0, SZ_64K, 27);
+	expect_pattern(test, file, 0, SZ_64K, 27);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(what_is_mapped_is_the_file),
 	KUNIT_CASE(others_writes_are_seen),
@@ -550,6 +565,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(private_stores_stay_here),
 	KUNIT_CASE(buffers_are_mappings_of_the_file),
 	KUNIT_CASE(buffers_that_end_early),
+	KUNIT_CASE(a_failed_write_is_not_mapped),
 	{}
 };
 

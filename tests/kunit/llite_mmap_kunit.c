@@ -302,6 +302,7 @@ static void stores_behind_the_end(struct kunit *test)
 				KUNIT_EXPECT_EQ(test, i->server.size, 100ull);
 				expect_stored(test, i, 0, 100, 10);
 				expect_stored_zeros(test, i, 100, PAGE_SIZE);
+				expect_mapped_zeros(test, at, 100, PAGE_SIZE - 100);
 				poke_pattern(test, at, 200, 1000, 10);
 			}
 			switch (how) {

@@ -18,6 +18,7 @@ ID = r"(?:[ASTERB]\d{1,2})"
 TOKEN = re.compile(rf"\b({ID})(?:-({ID}))?\b")
 INVARIANTS = re.compile(r"\b[Ii]nvariants? (\d(?:(?:, | and )\d)*)")
 GTEST = re.compile(r"^\s*(?:TEST|TEST_F|TEST_P|SCENARIO)\((\w+), (\w+)\)")
+KUNIT = re.compile(r"(?:/\*((?:(?!\*/).)*)\*/\n)?^static void (\w+)\(struct kunit \*test\)", re.M | re.S)
 CHECKED_BY = re.compile(r"^void Invariants::(\w+)\(")  # below "// 5: what it says"
 
 
@@ -49,6 +50,14 @@ def cxx_tests(path):
         comment = []
 
 
+def kunit_tests(path):
+    """(name, comment) of each case of a suite."""
+    text = path.read_text()
+    for comment, name in KUNIT.findall(text):
+        if f"KUNIT_CASE({name})" in text:
+            yield name, comment
+
+
 def python_tests(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef) and node.name.startswith(("test_", "check_")):
@@ -63,6 +72,7 @@ def mutant(path):
 def all_tests():
     """(file, name, comment) for all tests of the tree."""
     for pattern, reader in (("*_test.cc", cxx_tests), ("tests/sim/invariants.cc", cxx_tests), ("tests/**/test_*.py", python_tests),
+                            ("*_kunit.c", kunit_tests),
                             ("tests/layers.py", python_tests), ("tests/sim/mutants/*.patch", mutant)):
         for path in sorted(CHECKOUT.glob(pattern if "/" in pattern else f"**/{pattern}")):
             where = path.relative_to(CHECKOUT)

@@ -37,7 +37,8 @@ static vm_fault_t fault_error(int err)
 
 static vm_fault_t ll_fault(struct vm_fault *vmf)
 {
-	struct inode *inode = file_inode(vmf->vma->vm_file);
+	struct file *file = get_file(vmf->vma->vm_file);
+	struct inode *inode = file_inode(file);
 	struct llc_io io;
 	vm_fault_t ret;
 	bool again;
@@ -45,15 +46,18 @@ static vm_fault_t ll_fault(struct vm_fault *vmf)
 
 	do {
 		err = begin(vmf, 0, U64_MAX, LLC_IO_READ, &io);
-		if (err)
-			return fault_error(err);
+		if (err) {
+			ret = fault_error(err);
+			break;
+		}
 		ll_copy_size(inode);
-		if (llc_file_intact(vmf->vma->vm_file->private_data))
+		if (llc_file_intact(file->private_data))
 			ret = VM_FAULT_SIGBUS;
-		else
+		else /* may let go of mmap_lock to wait, and then the mapping of the file */
 			ret = filemap_fault(vmf);
 		again = llc_io_end(ll_core(inode), &io);
 	} while (again && (ret & VM_FAULT_SIGBUS));
+	fput(file);
 	return ret;
 }
 

@@ -71,13 +71,16 @@ uint64_t llp_next_cached(struct llp_inode *host, uint64_t pos)
 void llp_set_size(struct llp_inode *host, uint64_t size)
 {
 	struct inode *inode = ll_vfs(host);
+	bool shorter = size < i_size_read(inode);
 
-	if (size < i_size_read(inode)) {
-		truncate_setsize(inode, size);
-		return;
-	}
-	ll_zero_tail(inode);
+	if (!shorter)
+		ll_zero_tail(inode);
+	/* Nobody's older copy of the core's size may come after it. (Pages are locked first.) */
+	mutex_lock(&ll_i(inode)->size_lock);
 	i_size_write(inode, size);
+	mutex_unlock(&ll_i(inode)->size_lock);
+	if (shorter)
+		truncate_pagecache(inode, size);
 }
 
 void llp_invalidate_dentries(struct llp_inode *host)

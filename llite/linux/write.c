@@ -4,6 +4,7 @@
  * write-back cannot run out of space.
  */
 #include <linux/backing-dev.h>
+#include <linux/mm.h>
 #include <linux/uio.h>
 #include <linux/writeback.h>
 
@@ -98,8 +99,9 @@ static ssize_t write_page(struct inode *inode, struct llc_io *io, u64 pos, struc
 		*last = err != 0;
 		if (err < 0) {
 			iov_iter_revert(from, copied);
-			/* What the cache shows was not written. */
+			/* What the cache shows, and mappings, was not written. */
 			ClearPageUptodate(page);
+			unmap_mapping_pages(inode->i_mapping, page->index, 1, false);
 			goto out;
 		}
 		err = 0;

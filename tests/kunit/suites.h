@@ -7,6 +7,9 @@
 #include "kapi/lock_rank.h"
 
 extern struct kunit_suite cond_suite, drainref_suite, socket_suite, basics_suite, kbfs_suite;
+extern struct kunit_suite llite_read_suite, llite_write_suite, llite_mmap_suite, llite_names_suite,
+	llite_attr_suite, llite_tasks_suite;
+extern struct mm_struct *loader_mm; /* of the process that loads the module */
 extern char *device;
 
 #define KUNIT_RANK(name, text) KUNIT_RANK_##name,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KUnit suites of kapi/linux and osd/linux, in a guest with the debug kernel (lockdep, KASAN, kmemleak)."""
+"""KUnit suites of kapi/linux, osd/linux and llite/linux, in a guest with the debug kernel (lockdep, KASAN, kmemleak)."""
 
 import re
 import shutil
@@ -11,7 +11,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "tests" / "vm"))
 from lab import Cluster, NodeSpec  # noqa: E402
 
-SUITES = {"lull_cond", "lull_drainref", "lull_socket", "lull_basics", "lull_kbfs"}
+SUITES = {"lull_cond", "lull_drainref", "lull_socket", "lull_basics", "lull_kbfs", "lull_llite_read", "lull_llite_write",
+          "lull_llite_mmap", "lull_llite_names", "lull_llite_attr", "lull_llite_tasks"}
 
 
 def debug_kernel():

@@ -24,7 +24,7 @@ prefix= sources="kapi kapi/linux lnet ptlrpc ldlm mdc osc llite llite/linux osd 
 case " $* " in
 *" LULL_KUNIT=1 "*)
     grep -q '^CONFIG_KUNIT=[ym]' "$config" || die "$kdir has no KUnit"
-    prefix=kunit- sources="kapi/linux osd/linux tests/kunit"
+    prefix=kunit- sources="kapi/linux osd/linux llite/linux tests/kunit"
     ;;
 esac
 build=$root/build/$prefix$kver

@@ -359,7 +359,9 @@ def test_bad_mounts_say_why(fs):
     client.run("mkdir -p /mnt/bad")
     fails(client, f"mount -t lull {fs.mgs_nids}:/nosuchfs /mnt/bad", "nosuchfs")
     fails(client, "mount -t lull 10.0.0.250@tcp:/lull /mnt/bad", "10.0.0.250", timeout=180)
-    fails(client, f"mount -t lull nonsense:/lull /mnt/bad", "nid")
+    fails(client, "mount -t lull nonsense:/lull /mnt/bad", "host name \"nonsense\"")
+    fails(client, "mount -t lull 10.0.0.300@tcp:/lull /mnt/bad", "10.0.0.300 is not the address of a host")
+    fails(client, f"mount -t lull mds1@tcp:mds2:/{lullfs.FSNAME}/ {lullfs.MOUNT}", "busy")  # fstab says so, and it is mounted
     fails(client, f"mount -t lull -o nonsense {fs.mgs_nids}:/lull /mnt/bad", "nonsense")
     fails(server, "mkdir -p /mnt/bad; mount -t lull /dev/null /mnt/bad", "not a block device")
     fails(server, "mount -t lull /dev/lab/ost0 /mnt/bad", "in use")  # started already

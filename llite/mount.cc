@@ -150,6 +150,7 @@ Status Mount::make_mgc()
     options.client_uuid = uuid_;
     options.connect_flags = kConnectLight;
     options.gate_closed_for = 0;
+    options.nowhere_ms = kMgsNowhereMs;
     TRY(options.nids.assign(source_.mgs_nids.data(), source_.mgs_nids.size()));
     mgc_ = TRY(Mgc::create(node_, std::move(options), source_.fsname, *this));
     return kOk;
@@ -225,6 +226,11 @@ Status Mount::ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why)
     Status s = mgc.connect(deadline, WaitMode::kInterruptible);
     if (s.ok()) s = mgc.wait_full(deadline, WaitMode::kInterruptible);
     if (s.is(kERESTARTSYS)) return s;
+    if (s.is(kENODEV)) {
+        *why = text_format<255>("no MGS runs at %s: are these its nodes, is it started?",
+                                nids.c_str());
+        return s;
+    }
     if (!s.ok()) {
         *why = text_format<255>("no MGS answers at %s (error %d)", nids.c_str(), s.error());
         return s;

@@ -31,6 +31,7 @@ class Mount final : public MdcOwner, public OscOwner, MgcOwner, FsLockTargets {
 public:
     static constexpr uint32_t kOstsMax = 256;
     static constexpr uint64_t kMgsTimeoutMs = 20000;  // an MGS that nobody answers for
+    static constexpr uint32_t kMgsNowhereMs = 3000;   // or of which all nodes say "not here"
 
     static Result<Owned<Mount>> create(Node& node, Str source, Str options, WhyText* why);
     explicit Mount(Node& node);

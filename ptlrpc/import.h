@@ -77,6 +77,9 @@ struct ImportOptions {
     UuidText client_uuid;
     Vec<Nid> nids;
     uint32_t connect_flags = kConnectUpdateLock;
+    // connect() ends with -ENODEV when all its nodes have said for so long that the target does not
+    // run there; 0: it may come yet.
+    uint32_t nowhere_ms = 0;
     uint32_t gate_closed_for = Gate::kActiveLock;  // 0 for imports without an active lock (MGC)
 };
 

@@ -109,6 +109,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     void leave_connection();
     void say_goodbye();
     void back_off(Status why);
+    bool is_nowhere_locked(Status why);
     void await_place();
     void set_state_locked(ImportState next);
     void wake_all_locked();
@@ -209,7 +210,9 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     bool was_full_ = false;  // over connection_
     Status last_error_;
     OutageLog outage_;
-    bool hopeless_ = false;  // last_error_ will not go away by waiting
+    bool hopeless_ = false;      // last_error_ will not go away by waiting
+    size_t nowhere_in_row_ = 0;  // answers "not here"
+    uint64_t nowhere_since_ns_ = 0;
     uint64_t expect_restart_until_ns_ = 0;
     RestartSpread spread_;
     uint64_t backoff_ms_ = kReconnectMinMs;

@@ -31,13 +31,12 @@ struct Request {
 
 int usage(const char* why)
 {
-    fprintf(
-        stderr,
-        "mount.lull: %s\n"
-        "usage: mount -t lull [-o OPTIONS] DEVICE DIR        start the target on a device\n"
-        "       mount -t lull [-o OPTIONS] NID[:NID]:/FSNAME DIR   mount a client\n"
-        "A NID is an address or a host name: 10.0.0.1@tcp, mds1@tcp, mds1\n",
-        why);
+    fprintf(stderr,
+            "mount.lull: %s\n"
+            "usage: mount -t lull [-o OPTIONS] DEVICE DIR        start the target on a device\n"
+            "       mount -t lull [-o OPTIONS] NID[:NID]:/FSNAME DIR   mount a client\n"
+            "A NID is an address or a host name: 10.0.0.1@tcp, mds1@tcp, mds1\n",
+            why);
     return kUsage;
 }
 

@@ -7,7 +7,8 @@
 namespace lull {
 
 Mount::Mount(Node& node)
-    : node_(node), config_mutex_(LockRank::kNodeControl), tables_(LockRank::kLliteMount)
+    : node_(node), config_mutex_(LockRank::kNodeControl), tables_(LockRank::kLliteMount),
+      force_(LockRank::kLeaf)
 {}
 
 Mount::~Mount()
@@ -126,7 +127,7 @@ Result<Osc*> Mount::osc(uint32_t index)
 // An OST joined since we mounted. Its first use waits at its gate until it is connected.
 Status Mount::refresh_config()
 {
-    if (aborted_.load()) return -kESHUTDOWN;
+    if (forced_.load()) return -kESHUTDOWN;
     WhyText why;
     auto fetched = fetch_config(&why);
     if (!fetched.ok()) {
@@ -248,6 +249,9 @@ Status Mount::ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why)
 
 void Mount::close()
 {
+    force_.lock()->over = true;
+    force_over_.wake_all();
+    forcer_.join();
     if (device_) {
         node_.remove_device(*device_);
         device_.reset();
@@ -263,13 +267,52 @@ void Mount::close()
     mdc_.reset();
 }
 
-void Mount::abort()
+void Mount::interrupt_waits()
 {
-    if (aborted_.exchange(true)) return;
-    if (mgc_) mgc_->import().close();
-    if (mdc_) mdc_->import().close();
+    if (!targets_known_.load()) return;
+    mdc_->import().interrupt_waits();
     for (auto& osc : oscs_)
-        if (osc.load()) osc.load()->import().close();
+        if (osc.load()) osc.load()->import().interrupt_waits();
+}
+
+void Mount::end_by_force()
+{
+    if (forced_.exchange(true)) return;
+    mgc_->import().close();
+    give_up_lost(false);
+    // Without a task that looks on: nothing is waited for.
+    if (!forcer_.start<&Mount::force_task>(this, "lull_force").ok()) give_up_lost(true);
+}
+
+void Mount::force_task()
+{
+    uint64_t patience = deadline_after_ms(kForceRecoveryMs);
+    for (;;) {
+        {
+            auto force = force_.lock();
+            (void)force.wait_until(
+                force_over_, [&] { return force->over; }, deadline_after_ms(kForceLookMs));
+            if (force->over) return;
+        }
+        give_up_lost(now_ns() >= patience);
+    }
+}
+
+// A target that cannot be used has its connection closed: what waits for it, and what comes, fails.
+void Mount::give_up_lost(bool recovering_too)
+{
+    auto look = [&](Import& import) {
+        ImportState state = import.state();
+        bool usable = state == ImportState::kFull && import.gate().state() == Gate::State::kOpen;
+        bool away = state == ImportState::kNew || state == ImportState::kConnecting ||
+                    state == ImportState::kDisconn;
+        if (state == ImportState::kClosed || usable || !(away || recovering_too)) return;
+        log_warn("%s: given up by a forced umount", import.options().target.c_str());
+        import.close();
+    };
+    look(mdc_->import());
+    for (auto& osc : oscs_)
+        if (osc.load()) look(osc.load()->import());
 }
 
 Status Mount::statfs(struct llc_statfs* out)

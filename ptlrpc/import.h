@@ -138,6 +138,9 @@ public:
     // or a later one, look there at once. Only a hint: without one, or with a wrong one, the target
     // is looked for as ever.
     virtual void target_is_at(Nid nid, uint64_t instance) = 0;
+    // Whoever waits for a target that is not connected, and may be killed there, is sent away with
+    // -ERESTARTSYS, as by a signal; nothing else changes (umount -f).
+    virtual void interrupt_waits() = 0;
     virtual Status wait_full(uint64_t deadline_ns, WaitMode mode) = 0;
     // Disconnects politely (when connected) and ends the task; pending calls fail -ESHUTDOWN.
     virtual void close() = 0;

@@ -91,6 +91,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     void ping() override;
     Status recover_now(Nid nid, uint64_t deadline_ns) override;
     void target_is_at(Nid nid, uint64_t instance) override;
+    void interrupt_waits() override;
     Status wait_full(uint64_t deadline_ns, WaitMode mode) override;
     void close() override;
     void describe(TextSink& out) const override;
@@ -133,6 +134,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     static uint64_t let_go_at(const Request& r);
     bool holds_too_much_locked(const Request& r) const;
     void give_back_others(MutexLock& lock, Request& r);
+    bool is_sent_away_locked(const Request& r, WaitMode mode, uint64_t interrupts) const;
     Status pause(uint64_t ms, WaitMode mode);
     bool outstanding_locked() const;
     Status encode_locked(Request& r, uint32_t flags, Encoder& out);
@@ -244,6 +246,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     Vec<uint8_t> slot_used_;
     uint64_t last_committed_ = 0, max_transno_ = 0;
     uint64_t eviction_epoch_ = 0;
+    uint64_t interrupts_ = 0;  // by interrupt_waits()
 
     RequestList sent_, replay_, opens_, closed_opens_;
     Request* replaying_[kOpenReplayWindow] = {};  // in flight as replays; each with a reference

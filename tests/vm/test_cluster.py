@@ -345,6 +345,89 @@ def test_network_cut_is_ridden_out(fs):
     load.finish()
 
 
+# ---- umount -f: what is refused has changed nothing
+
+REFUSED = """import ctypes, os, sys
+umount = ctypes.CDLL(None, use_errno=True).umount2
+directory = sys.argv[1].encode()
+held = os.open(directory, os.O_RDONLY)
+assert umount(directory, 1) == -1 and ctypes.get_errno() == 16  # MNT_FORCE: EBUSY
+os.close(held)
+if sys.argv[2] == "plain":
+    assert umount(directory, 0) == 0, ctypes.get_errno()
+"""
+
+
+def refused_umount(fs, node, directory, then="nothing"):
+    (fs.cluster.outdir / "refused.py").write_text(REFUSED)
+    return node.run(f"/usr/bin/python3 /lab/refused.py {directory} {then}", timeout=120)
+
+
+def test_refused_forced_umount_of_a_target_evicts_nobody(fs):
+    """A7: the next plain umount is a plain one, by the same process or by another."""
+    fs.clients[0].run(f"echo kept > {lullfs.MOUNT}/kept && sync")
+    for name in ("OST0000", "MDT0000"):
+        node, directory = fs.server(name), fs.targets[name].directory
+        refused_umount(fs, node, directory)
+        fs.umount_target(name)
+        fs.start_target(name)
+        refused_umount(fs, node, directory, then="plain")
+        fs.start_target(name)
+        fs.clients[0].run(f"cat {lullfs.MOUNT}/kept && echo x > {lullfs.MOUNT}/after", timeout=240)
+    assert fs.total("evictions") == 0
+
+
+def not_connected(node, param):
+    node.run(f"for i in $(seq 240); do lctl get_param -n '{param}' | grep -q FULL || exit 0; sleep 0.5; done; lctl get_param '{param}'; exit 1",
+             timeout=180)
+
+
+def test_refused_forced_umount_of_a_client_leaves_it_as_it_was(fs):
+    """A7 A9: what waits for a server that is away fails, nothing else does; the mount and its data stay."""
+    client, dead = fs.clients[0], fs.server("MDT0000")
+    client.run(f"mkdir -p {lullfs.MOUNT}/held && echo before > {lullfs.MOUNT}/held/file")
+    holder = client.popen(f"cd {lullfs.MOUNT}/held && exec 5>>file && echo dirty >&5 && echo in && read x && echo more >&5", stdin=True)
+    holder.wait_output("in")
+    fails(client, f"umount -f {lullfs.MOUNT}", "busy")
+    client.run(f"cat {lullfs.MOUNT}/held/file && touch {lullfs.MOUNT}/held/new && rm {lullfs.MOUNT}/held/new")
+    dead.kill()
+    blocked = client.popen(f"echo started; exec mkdir {lullfs.MOUNT}/held/dir")
+    blocked.wait_output("started")
+    not_connected(client, "mdc.*.state")
+    client.run(f"for i in $(seq 100); do umount -f {lullfs.MOUNT} 2>/dev/null && exit 1; pgrep -x mkdir >/dev/null || exit 0; sleep 0.1; done; exit 2",
+               timeout=120)
+    result = blocked.wait(30)
+    assert result.rc != 0 and "Input/output error" in result.out, result.out
+    fs.start_target("MDT0000", "mds2")
+    client.run(f"mkdir {lullfs.MOUNT}/held/dir2", timeout=240)
+    holder.write("go\n")
+    assert holder.wait(60).rc == 0
+    assert fs.clients[1].run(f"cat {lullfs.MOUNT}/held/file", timeout=120).out.split() == ["before", "dirty", "more"]
+    assert fs.total("evictions") == 0
+    dead.start()
+    fs.install(dead)
+    fs.move("MDT0000", "mds1")
+
+
+def test_forced_umounts_that_succeed(fs):
+    """A client's loses nothing that a server can take, and waits for none that is away; a target's evicts."""
+    client, other, oss = fs.clients[1], fs.clients[0], fs.server("OST0000")
+    client.run(f"dd if=/dev/urandom of={lullfs.MOUNT}/last bs=1M count=3 2>/dev/null; md5sum < {lullfs.MOUNT}/last > /lab/last; umount -f {lullfs.MOUNT}")
+    other.run(f"md5sum < {lullfs.MOUNT}/last | cmp - /lab/last", timeout=120)
+    fs.mount_client(client)
+    client.run(f"echo written > {lullfs.MOUNT}/lost")
+    oss.cut()
+    client.run(f"umount -f {lullfs.MOUNT}", timeout=240)
+    oss.heal()
+    fs.mount_client(client)
+    fs.umount_target("OST0000", force=True)
+    fs.start_target("OST0000")
+    other.run(f"for i in $(seq 240); do lctl get_param -n 'osc.lull-OST0000-*.stats' | grep -q 'evictions: *1' && exit 0; sleep 0.5; done;"
+              " lctl get_param 'osc.lull-OST0000-*.stats'; exit 1", timeout=180)
+    fs.umount_clients()
+    fs.mount_clients()  # and count anew
+
+
 # ---- bad input: what it says, and that nothing is left behind
 
 def fails(node, command, *words, timeout=120):

@@ -38,6 +38,12 @@ def fs(request, tmp_path_factory):
             node.check_leaks()
 
 
+@pytest.fixture(scope="module")
+def on_nodes(fs):
+    """The command "on NODE COMMAND" on the first client."""
+    return Relay(fs.cluster, fs.clients[0])
+
+
 @pytest.fixture(autouse=True)
 def no_program_is_left(fs):
     """What a failed test leaves running would be in the way of the next one."""
@@ -247,9 +253,9 @@ def test_mount_waits_for_a_target_that_restarts(fs):
     client.run("ls /mnt/second && umount /mnt/second", timeout=120)
 
 
+@pytest.mark.usefixtures("on_nodes")
 def test_rolling_upgrade_of_all_servers(fs):
     """B6 A1 A2: the MDT by way of its partner, the OSTs in place, under load, from a client that reaches the servers by "on"."""
-    Relay(fs.cluster, fs.clients[0])
     load = Load(fs, ["small_files", "holder", "digest"], "rolling")
     load.wait_busy(5)
     modules = f"/lab/lull-{KERNEL}"
@@ -257,6 +263,8 @@ def test_rolling_upgrade_of_all_servers(fs):
                f"--replace 'on {{node}} \"insmod {modules}/lull.ko && insmod {modules}/lull_server.ko\"'")
     with NoticedNothing(fs):
         assert "lull-MDT0000" in fs.clients[0].run(upgrade + " --dry-run", timeout=300).out
+        other = fs.clients[0].run(upgrade + " --device lull-MDT0000@mds2=/dev/null", timeout=300, check=False)
+        assert other.rc == 1 and "not a block device" in other.out, other.out
         out = fs.clients[0].run(upgrade, timeout=1200).out
         load.wait_busy(5)
     report = json.loads((fs.cluster.outdir / "upgrade.json").read_text())
@@ -268,6 +276,29 @@ def test_rolling_upgrade_of_all_servers(fs):
     assert failed.rc == 1 and "could not be exchanged" in failed.out and "started again" in failed.out, failed.out
     load.wait_busy(5)
     load.finish()
+
+
+@pytest.mark.usefixtures("on_nodes")
+def test_an_upgrade_that_was_cut_off_is_seen_and_finished(fs):
+    """B6: a target that runs nowhere is no healthy cluster; --resume goes on, ^C leaves nothing down."""
+    node, target = fs.clients[0], fs.targets["OST0001"]
+    upgrade = "lull upgrade --servers oss1 --mgs mds1 --keep-modules --remote 'on {node}'"
+    fs.shutdown("OST0001")
+    fs.umount_target("OST0001")
+    missed = node.run(upgrade, timeout=300, check=False)
+    assert missed.rc == 1 and f"{target.full_name} runs nowhere" in missed.out and "--resume" in missed.out, missed.out
+    out = node.run(f"{upgrade} --resume", timeout=600).out
+    assert f"{target.full_name} serves all clients again" in out, out
+    fs.server("OST0001").run(f"umount /mnt/{target.full_name}", timeout=120)
+    fs.start_target("OST0001")
+    # Interrupted while the software of the last server is exchanged: nothing is left to be done but to bring back what is down.
+    process = node.popen(f"{upgrade} --replace 'echo exchanging; while [ ! -e /tmp/go ]; do sleep 0.1; done' & echo pid $!; wait $!; echo rc $?")
+    node.run("for i in $(seq 600); do lctl get_param -n 'osc.lull-OST000*.state' | grep -q FULL || exit 0; sleep 0.1; done; exit 1", timeout=120)
+    process.wait_output("exchanging the software", timeout=120)
+    node.run("pkill -INT -x lull; touch /tmp/go")
+    result = process.wait(300)
+    assert "rc 0" in result.out and "interrupted" in result.out and " is down" not in result.out, result.out
+    assert fs.target_param("OST0000", "controlled_shutdown") == fs.target_param("OST0001", "controlled_shutdown") == "running"
 
 
 def test_host_shutdown_halts_its_targets_cleanly(fs):

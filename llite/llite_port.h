@@ -67,7 +67,12 @@ int llc_mount_create(struct lull_node *node, const char *source, const char *opt
 void llc_mount_leave_host(struct llc_mount *m);
 /* all inodes were put; writes back nothing: the host has done that */
 void llc_mount_destroy(struct llc_mount *m);
-void llc_mount_abort(struct llc_mount *m); /* umount -f: pending operations fail -EIO */
+/* umount -f, which may yet be refused: what waits for a target that is not connected, and may be
+ * killed there, fails -EIO; all else is as before. */
+void llc_mount_interrupt(struct llc_mount *m);
+/* umount -f goes on: before the last pages are written back. Targets that are not there fail
+ * -EIO. */
+void llc_mount_force(struct llc_mount *m);
 struct llc_statfs {
     uint64_t total_bytes, free_bytes, avail_bytes, files, free_files;
     uint32_t block_bytes, name_max;

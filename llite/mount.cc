@@ -7,7 +7,8 @@
 namespace lull {
 
 Mount::Mount(Node& node)
-    : node_(node), config_mutex_(LockRank::kNodeControl), tables_(LockRank::kLliteMount)
+    : node_(node), config_mutex_(LockRank::kNodeControl), tables_(LockRank::kLliteMount),
+      force_(LockRank::kLeaf)
 {}
 
 Mount::~Mount()
@@ -126,7 +127,7 @@ Result<Osc*> Mount::osc(uint32_t index)
 // An OST joined since we mounted. Its first use waits at its gate until it is connected.
 Status Mount::refresh_config()
 {
-    if (aborted_.load()) return -kESHUTDOWN;
+    if (forced_.load()) return -kESHUTDOWN;
     WhyText why;
     auto fetched = fetch_config(&why);
     if (!fetched.ok()) {
@@ -150,6 +151,7 @@ Status Mount::make_mgc()
     options.client_uuid = uuid_;
     options.connect_flags = kConnectLight;
     options.gate_closed_for = 0;
+    options.nowhere_ms = kMgsNowhereMs;
     TRY(options.nids.assign(source_.mgs_nids.data(), source_.mgs_nids.size()));
     mgc_ = TRY(Mgc::create(node_, std::move(options), source_.fsname, *this));
     return kOk;
@@ -225,6 +227,11 @@ Status Mount::ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why)
     Status s = mgc.connect(deadline, WaitMode::kInterruptible);
     if (s.ok()) s = mgc.wait_full(deadline, WaitMode::kInterruptible);
     if (s.is(kERESTARTSYS)) return s;
+    if (s.is(kENODEV)) {
+        *why = text_format<255>("no MGS runs at %s: are these its nodes, is it started?",
+                                nids.c_str());
+        return s;
+    }
     if (!s.ok()) {
         *why = text_format<255>("no MGS answers at %s (error %d)", nids.c_str(), s.error());
         return s;
@@ -242,6 +249,9 @@ Status Mount::ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why)
 
 void Mount::close()
 {
+    force_.lock()->over = true;
+    force_over_.wake_all();
+    forcer_.join();
     if (device_) {
         node_.remove_device(*device_);
         device_.reset();
@@ -257,13 +267,52 @@ void Mount::close()
     mdc_.reset();
 }
 
-void Mount::abort()
+void Mount::interrupt_waits()
 {
-    if (aborted_.exchange(true)) return;
-    if (mgc_) mgc_->import().close();
-    if (mdc_) mdc_->import().close();
+    if (!targets_known_.load()) return;
+    mdc_->import().interrupt_waits();
     for (auto& osc : oscs_)
-        if (osc.load()) osc.load()->import().close();
+        if (osc.load()) osc.load()->import().interrupt_waits();
+}
+
+void Mount::end_by_force()
+{
+    if (forced_.exchange(true)) return;
+    mgc_->import().close();
+    give_up_lost(false);
+    // Without a task that looks on: nothing is waited for.
+    if (!forcer_.start<&Mount::force_task>(this, "lull_force").ok()) give_up_lost(true);
+}
+
+void Mount::force_task()
+{
+    uint64_t patience = deadline_after_ms(kForceRecoveryMs);
+    for (;;) {
+        {
+            auto force = force_.lock();
+            (void)force.wait_until(
+                force_over_, [&] { return force->over; }, deadline_after_ms(kForceLookMs));
+            if (force->over) return;
+        }
+        give_up_lost(now_ns() >= patience);
+    }
+}
+
+// A target that cannot be used has its connection closed: what waits for it, and what comes, fails.
+void Mount::give_up_lost(bool recovering_too)
+{
+    auto look = [&](Import& import) {
+        ImportState state = import.state();
+        bool usable = state == ImportState::kFull && import.gate().state() == Gate::State::kOpen;
+        bool away = state == ImportState::kNew || state == ImportState::kConnecting ||
+                    state == ImportState::kDisconn;
+        if (state == ImportState::kClosed || usable || !(away || recovering_too)) return;
+        log_warn("%s: given up by a forced umount", import.options().target.c_str());
+        import.close();
+    };
+    look(mdc_->import());
+    for (auto& osc : oscs_)
+        if (osc.load()) look(osc.load()->import());
 }
 
 Status Mount::statfs(struct llc_statfs* out)

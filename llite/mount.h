@@ -31,11 +31,17 @@ class Mount final : public MdcOwner, public OscOwner, MgcOwner, FsLockTargets {
 public:
     static constexpr uint32_t kOstsMax = 256;
     static constexpr uint64_t kMgsTimeoutMs = 20000;  // an MGS that nobody answers for
+    static constexpr uint32_t kMgsNowhereMs = 3000;   // or of which all nodes say "not here"
+    static constexpr uint64_t kForceLookMs = 100, kForceRecoveryMs = 10000;
 
     static Result<Owned<Mount>> create(Node& node, Str source, Str options, WhyText* why);
     explicit Mount(Node& node);
     ~Mount();
-    void abort();  // pending and later operations fail
+    // umount -f, asked for: what waits for a target that is not connected fails. Nothing else
+    // changes, for the umount may be refused.
+    void interrupt_waits();
+    // umount -f, on its way: a target that is not there, now or later, is not waited for.
+    void end_by_force();
 
     const MountOptions& options() const { return options_; }
     Mdc& mdc() { return *mdc_; }
@@ -101,6 +107,8 @@ private:
     Status refresh_config();
     Ref<Inode> next_inode(const Fid& after);
     void close();
+    void give_up_lost(bool recovering_too);
+    void force_task();
 
     void on_inode_lock_lost(const ResourceId& resource, uint32_t bits) override;
     void on_mdt_evicted() override;
@@ -134,7 +142,15 @@ private:
     Guarded<Tables> tables_;
     std::atomic<uint64_t> epoch_{0}, changes_{0}, mdt_generation_{0};
     // known: mdc_ does not change any more
-    std::atomic<bool> aborted_{false}, targets_known_{false};
+    std::atomic<bool> targets_known_{false};
+    // of end_by_force()
+    struct Force {
+        bool over = false;
+    };
+    Guarded<Force> force_;
+    CondVar force_over_;
+    Task forcer_;
+    std::atomic<bool> forced_{false};
 };
 
 }  // namespace lull

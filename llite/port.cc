@@ -19,6 +19,8 @@ File* of(llc_file* f) { return reinterpret_cast<File*>(f); }
 int to_errno(Status s)
 {
     int e = s.error();
+    // Sent away without a signal: by a forced umount.
+    if (e == -kERESTARTSYS && !kapi_signal_pending()) return -kEIO;
     if (e >= -133 || e == -kERESTARTSYS) return e;
     return -kEIO;  // Lull's own codes
 }
@@ -28,7 +30,8 @@ int to_errno_or_dead(Status s) { return s.is(kESHUTDOWN) ? -kEIO : to_errno(s); 
 // again when the handler has run. The option "intr" leaves that to SA_RESTART.
 int answer(const Mount& mount, Status s)
 {
-    if (s.is(kERESTARTSYS) && !mount.options().intr) return -kERESTARTNOINTR;
+    if (s.is(kERESTARTSYS) && !mount.options().intr && kapi_signal_pending())
+        return -kERESTARTNOINTR;
     return to_errno_or_dead(s);
 }
 
@@ -84,7 +87,8 @@ int llc_mount_create(lull_node* node, const char* source, const char* options, l
 
 void llc_mount_destroy(llc_mount* m) { Owned<Mount> freed(of(m)); }
 void llc_mount_leave_host(llc_mount* m) { (void)of(m)->host_uses().close(kForever); }
-void llc_mount_abort(llc_mount* m) { of(m)->abort(); }
+void llc_mount_interrupt(llc_mount* m) { of(m)->interrupt_waits(); }
+void llc_mount_force(llc_mount* m) { of(m)->end_by_force(); }
 int llc_statfs(llc_mount* m, struct llc_statfs* out) { return answer(*of(m), of(m)->statfs(out)); }
 int llc_sync(llc_mount* m) { return answer(*of(m), of(m)->sync()); }
 

@@ -336,6 +336,8 @@ struct Cluster {
     uint32_t server_protocol = 2;
     sim::Host* active = nullptr;  // where the target runs
 
+    bool one_node = false;    // for make_import()
+    uint32_t nowhere_ms = 0;  // likewise
     explicit Cluster(uint64_t seed, uint32_t client_protocol = 2)
         : world(seed), server(world.host("server")), server2(world.host("server2")),
           client_host(world.host("client"))
@@ -427,7 +429,10 @@ struct Cluster {
         o.target = "lull-MDT0000";
         o.client_uuid = client_node->make_uuid();
         ASSERT_TRUE(o.nids.push_back(Nid{server.address()}).ok());
-        ASSERT_TRUE(o.nids.push_back(Nid{server2.address()}).ok());
+        if (!one_node) {
+            ASSERT_TRUE(o.nids.push_back(Nid{server2.address()}).ok());
+        }
+        o.nowhere_ms = nowhere_ms;
         o.gate_closed_for = closed_for;
         o.connect_flags = flags;
         auto made = Import::create(*client_node, std::move(o), &client);

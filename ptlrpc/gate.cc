@@ -13,6 +13,7 @@ struct Control {
     Status shut_error;
     bool live = true;  // the drain reference gives references
     uint32_t waiting = 0;
+    uint64_t interrupts = 0;
     uint64_t longest_wait_ns = 0;
 };
 }  // namespace
@@ -96,6 +97,12 @@ void Gate::set_reachable(bool yes)
     impl_->changed.wake_all();
 }
 
+void Gate::interrupt_waits()
+{
+    impl_->control.lock()->interrupts++;
+    impl_->changed.wake_all();
+}
+
 bool Gate::reachable() const { return impl_->reachable.load(); }
 
 Status Gate::Impl::wait(bool hold, WaitMode mode, bool and_reachable)
@@ -104,14 +111,19 @@ Status Gate::Impl::wait(bool hold, WaitMode mode, bool and_reachable)
     auto is_open = [&] { return c->state == State::kOpen && (reachable.load() || !and_reachable); };
     if (is_open()) return !hold || kapi_drainref_tryget(&inside) ? kOk : Status(-kEPark);
     uint64_t since = now_ns();
+    auto is_sent_away = [&, before = c->interrupts] {
+        return c->interrupts != before && mode != WaitMode::kUninterruptible;
+    };
     c->waiting++;
     Status s = c.wait_until(
-        changed, [&] { return is_open() || c->state == State::kShut; }, kForever, mode);
+        changed, [&] { return is_open() || c->state == State::kShut || is_sent_away(); }, kForever,
+        mode);
     c->waiting--;
     uint64_t waited = now_ns() - since;
     if (waited > c->longest_wait_ns) c->longest_wait_ns = waited;
     if (!s.ok()) return s;
     if (c->state == State::kShut) return c->shut_error;
+    if (!is_open()) return -kERESTARTSYS;
     if (hold) {
         bool held =
             kapi_drainref_tryget(&inside);  // open, and nobody closes it while we hold the lock

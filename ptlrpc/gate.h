@@ -59,6 +59,8 @@ public:
     // meanwhile (B3).
     void set_reachable(bool yes);
     bool reachable() const;
+    // Who waits now, and may be killed there, is sent away with -ERESTARTSYS, as by a signal.
+    void interrupt_waits();
 
     void set_watcher(GateWatcher* watcher);    // before it is used
     void close(Reason reason);                 // does not wait

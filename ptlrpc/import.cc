@@ -300,7 +300,7 @@ void ImportImpl::back_off(Status why)
     leave_connection();
     MutexLock lock(lock_);
     last_error_ = why;
-    hopeless_ = why.is(kEPROTONOSUPPORT) && full_count_ == 0;
+    hopeless_ = (why.is(kEPROTONOSUPPORT) || is_nowhere_locked(why)) && full_count_ == 0;
     if (hopeless_) changed_.wake_all();
     bool on_purpose = closing_ || reconnect_wanted_;
     uint64_t now = now_ns();
@@ -314,6 +314,15 @@ void ImportImpl::back_off(Status why)
     ms = spread_.pause_ms(ms);
     (void)task_wake_.wait_until(
         lock, [&] { return closing_ || reconnect_wanted_; }, deadline_after_ms(ms));
+}
+
+// Its nodes are up, and none of them has it. A target that is being moved is so for a moment.
+bool ImportImpl::is_nowhere_locked(Status why)
+{
+    if (!why.is(kENODEV)) nowhere_in_row_ = 0;
+    else if (nowhere_in_row_++ == 0) nowhere_since_ns_ = now_ns();
+    return options_.nowhere_ms && nowhere_in_row_ >= options_.nids.size() &&
+           now_ns() - nowhere_since_ns_ >= options_.nowhere_ms * kMsec;
 }
 
 // Of many clients that return after a controlled shutdown.

@@ -77,6 +77,9 @@ struct ImportOptions {
     UuidText client_uuid;
     Vec<Nid> nids;
     uint32_t connect_flags = kConnectUpdateLock;
+    // connect() ends with -ENODEV when all its nodes have said for so long that the target does not
+    // run there; 0: it may come yet.
+    uint32_t nowhere_ms = 0;
     uint32_t gate_closed_for = Gate::kActiveLock;  // 0 for imports without an active lock (MGC)
 };
 
@@ -135,6 +138,9 @@ public:
     // or a later one, look there at once. Only a hint: without one, or with a wrong one, the target
     // is looked for as ever.
     virtual void target_is_at(Nid nid, uint64_t instance) = 0;
+    // Whoever waits for a target that is not connected, and may be killed there, is sent away with
+    // -ERESTARTSYS, as by a signal; nothing else changes (umount -f).
+    virtual void interrupt_waits() = 0;
     virtual Status wait_full(uint64_t deadline_ns, WaitMode mode) = 0;
     // Disconnects politely (when connected) and ends the task; pending calls fail -ESHUTDOWN.
     virtual void close() = 0;

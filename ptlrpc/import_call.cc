@@ -21,6 +21,13 @@ bool may_send_in_recovery(ImportState s, Opcode opcode)
     return s == kFull || s == kReplayLocks || s == kReplayWait || s == kRecover;
 }
 
+// An open's reply is waited for in any case; before it is sent it may be given up like others.
+WaitMode turn_wait(const Request& r)
+{
+    bool of_reply_only = r.keep_committed && r.reply_wait == WaitMode::kUninterruptible;
+    return of_reply_only ? WaitMode::kKillable : r.reply_wait;
+}
+
 }  // namespace
 
 // ---- one operation, from the gate to its end
@@ -90,7 +97,7 @@ Status ImportImpl::wait_turn(MutexLock& lock, Request& r, bool own)
     r.track.slot = kNoSlot;
     bool patient = !r.holder || r.holder->patience_ns == kForever;
     r.track.let_go_ns = patient ? kForever : now_ns() + r.holder->patience_ns;
-    uint64_t epoch = eviction_epoch_;
+    uint64_t epoch = eviction_epoch_, interrupts = interrupts_;
     for (;;) {
         bool goodbye = own && own_deadline_ns_ != kForever;
         if (closing_ && !goodbye) return -kESHUTDOWN;
@@ -108,8 +115,9 @@ Status ImportImpl::wait_turn(MutexLock& lock, Request& r, bool own)
             give_back_others(lock, r);
             continue;
         }
+        if (is_sent_away_locked(r, turn_wait(r), interrupts)) return -kERESTARTSYS;
         CondVar& event = ready ? slot_free_ : changed_;
-        Status s = event.wait(lock, let_go_at(r), r.reply_wait);
+        Status s = event.wait(lock, let_go_at(r), turn_wait(r));
         if (!s.ok() && !s.is(kETIMEDOUT)) return s;
     }
 }
@@ -172,6 +180,25 @@ void ImportImpl::give_back_others(MutexLock& lock, Request& r)
     lock.relock();
 }
 
+bool ImportImpl::is_sent_away_locked(const Request& r, WaitMode mode, uint64_t interrupts) const
+{
+    return interrupts_ != interrupts && mode != WaitMode::kUninterruptible && !r.track.own &&
+           !r.in_recovery;
+}
+
+void ImportImpl::interrupt_waits()
+{
+    MutexLock lock(lock_);
+    bool connected = state_ != ImportState::kNew && state_ != ImportState::kConnecting &&
+                     state_ != ImportState::kDisconn;
+    if (connected) return;
+    interrupts_++;
+    for (Request& r : sent_)
+        if (r.track.waiter) r.track.waiter->wake_all();
+    changed_.wake_all();
+    gate_->interrupt_waits();
+}
+
 void ImportImpl::on_gate_closing()
 {
     MutexLock lock(lock_);
@@ -181,6 +208,7 @@ void ImportImpl::on_gate_closing()
 
 Status ImportImpl::wait_reply(MutexLock& lock, Request& r, CondVar& done)
 {
+    const uint64_t interrupts = interrupts_;
     while (r.track.state == Request::Track::State::kSent) {
         if (holds_too_much_locked(r)) {
             give_back_others(lock, r);
@@ -190,10 +218,11 @@ Status ImportImpl::wait_reply(MutexLock& lock, Request& r, CondVar& done)
         if (r.track.own)
             deadline = own_deadline_ns_ != kForever ? own_deadline_ns_ : next_keepalive_locked();
         Status s;
-        if (!must_come_out_locked(r))
+        if (!must_come_out_locked(r) && !is_sent_away_locked(r, r.reply_wait, interrupts))
             s = done.wait(lock, deadline, r.track.own ? WaitMode::kUninterruptible : r.reply_wait);
         if (r.track.state != Request::Track::State::kSent) break;
         if (must_come_out_locked(r)) s = -kEGiveWay;
+        else if (is_sent_away_locked(r, r.reply_wait, interrupts)) s = -kERESTARTSYS;
         if (s.is(kERESTARTSYS) || s.is(kEGiveWay)) {
             r.track.waiter = nullptr;  // it goes on without us
             return s;

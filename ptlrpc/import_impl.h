@@ -91,6 +91,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     void ping() override;
     Status recover_now(Nid nid, uint64_t deadline_ns) override;
     void target_is_at(Nid nid, uint64_t instance) override;
+    void interrupt_waits() override;
     Status wait_full(uint64_t deadline_ns, WaitMode mode) override;
     void close() override;
     void describe(TextSink& out) const override;
@@ -109,6 +110,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     void leave_connection();
     void say_goodbye();
     void back_off(Status why);
+    bool is_nowhere_locked(Status why);
     void await_place();
     void set_state_locked(ImportState next);
     void wake_all_locked();
@@ -132,6 +134,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     static uint64_t let_go_at(const Request& r);
     bool holds_too_much_locked(const Request& r) const;
     void give_back_others(MutexLock& lock, Request& r);
+    bool is_sent_away_locked(const Request& r, WaitMode mode, uint64_t interrupts) const;
     Status pause(uint64_t ms, WaitMode mode);
     bool outstanding_locked() const;
     Status encode_locked(Request& r, uint32_t flags, Encoder& out);
@@ -209,7 +212,9 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     bool was_full_ = false;  // over connection_
     Status last_error_;
     OutageLog outage_;
-    bool hopeless_ = false;  // last_error_ will not go away by waiting
+    bool hopeless_ = false;      // last_error_ will not go away by waiting
+    size_t nowhere_in_row_ = 0;  // answers "not here"
+    uint64_t nowhere_since_ns_ = 0;
     uint64_t expect_restart_until_ns_ = 0;
     RestartSpread spread_;
     uint64_t backoff_ms_ = kReconnectMinMs;
@@ -241,6 +246,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     Vec<uint8_t> slot_used_;
     uint64_t last_committed_ = 0, max_transno_ = 0;
     uint64_t eviction_epoch_ = 0;
+    uint64_t interrupts_ = 0;  // by interrupt_waits()
 
     RequestList sent_, replay_, opens_, closed_opens_;
     Request* replaying_[kOpenReplayWindow] = {};  // in flight as replays; each with a reference

@@ -710,6 +710,30 @@ TEST(Import, WhyAFirstConnectFails)
     c.on(c.server, [&] { c.target->start(); });
 }
 
+// T9: its node answers and says "not here". That is so while it is being restarted, too.
+TEST(Import, ATargetThatIsNowhereIsNotWaitedFor)
+{
+    for (bool comes : {false, true}) {
+        Cluster c(1);
+        c.one_node = true;
+        c.nowhere_ms = 3000;
+        c.on(c.server, [&] { c.target->stop(); });
+        c.server.spawn("later", [&] {
+            kapi_sleep_ns(2 * kSec);
+            if (comes) c.target->start();
+        });
+        c.on(c.client_host, [&] {
+            c.make_import(0, kConnectUpdateLock);
+            uint64_t began = now_ns();
+            Status s = c.import->connect(deadline_after_ms(20000), WaitMode::kKillable);
+            EXPECT_EQ(s.error(), comes ? 0 : -kENODEV);
+            EXPECT_GE(now_ns() - began, 2 * kSec);
+            EXPECT_LT(now_ns() - began, 5 * kSec);
+        });
+        if (!comes) c.on(c.server, [&] { c.target->start(); });
+    }
+}
+
 // A2 R1 E3.
 TEST(Import, FailoverAndRecoverNow)
 {

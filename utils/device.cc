@@ -69,7 +69,7 @@ Contents contents_of(const std::string& device)
 
 std::string wipe(const std::string& device)
 {
-    int fd = open(device.c_str(), O_RDWR | O_CLOEXEC);
+    int fd = open(device.c_str(), O_RDWR | O_EXCL | O_CLOEXEC);  // of a block device: not in use
     if (fd < 0) return strerror(errno);
     Probe probe(blkid_new_probe());
     bool bad = !probe || blkid_probe_set_device(probe.get(), fd, 0, 0) != 0;

@@ -4,9 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 
+#include "utils/upgrade/interrupt.h"
 #include "utils/upgrade/upgrade.h"
 
 namespace {
@@ -17,8 +19,11 @@ constexpr const char* kFooter = R"(
 Servers are reached with ssh, or with any command that takes a command line as its last word:
   lull upgrade --servers mds1,mds2,oss1 --partner mds1=mds2 \
        --replace 'scp lull-dkms.deb {node}: && ssh {node} dpkg -i lull-dkms.deb'
-It stops at the first surprise and says how to go on. Exit status: 0 all done, 1 stopped, )"
-                                "2 wrong usage.";
+A partner's disks are known by label and uuid, whatever they are called there; --device says
+which of several paths to use. It stops at the first surprise, or at ^C, when what it had shut
+down is served again, and says what is down and how it comes back; once more ^C ends what it
+waits for, too. Cut off in the middle, it goes on by the same command with --resume.
+Exit status: 0 all done, 1 stopped, 2 wrong usage.)";
 
 bool write_file(const std::string& path, const std::string& text)
 {
@@ -35,6 +40,7 @@ int upgrade_servers(const Options& options, const std::string& way, const std::s
 {
     auto began = std::chrono::steady_clock::now();
     Remote remote(way);
+    catch_interrupts();
     Report report = run(Cluster(remote), options, [&](const std::string& line) {
         fmt::print("[{:6.1f} s] {}\n",
                    std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(),
@@ -47,9 +53,20 @@ int upgrade_servers(const Options& options, const std::string& way, const std::s
                    s.served_s - s.begin_s, s.clients);
     if (!report.surprise.empty()) {
         fmt::print(stderr, "lull: stopped: {}\n", report.surprise);
+        for (const std::string& line : report.down) fmt::print(stderr, "lull: {}\n", line);
         return 1;
     }
     return written ? 0 : 1;
+}
+
+// "KEY=VALUE" with something on both sides.
+void add_pair(std::map<std::string, std::string>& to, const char* option, const char* form,
+              const std::string& text)
+{
+    size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+        throw CLI::ValidationError(option, fmt::format("write it as {}, not {}", form, text));
+    to[text.substr(0, equals)] = text.substr(equals + 1);
 }
 
 }  // namespace
@@ -60,7 +77,7 @@ int main(int argc, char** argv)
     app.require_subcommand(1);
     Options options;
     std::string way = "ssh -o BatchMode=yes -o ConnectTimeout=10 {node}", json, picture;
-    std::vector<std::string> partners;
+    std::vector<std::string> partners, devices;
     bool stay = false;
 
     CLI::App* up =
@@ -72,6 +89,11 @@ int main(int argc, char** argv)
         ->delimiter(',');
     up->add_option("--partner", partners, "NODE=PARTNER: its targets run there meanwhile")
         ->delimiter(',');
+    up->add_option("--device", devices,
+                   "TARGET@NODE=PATH: where that node sees the target's disk (found by its label "
+                   "and uuid)")
+        ->delimiter(',');
+    up->add_option("--mgs", options.mgs, "the node to ask what should run, if not one of these");
     up->add_option("--replace", options.replace,
                    "command, run here, that installs the new software on {node}");
     up->add_option("--remote", way, "how a node is reached (" + way + ")");
@@ -82,15 +104,19 @@ int main(int argc, char** argv)
     up->add_flag("--stay", stay, "leave the targets on the partner");
     up->add_flag("--keep-modules", options.keep_modules,
                  "do not unload the modules: --replace does, or reboots");
+    up->add_flag("--resume", options.resume,
+                 "go on with an upgrade that was cut off: start what is down, finish what is "
+                 "halted, fetch back what is at the partner");
     up->add_flag("--dry-run", options.dry_run, "check and estimate only");
     try {
         app.parse(argc, argv);
-        for (const std::string& pair : partners) {
-            size_t equals = pair.find('=');
-            if (equals == std::string::npos || equals == 0 || equals + 1 == pair.size())
-                throw CLI::ValidationError("--partner", "write it as NODE=PARTNER, not " + pair);
-            options.partners[pair.substr(0, equals)] = pair.substr(equals + 1);
-        }
+        for (const std::string& node : options.servers)
+            if (std::count(options.servers.begin(), options.servers.end(), node) > 1)
+                throw CLI::ValidationError("--servers", node + " is there twice");
+        for (const std::string& pair : partners)
+            add_pair(options.partners, "--partner", "NODE=PARTNER", pair);
+        for (const std::string& pair : devices)
+            add_pair(options.devices, "--device", "TARGET@NODE=PATH", pair);
     } catch (const CLI::ParseError& e) {
         return app.exit(e) ? 2 : 0;
     }

@@ -3,6 +3,7 @@
 // -t lull NID:/fsname /mnt/lull). Uses the new mount calls, because they hand out the kernel's own
 // words about what went wrong.
 #include <fcntl.h>
+#include <mntent.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,12 +31,12 @@ struct Request {
 
 int usage(const char* why)
 {
-    fprintf(
-        stderr,
-        "mount.lull: %s\n"
-        "usage: mount -t lull [-o OPTIONS] DEVICE DIR        start the target on a device\n"
-        "       mount -t lull [-o OPTIONS] NID[:NID]:/FSNAME DIR   mount a client\n",
-        why);
+    fprintf(stderr,
+            "mount.lull: %s\n"
+            "usage: mount -t lull [-o OPTIONS] DEVICE DIR        start the target on a device\n"
+            "       mount -t lull [-o OPTIONS] NID[:NID]:/FSNAME DIR   mount a client\n"
+            "A NID is an address or a host name: 10.0.0.1@tcp, mds1@tcp, mds1\n",
+            why);
     return kUsage;
 }
 
@@ -91,14 +93,25 @@ bool parse(int argc, char** argv, Request* r)
 std::string resolve_source(std::string* source)
 {
     size_t at = source->find(":/");
-    if (at == std::string::npos)
-        return "\"" + *source + "\" is neither a device (/dev/…) nor NID:/fsname";
     lull::utils::Nids nids = lull::utils::resolve_nids({source->substr(0, at)});
     if (!nids.error.empty()) return nids.error;
     std::string name = source->substr(at + 2);
-    while (name.size() > 1 && name.back() == '/') name.pop_back();
+    while (!name.empty() && name.back() == '/') name.pop_back();
+    if (name.empty()) return "the name of the file system is missing after \":/\"";
     *source = nids.joined() + ":/" + name;
     return "";
+}
+
+// "mount -a" compares with what fstab says, where host names stand for addresses.
+bool is_mounted_there(const Request& r)
+{
+    std::unique_ptr<FILE, int (*)(FILE*)> table(setmntent("/proc/self/mounts", "r"), endmntent);
+    std::unique_ptr<char, void (*)(void*)> directory(realpath(r.target.c_str(), nullptr), free);
+    while (const mntent* m = table && directory ? getmntent(table.get()) : nullptr)
+        if (strcmp(m->mnt_type, "lull") == 0 && r.source == m->mnt_fsname &&
+            strcmp(m->mnt_dir, directory.get()) == 0)
+            return true;
+    return false;
 }
 
 // The type is there once the module is; mount(8) loads nothing for helpers.
@@ -169,8 +182,13 @@ int main(int argc, char** argv)
     Request r;
     if (!parse(argc, argv, &r)) return usage("source and directory are needed");
     bool device = r.source[0] == '/';
-    if (std::string why = device ? "" : resolve_source(&r.source); !why.empty())
-        return usage(why.c_str());
+    if (!device && r.source.find(":/") == std::string::npos)
+        return usage(("\"" + r.source + "\" is neither a device (/dev/…) nor NID:/fsname").c_str());
+    if (std::string why = device ? "" : resolve_source(&r.source); !why.empty()) {
+        fprintf(stderr, "mount.lull: %s on %s: %s\n", r.source.c_str(), r.target.c_str(),
+                why.c_str());
+        return kFailure;
+    }
     struct stat st;
     if (device && stat(r.source.c_str(), &st) != 0) return fail(r, -1, errno);
     if (device && !S_ISBLK(st.st_mode)) {
@@ -179,6 +197,7 @@ int main(int argc, char** argv)
     }
     if (stat(r.target.c_str(), &st) != 0) return fail(r, -1, errno);
     if (!S_ISDIR(st.st_mode)) return usage((r.target + " is not a directory").c_str());
+    if (!device && is_mounted_there(r)) return fail(r, -1, EBUSY);
     if (r.fake) return 0;
     load_modules(r);
     return mount_it(r);

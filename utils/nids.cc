@@ -24,6 +24,8 @@ bool is_host_address(const in_addr& a)
     return n >> 24 != 0 && n >> 28 < 14;  // neither "this network", multicast nor broadcast
 }
 
+bool is_loopback(const in_addr& a) { return ntohl(a.s_addr) >> 24 == 127; }
+
 // The error, or "".
 std::string add_by_name(Nids& nids, const std::string& name)
 {
@@ -33,12 +35,20 @@ std::string add_by_name(Nids& nids, const std::string& name)
     if (int bad = getaddrinfo(name.c_str(), nullptr, &hints, &found))
         return "the host name \"" + name + "\" has no IPv4 address: " + gai_strerror(bad);
     std::unique_ptr<addrinfo, void (*)(addrinfo*)> all(found, freeaddrinfo);
+    size_t usable = 0;
     for (const addrinfo* one = found; one; one = one->ai_next) {
         char text[INET_ADDRSTRLEN];
         const in_addr& address = reinterpret_cast<const sockaddr_in*>(one->ai_addr)->sin_addr;
-        if (is_host_address(address) && inet_ntop(AF_INET, &address, text, sizeof text))
-            add(nids, text);
+        if (!is_host_address(address) || (is_loopback(address) && name != "localhost")) continue;
+        if (!inet_ntop(AF_INET, &address, text, sizeof text)) continue;
+        usable++;
+        add(nids, text);
     }
+    // Debian's installer writes a node's own name into /etc/hosts so.
+    if (usable == 0)
+        return "the host name \"" + name +
+               "\" is an address here that no other node can reach (127.0.1.1 in /etc/hosts?): "
+               "write the address";
     return "";
 }
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/fs_parser.h>
 #include <linux/kmod.h>
+#include <linux/ptrace.h>
+#include <linux/sched/task_stack.h>
 #include <linux/slab.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
 
 #include "kapi/linux/fstype.h"
 
@@ -30,6 +34,18 @@ void lull_register_mount(enum lull_mount_kind kind, const struct lull_mount_ops 
 void lull_unregister_mount(enum lull_mount_kind kind)
 {
 	lull_register_mount(kind, NULL);
+}
+
+bool lull_umount_is_forced(void)
+{
+	unsigned long args[6];
+
+	/* The last reference may as well be dropped by another call, or by a task of the kernel. */
+	if (current->flags & PF_KTHREAD ||
+	    syscall_get_nr(current, current_pt_regs()) != __NR_umount2)
+		return false;
+	syscall_get_arguments(current, current_pt_regs(), args);
+	return args[1] & MNT_FORCE;
 }
 
 /* The face with a reference to its module, or NULL. */

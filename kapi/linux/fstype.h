@@ -38,5 +38,12 @@ static inline struct lull_sb *lull_sb(struct super_block *sb)
 void lull_register_mount(enum lull_mount_kind kind, const struct lull_mount_ops *ops);
 void lull_unregister_mount(enum lull_mount_kind kind); /* at module exit: no mount is left then */
 
+/*
+ * For kill_sb: the super block ends within "umount -f". umount_begin comes before the VFS looks
+ * whether the mount is busy, so that a note taken there would outlive a refusal and make the next,
+ * plain umount a forced one. The system call itself, which is still under way here, cannot.
+ */
+bool lull_umount_is_forced(void);
+
 int lull_fstype_init(void);
 void lull_fstype_exit(void);

@@ -34,9 +34,10 @@ static int ll_sync_fs(struct super_block *sb, int wait)
 	return wait ? llc_sync(ll_mount(sb)->core) : 0;
 }
 
+/* Before the VFS looks whether the mount is busy: it may yet refuse. */
 static void ll_umount_begin(struct super_block *sb)
 {
-	llc_mount_abort(ll_mount(sb)->core);
+	llc_mount_interrupt(ll_mount(sb)->core);
 }
 
 static void free_mount(struct ll_mount *m)
@@ -59,6 +60,8 @@ static void ll_kill_sb(struct super_block *sb)
 	 * the VFS frees them next.
 	 */
 	if (m && sb->s_root) {
+		if (lull_umount_is_forced())
+			llc_mount_force(m->core);
 		sync_filesystem(sb);
 		llc_mount_leave_host(m->core);
 	}

@@ -20,7 +20,6 @@
 struct server_sb {
 	struct lull_server *server;
 	struct net *net;
-	bool force; /* umount -f */
 	const char *source, *options; /* only during the start */
 	char why[WHY_BYTES];
 };
@@ -49,11 +48,6 @@ static int server_statfs(struct dentry *dentry, struct kstatfs *st)
 	return 0;
 }
 
-static void server_umount_begin(struct super_block *sb)
-{
-	server_sb(sb)->force = true;
-}
-
 static int server_show_options(struct seq_file *seq, struct dentry *root)
 {
 	char text[200];
@@ -66,7 +60,6 @@ static int server_show_options(struct seq_file *seq, struct dentry *root)
 static const struct super_operations server_super_ops = {
 	.statfs = server_statfs,
 	.show_options = server_show_options,
-	.umount_begin = server_umount_begin,
 	.drop_inode = generic_delete_inode,
 };
 
@@ -151,7 +144,7 @@ static void server_kill_sb(struct super_block *sb)
 
 	kill_anon_super(sb);
 	if (s->server) {
-		lull_server_stop(s->server, s->force ? LULL_STOP_FORCE : 0);
+		lull_server_stop(s->server, lull_umount_is_forced() ? LULL_STOP_FORCE : 0);
 		lull_node_put(s->net);
 	}
 	kfree(s);

@@ -41,6 +41,10 @@ TEST(Fs, BadMountsSayWhy)
         EXPECT_LT(w.c(0).mount("10.0.0.99@tcp:/lull", "", &why), 0);
         EXPECT_NE(why.find("10.0.0.99"), std::string::npos) << why;
         EXPECT_LT(lull::now_ns() - start, 30 * kSec);
+        start = lull::now_ns();
+        EXPECT_EQ(w.c(0).mount("10.0.0.3@tcp:10.0.0.4@tcp:/lull", "", &why), -kENODEV);
+        EXPECT_NE(why.find("no MGS runs at 10.0.0.3@tcp:10.0.0.4@tcp"), std::string::npos) << why;
+        EXPECT_LT(lull::now_ns() - start, 5 * kSec);
     });
     w.finish();
 }

@@ -47,8 +47,9 @@ int SimMount::mount(const std::string& source, const std::string& options, std::
     return 0;
 }
 
-void SimMount::umount()
+void SimMount::umount(bool force)
 {
+    if (force) llc_mount_force(core_);
     for (Inode* i : in_order()) (void)flush(*i, 0, UINT64_MAX);
     llc_mount_leave_host(core_);
     // The VFS calls what is still held now "busy inodes after unmount" and goes down sooner or

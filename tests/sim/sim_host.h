@@ -86,7 +86,7 @@ public:
     llc_mount* core() { return core_; }
 
     int mount(const std::string& source, const std::string& options, std::string* why = nullptr);
-    void umount();       // files must be closed; writes everything back
+    void umount(bool force = false);  // files must be closed; writes everything back
     void drop_caches();  // writes back and forgets every inode nobody uses
 
     // ---- system calls

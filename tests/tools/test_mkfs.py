@@ -36,6 +36,12 @@ def partition(image):
     run("sh", "-c", f"echo 'label: gpt\nsize=10M' | sfdisk -q {image}")
 
 
+def xfs(image):
+    with open(image, "r+b") as f:
+        f.truncate(320 << 20)  # it takes no less
+    run("mkfs.xfs", "-q", "-L", "scratch", image)
+
+
 def luks(image):
     with open(image, "r+b") as f:
         f.write(b"LUKS\xba\xbe\x00\x01")
@@ -56,8 +62,10 @@ def lvm(image):
 
 THERE = {
     "ext4 (label \"home\")": lambda i: run("mke2fs", "-q", "-F", "-t", "ext4", "-L", "home", i),
+    "xfs (label \"scratch\")": xfs,
     "swap": lambda i: run("mkswap", i),
     "a partition table (gpt)": partition,
+    "a partition table (dos)": lambda i: run("sh", "-c", f"echo 'size=10M, type=83' | sfdisk -q --label dos {i}"),
     "crypto_LUKS": luks,
     "LVM2_member": lvm,
     "the Lull target lull-OST0000": lambda i: run(MKFS, *OST, i),
@@ -115,12 +123,12 @@ def test_what_another_node_has_mounted_is_never_reformatted(image):
 
 @pytest.mark.parametrize("nid, says", [
     ("10.0.0.300@tcp", "not the address of a host"), ("10.0.0@tcp", "not the address of a host"), ("224.0.0.1", "not the address of a host"),
-    ("0.0.0.0", "not the address of a host"), ("10.0.0.1@o2ib", "only network is tcp"), ("10.0.0.1::10.0.0.2", "empty NID"), (":", "empty NID"),
+    ("0.0.0.0", "not the address of a host"), ("10.0.0.1@o2ib", "only network is tcp"), ("10.0.0.1::10.0.0.2", "empty NID"), (":", "empty NID"), ("", "empty NID"),
     ("no.such.host.invalid", "no IPv4 address"), ("a b", "is not a NID"), ("-x", "is not a NID"), ("10.0.0.1@tcp@tcp", "only network is tcp"),
 ])
 def test_bad_nids_are_refused(image, nid, says):
     before = digest(image)
-    refused = run(MKFS, "--ost", "--index=0", f"--mgsnode={nid}", image, check=False)
+    refused = run(MKFS, "--ost", "--index=0", "--mgsnode", nid, image, check=False)
     assert refused.returncode == 1 and says in refused.stderr, refused.stderr
     assert digest(image) == before
 

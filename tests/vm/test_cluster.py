@@ -38,6 +38,12 @@ def fs(request, tmp_path_factory):
             node.check_leaks()
 
 
+@pytest.fixture(scope="module")
+def on_nodes(fs):
+    """The command "on NODE COMMAND" on the first client."""
+    return Relay(fs.cluster, fs.clients[0])
+
+
 @pytest.fixture(autouse=True)
 def no_program_is_left(fs):
     """What a failed test leaves running would be in the way of the next one."""
@@ -247,9 +253,9 @@ def test_mount_waits_for_a_target_that_restarts(fs):
     client.run("ls /mnt/second && umount /mnt/second", timeout=120)
 
 
+@pytest.mark.usefixtures("on_nodes")
 def test_rolling_upgrade_of_all_servers(fs):
     """B6 A1 A2: the MDT by way of its partner, the OSTs in place, under load, from a client that reaches the servers by "on"."""
-    Relay(fs.cluster, fs.clients[0])
     load = Load(fs, ["small_files", "holder", "digest"], "rolling")
     load.wait_busy(5)
     modules = f"/lab/lull-{KERNEL}"
@@ -257,6 +263,8 @@ def test_rolling_upgrade_of_all_servers(fs):
                f"--replace 'on {{node}} \"insmod {modules}/lull.ko && insmod {modules}/lull_server.ko\"'")
     with NoticedNothing(fs):
         assert "lull-MDT0000" in fs.clients[0].run(upgrade + " --dry-run", timeout=300).out
+        other = fs.clients[0].run(upgrade + " --device lull-MDT0000@mds2=/dev/null", timeout=300, check=False)
+        assert other.rc == 1 and "not a block device" in other.out, other.out
         out = fs.clients[0].run(upgrade, timeout=1200).out
         load.wait_busy(5)
     report = json.loads((fs.cluster.outdir / "upgrade.json").read_text())
@@ -268,6 +276,29 @@ def test_rolling_upgrade_of_all_servers(fs):
     assert failed.rc == 1 and "could not be exchanged" in failed.out and "started again" in failed.out, failed.out
     load.wait_busy(5)
     load.finish()
+
+
+@pytest.mark.usefixtures("on_nodes")
+def test_an_upgrade_that_was_cut_off_is_seen_and_finished(fs):
+    """B6: a target that runs nowhere is no healthy cluster; --resume goes on, ^C leaves nothing down."""
+    node, target = fs.clients[0], fs.targets["OST0001"]
+    upgrade = "lull upgrade --servers oss1 --mgs mds1 --keep-modules --remote 'on {node}'"
+    fs.shutdown("OST0001")
+    fs.umount_target("OST0001")
+    missed = node.run(upgrade, timeout=300, check=False)
+    assert missed.rc == 1 and f"{target.full_name} runs nowhere" in missed.out and "--resume" in missed.out, missed.out
+    out = node.run(f"{upgrade} --resume", timeout=600).out
+    assert f"{target.full_name} serves all clients again" in out, out
+    fs.server("OST0001").run(f"umount /mnt/{target.full_name}", timeout=120)
+    fs.start_target("OST0001")
+    # Interrupted while the software of the last server is exchanged: nothing is left to be done but to bring back what is down.
+    process = node.popen(f"{upgrade} --replace 'echo exchanging; while [ ! -e /tmp/go ]; do sleep 0.1; done' & echo pid $!; wait $!; echo rc $?")
+    node.run("for i in $(seq 600); do lctl get_param -n 'osc.lull-OST000*.state' | grep -q FULL || exit 0; sleep 0.1; done; exit 1", timeout=120)
+    process.wait_output("exchanging the software", timeout=120)
+    node.run("pkill -INT -x lull; touch /tmp/go")
+    result = process.wait(300)
+    assert "rc 0" in result.out and "interrupted" in result.out and " is down" not in result.out, result.out
+    assert fs.target_param("OST0000", "controlled_shutdown") == fs.target_param("OST0001", "controlled_shutdown") == "running"
 
 
 def test_host_shutdown_halts_its_targets_cleanly(fs):
@@ -345,6 +376,89 @@ def test_network_cut_is_ridden_out(fs):
     load.finish()
 
 
+# ---- umount -f: what is refused has changed nothing
+
+REFUSED = """import ctypes, os, sys
+umount = ctypes.CDLL(None, use_errno=True).umount2
+directory = sys.argv[1].encode()
+held = os.open(directory, os.O_RDONLY)
+assert umount(directory, 1) == -1 and ctypes.get_errno() == 16  # MNT_FORCE: EBUSY
+os.close(held)
+if sys.argv[2] == "plain":
+    assert umount(directory, 0) == 0, ctypes.get_errno()
+"""
+
+
+def refused_umount(fs, node, directory, then="nothing"):
+    (fs.cluster.outdir / "refused.py").write_text(REFUSED)
+    return node.run(f"/usr/bin/python3 /lab/refused.py {directory} {then}", timeout=120)
+
+
+def test_refused_forced_umount_of_a_target_evicts_nobody(fs):
+    """A7: the next plain umount is a plain one, by the same process or by another."""
+    fs.clients[0].run(f"echo kept > {lullfs.MOUNT}/kept && sync")
+    for name in ("OST0000", "MDT0000"):
+        node, directory = fs.server(name), fs.targets[name].directory
+        refused_umount(fs, node, directory)
+        fs.umount_target(name)
+        fs.start_target(name)
+        refused_umount(fs, node, directory, then="plain")
+        fs.start_target(name)
+        fs.clients[0].run(f"cat {lullfs.MOUNT}/kept && echo x > {lullfs.MOUNT}/after", timeout=240)
+    assert fs.total("evictions") == 0
+
+
+def not_connected(node, param):
+    node.run(f"for i in $(seq 240); do lctl get_param -n '{param}' | grep -q FULL || exit 0; sleep 0.5; done; lctl get_param '{param}'; exit 1",
+             timeout=180)
+
+
+def test_refused_forced_umount_of_a_client_leaves_it_as_it_was(fs):
+    """A7 A9: what waits for a server that is away fails, nothing else does; the mount and its data stay."""
+    client, dead = fs.clients[0], fs.server("MDT0000")
+    client.run(f"mkdir -p {lullfs.MOUNT}/held && echo before > {lullfs.MOUNT}/held/file")
+    holder = client.popen(f"cd {lullfs.MOUNT}/held && exec 5>>file && echo dirty >&5 && echo in && read x && echo more >&5", stdin=True)
+    holder.wait_output("in")
+    fails(client, f"umount -f {lullfs.MOUNT}", "busy")
+    client.run(f"cat {lullfs.MOUNT}/held/file && touch {lullfs.MOUNT}/held/new && rm {lullfs.MOUNT}/held/new")
+    dead.kill()
+    blocked = client.popen(f"echo started; exec mkdir {lullfs.MOUNT}/held/dir")
+    blocked.wait_output("started")
+    not_connected(client, "mdc.*.state")
+    client.run(f"for i in $(seq 100); do umount -f {lullfs.MOUNT} 2>/dev/null && exit 1; pgrep -x mkdir >/dev/null || exit 0; sleep 0.1; done; exit 2",
+               timeout=120)
+    result = blocked.wait(30)
+    assert result.rc != 0 and "Input/output error" in result.out, result.out
+    fs.start_target("MDT0000", "mds2")
+    client.run(f"mkdir {lullfs.MOUNT}/held/dir2", timeout=240)
+    holder.write("go\n")
+    assert holder.wait(60).rc == 0
+    assert fs.clients[1].run(f"cat {lullfs.MOUNT}/held/file", timeout=120).out.split() == ["before", "dirty", "more"]
+    assert fs.total("evictions") == 0
+    dead.start()
+    fs.install(dead)
+    fs.move("MDT0000", "mds1")
+
+
+def test_forced_umounts_that_succeed(fs):
+    """A client's loses nothing that a server can take, and waits for none that is away; a target's evicts."""
+    client, other, oss = fs.clients[1], fs.clients[0], fs.server("OST0000")
+    client.run(f"dd if=/dev/urandom of={lullfs.MOUNT}/last bs=1M count=3 2>/dev/null; md5sum < {lullfs.MOUNT}/last > /lab/last; umount -f {lullfs.MOUNT}")
+    other.run(f"md5sum < {lullfs.MOUNT}/last | cmp - /lab/last", timeout=120)
+    fs.mount_client(client)
+    client.run(f"echo written > {lullfs.MOUNT}/lost")
+    oss.cut()
+    client.run(f"umount -f {lullfs.MOUNT}", timeout=240)
+    oss.heal()
+    fs.mount_client(client)
+    fs.umount_target("OST0000", force=True)
+    fs.start_target("OST0000")
+    other.run(f"for i in $(seq 240); do lctl get_param -n 'osc.lull-OST0000-*.stats' | grep -q 'evictions: *1' && exit 0; sleep 0.5; done;"
+              " lctl get_param 'osc.lull-OST0000-*.stats'; exit 1", timeout=180)
+    fs.umount_clients()
+    fs.mount_clients()  # and count anew
+
+
 # ---- bad input: what it says, and that nothing is left behind
 
 def fails(node, command, *words, timeout=120):
@@ -359,7 +473,9 @@ def test_bad_mounts_say_why(fs):
     client.run("mkdir -p /mnt/bad")
     fails(client, f"mount -t lull {fs.mgs_nids}:/nosuchfs /mnt/bad", "nosuchfs")
     fails(client, "mount -t lull 10.0.0.250@tcp:/lull /mnt/bad", "10.0.0.250", timeout=180)
-    fails(client, f"mount -t lull nonsense:/lull /mnt/bad", "nid")
+    fails(client, "mount -t lull nonsense:/lull /mnt/bad", "host name \"nonsense\"")
+    fails(client, "mount -t lull 10.0.0.300@tcp:/lull /mnt/bad", "10.0.0.300 is not the address of a host")
+    fails(client, f"mount -t lull mds1@tcp:mds2:/{lullfs.FSNAME}/ {lullfs.MOUNT}", "busy")  # fstab says so, and it is mounted
     fails(client, f"mount -t lull -o nonsense {fs.mgs_nids}:/lull /mnt/bad", "nonsense")
     fails(server, "mkdir -p /mnt/bad; mount -t lull /dev/null /mnt/bad", "not a block device")
     fails(server, "mount -t lull /dev/lab/ost0 /mnt/bad", "in use")  # started already

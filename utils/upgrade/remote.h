@@ -17,12 +17,16 @@ struct Outcome {
     std::string output;  // both streams
 };
 
+std::string quoted(const std::string& text);  // one word for a shell
+
 class Remote {
 public:
     // way: how a node is reached; "{node}" in it is replaced, the command follows as one word: "ssh
     // -o BatchMode=yes {node}".
     explicit Remote(std::string way) : way_(std::move(way)) {}
 
+    // What a shell here has to run for it: for whoever shall do it by hand, too.
+    std::string command(const std::string& node, const std::string& command) const;
     Outcome try_run(const std::string& node, const std::string& command, unsigned limit_s) const;
     // Its output; Surprise when it fails.
     std::string run(const std::string& node, const std::string& command,

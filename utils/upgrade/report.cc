@@ -24,6 +24,7 @@ std::string to_json(const Report& report)
                          {"phases_ms", s.phases_ms}});
     return nlohmann::json{{"verdict", report.surprise.empty() ? "done" : "stopped"},
                           {"surprise", report.surprise},
+                          {"down", report.down},
                           {"seconds", report.seconds},
                           {"steps", steps}}
                .dump(1) +

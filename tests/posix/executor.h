@@ -28,6 +28,7 @@ private:
         char* base = nullptr;
         size_t len = 0;
         int64_t off = 0;
+        bool writable = false;
         int fd = -1;  // of the file, to ask for its size
         int64_t bytes_to_end() const;
     };

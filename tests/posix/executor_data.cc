@@ -53,23 +53,30 @@ Outcome got(ssize_t n, const std::vector<char>& data)
     return {n, 0, describe({data.data(), static_cast<size_t>(n)})};
 }
 
-sigjmp_buf beyond_end;
+sigjmp_buf faulted;
 
-void on_sigbus(int) { siglongjmp(beyond_end, 1); }
+void on_fault(int signal) { siglongjmp(faulted, signal); }
 
-// False: SIGBUS.
-__attribute__((noinline)) bool copy_or_fault(char* to, const char* from, size_t len)
+// 0, or the signal that ended it.
+__attribute__((noinline)) int copy_or_fault(char* to, const char* from, size_t len)
 {
-    struct sigaction action = {}, before;
-    action.sa_handler = on_sigbus;
-    sigaction(SIGBUS, &action, &before);
-    bool whole = sigsetjmp(beyond_end, 1) == 0;
-    if (whole) {
+    struct sigaction action = {}, bus, segv;
+    action.sa_handler = on_fault;
+    sigaction(SIGBUS, &action, &bus);
+    sigaction(SIGSEGV, &action, &segv);  // a store to what was mapped for reading
+    int signal = sigsetjmp(faulted, 1);
+    if (!signal) {
         for (size_t i = 0; i < len; i++)
             reinterpret_cast<volatile char*>(to)[i] = reinterpret_cast<const volatile char*>(from)[i];
     }
-    sigaction(SIGBUS, &before, nullptr);
-    return whole;
+    sigaction(SIGBUS, &bus, nullptr);
+    sigaction(SIGSEGV, &segv, nullptr);
+    return signal;
+}
+
+Outcome ended_by(int signal)
+{
+    return Outcome::saw(signal == 0 ? "" : signal == SIGBUS ? "SIGBUS" : "SIGSEGV");
 }
 
 // A descriptor's position is left where it was.
@@ -224,7 +231,7 @@ Outcome Executor::map(const Step& s)
     if (base == MAP_FAILED) return Outcome::failed(errno);
     Mapping& m = maps_[static_cast<unsigned>(s.fd2) % kMapSlots];
     unmap(m);
-    m = {static_cast<char*>(base), len, s.off, fcntl(fd(s.fd), F_DUPFD_CLOEXEC, 0)};
+    m = {static_cast<char*>(base), len, s.off, s.mode != 0, fcntl(fd(s.fd), F_DUPFD_CLOEXEC, 0)};
     return {};
 }
 
@@ -239,14 +246,16 @@ Outcome Executor::touch(const Step& s)
     std::vector<char> data = filled(s);
     bool store = s.op == Op::k_store;
     if (store && reference_ && inside < len) {
-        bool whole = copy_or_fault(m.base + off, data.data(), inside);
-        std::vector<char> unused(len);
-        whole = whole && copy_or_fault(unused.data(), m.base + off, len);
-        return Outcome::saw(whole ? "" : "SIGBUS");
+        if (!m.writable) return ended_by(SIGSEGV);
+        int signal = copy_or_fault(m.base + off, data.data(), inside);
+        std::vector<char> same(len);  // stored again, for the page is changed all the same
+        if (!signal) signal = copy_or_fault(same.data(), m.base + off, len);
+        if (!signal) signal = copy_or_fault(m.base + off, same.data(), len);
+        return ended_by(signal);
     }
-    bool whole = store ? copy_or_fault(m.base + off, data.data(), len)
+    int signal = store ? copy_or_fault(m.base + off, data.data(), len)
                        : copy_or_fault(data.data(), m.base + off, len);
-    if (!whole) return Outcome::saw("SIGBUS");
+    if (signal) return ended_by(signal);
     return Outcome::saw(store ? "" : describe({data.data(), inside}));
 }
 

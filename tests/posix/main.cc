@@ -40,6 +40,7 @@ struct Options {
     bool until_stdin = false;
     bool print_only = false;
     bool show = false;
+    bool stop_at_first = false;
 };
 
 class Exerciser {
@@ -122,8 +123,7 @@ int Exerciser::one(uint64_t seed, const Program& program)
     if (!first) return kExitTrouble;
     steps_ += program.size();
     succeeded_ += first->succeeded;
-    if (options_.show || first->divergence)
-        fmt::print("{}", options_.show ? listing(program, *first) : "");
+    if (options_.show) fmt::print("{}", listing(program, *first));
     if (!first->divergence) return 0;
     fmt::print("seed {} DIFFERS: {} (step {} of {})\n", seed, first->divergence->what,
                first->divergence->index + 1, program.size());
@@ -181,7 +181,7 @@ int Exerciser::run()
         worst = std::max(worst, one(seed, program));
         fmt::print("seed {} done\n", seed);
         fflush(stdout);
-        if (worst == kExitTrouble) break;
+        if (worst == kExitTrouble || (worst && options_.stop_at_first)) break;
     }
     for (auto& [name, count] : exceptions_.used()) fmt::print("exception {}: {} times\n", name, count);
     fmt::print("{} programs, {} steps, {} succeeded: {}\n", begun, steps_, succeeded_,
@@ -207,6 +207,7 @@ void declare(CLI::App& app, Options& o)
         ->check([](const std::string& kind) { return WrongExecutor::known(kind) ? "" : "unknown"; });
     app.add_flag("--quiet-machine", o.quiet_machine, "no drop_caches, no memory pressure");
     app.add_flag("--until-stdin", o.until_stdin, "go on until a line comes");
+    app.add_flag("--stop-at-first", o.stop_at_first, "no seeds after one that differs");
     app.add_flag("--print", o.print_only, "only print the programs");
     app.add_flag("--show", o.show, "print every program with its answers");
 }

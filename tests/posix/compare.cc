@@ -32,7 +32,8 @@ Divergence silent(size_t i, const Step& step, const char* side, const Doer& doer
 {
     Divergence d;
     d.index = i;
-    d.what = fmt::format("{} of actor {} at {}: {}", side, step.actor, op_name(step.op), doer.why());
+    d.what =
+        fmt::format("{} of actor {} at {}: {}", side, step.actor, op_name(step.op), doer.why());
     return d;
 }
 
@@ -82,11 +83,15 @@ std::string differing_lines(const std::string& lull, const std::string& ext4)
     auto not_in = [](const auto& lines, const std::string& line) {
         return std::find(lines.begin(), lines.end(), line) == lines.end();
     };
-    std::copy_if(a.begin(), a.end(), std::back_inserter(only_a), [&](auto& l) { return not_in(b, l); });
-    std::copy_if(b.begin(), b.end(), std::back_inserter(only_b), [&](auto& l) { return not_in(a, l); });
+    std::copy_if(a.begin(), a.end(), std::back_inserter(only_a),
+                 [&](auto& l) { return not_in(b, l); });
+    std::copy_if(b.begin(), b.end(), std::back_inserter(only_b),
+                 [&](auto& l) { return not_in(a, l); });
     std::string out;
-    for (size_t i = 0; i < std::min(only_a.size(), kShownLines); i++) out += "    Lull: " + only_a[i] + "\n";
-    for (size_t i = 0; i < std::min(only_b.size(), kShownLines); i++) out += "    ext4: " + only_b[i] + "\n";
+    for (size_t i = 0; i < std::min(only_a.size(), kShownLines); i++)
+        out += "    Lull: " + only_a[i] + "\n";
+    for (size_t i = 0; i < std::min(only_b.size(), kShownLines); i++)
+        out += "    ext4: " + only_b[i] + "\n";
     return out;
 }
 
@@ -96,7 +101,8 @@ std::string listing(const Program& program, const Comparison& c)
     size_t end = c.divergence ? c.divergence->index + 1 : program.size();
     for (size_t i = 0; i < std::min(end, program.size()); i++) {
         const Step& s = program[i];
-        out += fmt::format("    /* client {}{} */ {};", s.actor + 1, s.user ? ", user" : "", to_c(s));
+        out +=
+            fmt::format("    /* client {}{} */ {};", s.actor + 1, s.user ? ", user" : "", to_c(s));
         if (i < c.answers.size()) out += "  // " + c.answers[i];
         out += "\n";
     }

@@ -22,7 +22,7 @@ const std::vector<Exception>& Exceptions::all()
 {
     static const std::vector<Exception> table = {
         {Exception::kRefused, "xattr",
-         "extended attributes other than lull.layout are an issue of their own (issue 12, fault 15)",
+         "extended attributes other than lull.layout are an issue of their own (fault 15)",
          is_xattr, refused_with(EOPNOTSUPP)},
         {Exception::kRefused, "fallocate", "an OST reserves no space ahead of a write",
          [](const Step& s, int) { return s.op == Op::k_fallocate; }, refused_with(EOPNOTSUPP)},
@@ -32,11 +32,14 @@ const std::vector<Exception>& Exceptions::all()
              return s.op == Op::k_rename && s.flags & (RENAME_EXCHANGE | RENAME_WHITEOUT);
          },
          refused_with(EINVAL)},
-        {Exception::kRefused, "O_DIRECT", "there is no way past the page cache; refused, as by tmpfs",
+        {Exception::kRefused, "O_DIRECT",
+         "there is no way past the page cache; refused, as by tmpfs",
          [](const Step& s, int) { return s.op == Op::k_open && s.flags & O_DIRECT; },
          refused_with(EINVAL)},
         {Exception::kRefused, "O_TMPFILE", "a file without a name is not part of the protocol",
-         [](const Step& s, int) { return s.op == Op::k_open && (s.flags & O_TMPFILE) == O_TMPFILE; },
+         [](const Step& s, int) {
+             return s.op == Op::k_open && (s.flags & O_TMPFILE) == O_TMPFILE;
+         },
          refused_with(EOPNOTSUPP)},
     };
     return table;

@@ -86,13 +86,13 @@ Outcome Executor::run(const Step& step)
 Outcome Executor::run_plain(const Step& step)
 {
     switch (step.op) {
-    case Op::k_open ... Op::k_readahead: return run_data(step);
-    case Op::k_map ... Op::k_madvise: return run_mapping(step);
-    case Op::k_list ... Op::k_fchdir: return run_names(step);
-    case Op::k_stat ... Op::k_readlink:
-    case Op::k_chmod ... Op::k_futimens: return run_attributes(step);
-    case Op::k_setxattr ... Op::k_fgetxattr: return run_xattrs(step);
-    case Op::k_flock ... Op::k_ofd_getlk: return run_locks(step);
+    case Op::k_open... Op::k_readahead: return run_data(step);
+    case Op::k_map... Op::k_madvise: return run_mapping(step);
+    case Op::k_list... Op::k_fchdir: return run_names(step);
+    case Op::k_stat... Op::k_readlink:
+    case Op::k_chmod... Op::k_futimens: return run_attributes(step);
+    case Op::k_setxattr... Op::k_fgetxattr: return run_xattrs(step);
+    case Op::k_flock... Op::k_ofd_getlk: return run_locks(step);
     default: return run_machine(step);
     }
 }

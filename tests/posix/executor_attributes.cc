@@ -113,7 +113,8 @@ std::string Scan::content(int dir, const std::string& name, int64_t size)
     std::vector<std::pair<int64_t, int64_t>> windows;
     if (size <= kWholeBytes) windows.emplace_back(0, size + 1);
     else
-        for (int64_t around : {int64_t{0}, int64_t{1} << 20, int64_t{1} << 30, int64_t{1} << 32, size})
+        for (int64_t around :
+             {int64_t{0}, int64_t{1} << 20, int64_t{1} << 30, int64_t{1} << 32, size})
             windows.emplace_back(std::max<int64_t>(0, around - kWindow), around + kWindow);
     std::string text;
     for (auto [from, to] : windows) {
@@ -121,10 +122,13 @@ std::string Scan::content(int dir, const std::string& name, int64_t size)
         std::string data(to - from, '\0');
         size_t got = 0;
         ssize_t n = 0;
-        while (got < data.size() && (n = pread(fd, data.data() + got, data.size() - got, from + got)) > 0)
+        while (got < data.size() &&
+               (n = pread(fd, data.data() + got, data.size() - got, from + got)) > 0)
             got += n;
         if (n < 0) text += "read: " + error_name(errno);
-        else text += fmt::format("{}at {}: {}", text.empty() ? "" : "; ", from, describe({data.data(), got}));
+        else
+            text += fmt::format("{}at {}: {}", text.empty() ? "" : "; ", from,
+                                describe({data.data(), got}));
     }
     close(fd);
     return text;
@@ -215,8 +219,7 @@ Outcome Executor::run_attributes(const Step& s)
     case Op::k_utimens:
         return times_text(utimensat(at(s), path, times, static_cast<int>(s.flags)),
                           [&] { return fstatat(at(s), path, &st, static_cast<int>(s.flags)); });
-    default:
-        return times_text(futimens(fd(s.fd), times), [&] { return fstat(fd(s.fd), &st); });
+    default: return times_text(futimens(fd(s.fd), times), [&] { return fstat(fd(s.fd), &st); });
     }
 }
 

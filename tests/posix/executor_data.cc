@@ -67,7 +67,8 @@ __attribute__((noinline)) int copy_or_fault(char* to, const char* from, size_t l
     int signal = sigsetjmp(faulted, 1);
     if (!signal) {
         for (size_t i = 0; i < len; i++)
-            reinterpret_cast<volatile char*>(to)[i] = reinterpret_cast<const volatile char*>(from)[i];
+            reinterpret_cast<volatile char*>(to)[i] =
+                reinterpret_cast<const volatile char*>(from)[i];
     }
     sigaction(SIGBUS, &bus, nullptr);
     sigaction(SIGSEGV, &segv, nullptr);
@@ -131,10 +132,12 @@ Outcome Executor::seek(const Step& s)
     fstat(fd(s.fd), &st);
     lseek(fd(s.fd), before, SEEK_SET);
     if (how == SEEK_HOLE)
-        return found < 0 ? Outcome::failed(error)
-                         : Outcome::saw(found < s.off || found > st.st_size ? "no place" : "a hole");
+        return found < 0
+                   ? Outcome::failed(error)
+                   : Outcome::saw(found < s.off || found > st.st_size ? "no place" : "a hole");
     if (found < 0 && error != ENXIO) return Outcome::failed(error);
-    if (s.off < 0 || s.off >= st.st_size) return found < 0 ? Outcome::failed(error) : Outcome::saw("data beyond the end");
+    if (s.off < 0 || s.off >= st.st_size)
+        return found < 0 ? Outcome::failed(error) : Outcome::saw("data beyond the end");
     if (found >= 0 && (found < s.off || found >= st.st_size)) return Outcome::saw("no place");
     return Outcome::saw(is_zero(fd(s.fd), s.off, found < 0 ? st.st_size : found)
                             ? "nothing but zero before data"

@@ -192,7 +192,8 @@ void Generator::open(Step& s)
     for (uint32_t rare : {O_EXCL, O_TRUNC, O_APPEND, O_SYNC, O_DSYNC, O_NOFOLLOW, O_NONBLOCK})
         if (percent(rare == O_TRUNC || rare == O_APPEND ? 12 : 5)) s.flags |= rare;
     if (percent(1)) s.flags |= one_of<uint32_t>({O_DIRECTORY, O_PATH, O_DIRECT, O_TMPFILE});
-    s.flags |= O_NONBLOCK * ((s.flags & O_PATH) == 0);  // a FIFO's open would wait for its other end
+    s.flags |=
+        O_NONBLOCK * ((s.flags & O_PATH) == 0);  // a FIFO's open would wait for its other end
     relative(s);
     if (s.flags & O_CREAT) files_.insert(s.path);
     open_[s.actor].insert(s.fd);
@@ -237,9 +238,9 @@ void Generator::resize(Step& s)
 void Generator::preallocate(Step& s)
 {
     s.fd = open_slot();
-    s.flags = one_of<uint32_t>({0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                FALLOC_FL_ZERO_RANGE, FALLOC_FL_COLLAPSE_RANGE,
-                                FALLOC_FL_INSERT_RANGE});
+    s.flags =
+        one_of<uint32_t>({0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                          FALLOC_FL_ZERO_RANGE, FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE});
     s.off = below(kUsualBytes);
     s.len = 1 + below(kUsualBytes);
     if (s.flags & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE) && percent(90))
@@ -282,7 +283,8 @@ void Generator::mapped(Step& s)
     auto& maps = mapped_[s.actor];
     s.fd = maps.empty() ? 0 : *std::next(maps.begin(), below(maps.size()));
     if (s.op == Op::k_unmap) maps.erase(s.fd);
-    if (s.op == Op::k_msync) s.flags = one_of<uint32_t>({MS_SYNC, MS_ASYNC, MS_SYNC | MS_INVALIDATE});
+    if (s.op == Op::k_msync)
+        s.flags = one_of<uint32_t>({MS_SYNC, MS_ASYNC, MS_SYNC | MS_INVALIDATE});
     if (s.op == Op::k_madvise) s.flags = below(5);
     if (s.op != Op::k_load && s.op != Op::k_store) return;
     s.off = percent(50) ? below(kPage) : below(kUsualBytes);
@@ -365,12 +367,16 @@ void Generator::rename(Step& s)
     s.path2 = onto < 5 ? new_path() : onto < 8 ? any_path() : kind < 5 ? file_path() : dir_path();
     if (percent(8)) s.path2 = s.path;
     if (percent(3)) odd(s.path2);
-    if (percent(12)) s.flags = one_of<uint32_t>({RENAME_NOREPLACE, RENAME_NOREPLACE, RENAME_EXCHANGE});
+    if (percent(12))
+        s.flags = one_of<uint32_t>({RENAME_NOREPLACE, RENAME_NOREPLACE, RENAME_EXCHANGE});
     relative(s);
     if (s.path.size() > 1 && percent(85)) moved(s.path, s.path2);
 }
 
-void Generator::change_dir(Step& s) { s.path = percent(30) ? "/" : percent(90) ? dir_path() : any_path(); }
+void Generator::change_dir(Step& s)
+{
+    s.path = percent(30) ? "/" : percent(90) ? dir_path() : any_path();
+}
 
 void Generator::attribute(Step& s)
 {

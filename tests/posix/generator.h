@@ -37,8 +37,7 @@ private:
 
     uint64_t below(uint64_t n) { return rng_() % n; }
     bool percent(unsigned p) { return below(100) < p; }
-    template <class T>
-    T one_of(std::initializer_list<T> from)
+    template <class T> T one_of(std::initializer_list<T> from)
     {
         return from.begin()[below(from.size())];
     }

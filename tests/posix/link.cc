@@ -126,7 +126,8 @@ bool Link::receive_exactly(char* to, size_t size,
     using namespace std::chrono;
     for (size_t at = 0; at < size;) {
         pollfd p = {fd_, POLLIN, 0};
-        auto left = deadline ? duration_cast<milliseconds>(*deadline - steady_clock::now()).count() : -1;
+        auto left =
+            deadline ? duration_cast<milliseconds>(*deadline - steady_clock::now()).count() : -1;
         int ready = poll(&p, 1, deadline ? std::max<int>(0, left) : -1);
         if (ready < 0 && errno == EINTR) continue;
         if (ready == 0) return timed_out_ = true, false;

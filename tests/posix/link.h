@@ -33,9 +33,9 @@ private:
 
 // What a worker is told first.
 struct Place {
-    std::string root;       // directory that becomes its "/"
+    std::string root;  // directory that becomes its "/"
     bool reference = false;
-    std::string wrong;      // a fault to be detected (wrong.h), for the self test
+    std::string wrong;  // a fault to be detected (wrong.h), for the self test
 };
 
 // Forks a process that does steps in a place.

@@ -111,8 +111,11 @@ std::optional<Comparison> Exerciser::attempt(const Program& program)
         std::error_code error;
         std::filesystem::remove_all(side + "/" + name, error);
         if (error && !result->divergence)
-            result->divergence = Divergence{program.size(), {}, {},
-                                            fmt::format("rm -r {}/{}: {}", side, name, error.message())};
+            result->divergence =
+                Divergence{program.size(),
+                           {},
+                           {},
+                           fmt::format("rm -r {}/{}: {}", side, name, error.message())};
     }
     return result;
 }
@@ -140,8 +143,8 @@ int Exerciser::one(uint64_t seed, const Program& program)
     Program small = minimizer.minimize(program, first->divergence->what);
     if (!minimizer.repeats())
         fmt::print("it did not happen again: what follows is the whole program\n");
-    fmt::print("seed {}, {} steps after {} attempts:\n{}", seed, small.size(),
-               minimizer.attempts(), listing(small, last));
+    fmt::print("seed {}, {} steps after {} attempts:\n{}", seed, small.size(), minimizer.attempts(),
+               listing(small, last));
     fflush(stdout);
     return kExitDiffers;
 }
@@ -172,8 +175,8 @@ int Exerciser::run()
     }
     for (; begun < options_.seeds || options_.until_stdin; seed++, begun++) {
         if (told_to_stop()) break;
-        Program program = Generator({seed, options_.steps, options_.clients, !options_.quiet_machine})
-                              .make();
+        Program program =
+            Generator({seed, options_.steps, options_.clients, !options_.quiet_machine}).make();
         if (options_.print_only) {
             fmt::print("{}", listing(program, {}));
             continue;
@@ -183,7 +186,8 @@ int Exerciser::run()
         fflush(stdout);
         if (worst == kExitTrouble || (worst && options_.stop_at_first)) break;
     }
-    for (auto& [name, count] : exceptions_.used()) fmt::print("exception {}: {} times\n", name, count);
+    for (auto& [name, count] : exceptions_.used())
+        fmt::print("exception {}: {} times\n", name, count);
     fmt::print("{} programs, {} steps, {} succeeded: {}\n", begun, steps_, succeeded_,
                worst ? "DIFFERS" : "the same");
     return worst;
@@ -204,7 +208,8 @@ void declare(CLI::App& app, Options& o)
     app.add_option("--minimize", o.minimize_s, "seconds to make a failing program smaller");
     app.add_option("--layout", o.layout, "lull.layout of the directories that are made");
     app.add_option("--wrong", o.wrong, "a fault on purpose: data lost-write error listing")
-        ->check([](const std::string& kind) { return WrongExecutor::known(kind) ? "" : "unknown"; });
+        ->check(
+            [](const std::string& kind) { return WrongExecutor::known(kind) ? "" : "unknown"; });
     app.add_flag("--quiet-machine", o.quiet_machine, "no drop_caches, no memory pressure");
     app.add_flag("--until-stdin", o.until_stdin, "go on until a line comes");
     app.add_flag("--stop-at-first", o.stop_at_first, "no seeds after one that differs");

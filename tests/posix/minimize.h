@@ -15,8 +15,8 @@ namespace lull::posix {
 class Minimizer {
 public:
     struct Attempt {
-        std::string what;     // "" if nothing failed
-        size_t index = 0;     // of the step that failed
+        std::string what;  // "" if nothing failed
+        size_t index = 0;  // of the step that failed
     };
     using Run = std::function<Attempt(const Program&)>;
 

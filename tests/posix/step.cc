@@ -23,14 +23,15 @@ struct Flag {
 };
 
 constexpr Flag kOpenFlags[] = {
-    {O_CREAT, "O_CREAT"}, {O_EXCL, "O_EXCL"}, {O_TRUNC, "O_TRUNC"}, {O_APPEND, "O_APPEND"},
-    {O_SYNC, "O_SYNC"}, {O_DSYNC, "O_DSYNC"}, {O_TMPFILE, "O_TMPFILE"},
-    {O_DIRECTORY, "O_DIRECTORY"}, {O_NOFOLLOW, "O_NOFOLLOW"}, {O_NONBLOCK, "O_NONBLOCK"},
-    {O_PATH, "O_PATH"}, {O_DIRECT, "O_DIRECT"}, {O_CLOEXEC, "O_CLOEXEC"},
-    {O_NOATIME, "O_NOATIME"},
+    {O_CREAT, "O_CREAT"},       {O_EXCL, "O_EXCL"},           {O_TRUNC, "O_TRUNC"},
+    {O_APPEND, "O_APPEND"},     {O_SYNC, "O_SYNC"},           {O_DSYNC, "O_DSYNC"},
+    {O_TMPFILE, "O_TMPFILE"},   {O_DIRECTORY, "O_DIRECTORY"}, {O_NOFOLLOW, "O_NOFOLLOW"},
+    {O_NONBLOCK, "O_NONBLOCK"}, {O_PATH, "O_PATH"},           {O_DIRECT, "O_DIRECT"},
+    {O_CLOEXEC, "O_CLOEXEC"},   {O_NOATIME, "O_NOATIME"},
 };
 constexpr Flag kFallocateFlags[] = {
-    {FALLOC_FL_KEEP_SIZE, "FALLOC_FL_KEEP_SIZE"}, {FALLOC_FL_PUNCH_HOLE, "FALLOC_FL_PUNCH_HOLE"},
+    {FALLOC_FL_KEEP_SIZE, "FALLOC_FL_KEEP_SIZE"},
+    {FALLOC_FL_PUNCH_HOLE, "FALLOC_FL_PUNCH_HOLE"},
     {FALLOC_FL_ZERO_RANGE, "FALLOC_FL_ZERO_RANGE"},
     {FALLOC_FL_COLLAPSE_RANGE, "FALLOC_FL_COLLAPSE_RANGE"},
     {FALLOC_FL_INSERT_RANGE, "FALLOC_FL_INSERT_RANGE"},
@@ -38,12 +39,15 @@ constexpr Flag kFallocateFlags[] = {
 constexpr Flag kRenameFlags[] = {{RENAME_NOREPLACE, "RENAME_NOREPLACE"},
                                  {RENAME_EXCHANGE, "RENAME_EXCHANGE"},
                                  {RENAME_WHITEOUT, "RENAME_WHITEOUT"}};
-constexpr Flag kFlockFlags[] = {{LOCK_SH, "LOCK_SH"}, {LOCK_EX, "LOCK_EX"},
-                                {LOCK_UN, "LOCK_UN"}, {LOCK_NB, "LOCK_NB"}};
+constexpr Flag kFlockFlags[] = {{LOCK_SH, "LOCK_SH"},
+                                {LOCK_EX, "LOCK_EX"},
+                                {LOCK_UN, "LOCK_UN"},
+                                {LOCK_NB, "LOCK_NB"}};
 constexpr Flag kAtFlags[] = {{AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"},
                              {AT_SYMLINK_FOLLOW, "AT_SYMLINK_FOLLOW"},
                              {AT_EACCESS, "AT_EACCESS"}};
-constexpr Flag kMsyncFlags[] = {{MS_SYNC, "MS_SYNC"}, {MS_ASYNC, "MS_ASYNC"},
+constexpr Flag kMsyncFlags[] = {{MS_SYNC, "MS_SYNC"},
+                                {MS_ASYNC, "MS_ASYNC"},
                                 {MS_INVALIDATE, "MS_INVALIDATE"}};
 constexpr Flag kSyncRangeFlags[] = {{1, "SYNC_FILE_RANGE_WAIT_BEFORE"},
                                     {2, "SYNC_FILE_RANGE_WRITE"},
@@ -51,8 +55,8 @@ constexpr Flag kSyncRangeFlags[] = {{1, "SYNC_FILE_RANGE_WAIT_BEFORE"},
 constexpr Flag kXattrFlags[] = {{XATTR_CREATE, "XATTR_CREATE"}, {XATTR_REPLACE, "XATTR_REPLACE"}};
 
 constexpr const char* kWhence[] = {"SEEK_SET", "SEEK_CUR", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"};
-constexpr const char* kAdvice[] = {"NORMAL", "RANDOM", "SEQUENTIAL", "WILLNEED", "DONTNEED",
-                                   "NOREUSE"};
+constexpr const char* kAdvice[] = {"NORMAL",   "RANDOM",   "SEQUENTIAL",
+                                   "WILLNEED", "DONTNEED", "NOREUSE"};
 constexpr const char* kLockTypes[] = {"F_RDLCK", "F_WRLCK", "F_UNLCK"};
 
 // How each is written in C; the names in braces are members of the step.
@@ -134,8 +138,7 @@ constexpr const char* kNames[] = {
 #undef X
 };
 
-template <size_t N>
-std::string join_flags(const Flag (&table)[N], uint32_t flags)
+template <size_t N> std::string join_flags(const Flag (&table)[N], uint32_t flags)
 {
     std::string out;
     for (auto& f : table) {
@@ -154,8 +157,7 @@ std::string open_flags(uint32_t flags)
     return access[flags & O_ACCMODE] + (rest == "0" ? "" : " | " + rest);
 }
 
-template <size_t N>
-std::string nth(const char* const (&table)[N], uint32_t i)
+template <size_t N> std::string nth(const char* const (&table)[N], uint32_t i)
 {
     return i < N ? table[i] : std::to_string(i);
 }
@@ -191,16 +193,14 @@ std::string quoted(const std::string& s)
     return out + '"';
 }
 
-template <class T>
-bool number(std::string_view text, T& to)
+template <class T> bool number(std::string_view text, T& to)
 {
     auto r = std::from_chars(text.data(), text.data() + text.size(), to);
     return r.ec == std::errc{} && r.ptr == text.data() + text.size();
 }
 
 // Calls f(name, member) for every number of a step.
-template <class S, class F>
-void each_number(S& s, F f)
+template <class S, class F> void each_number(S& s, F f)
 {
     f("actor", s.actor), f("fd", s.fd), f("fd2", s.fd2), f("at", s.at), f("off", s.off);
     f("off2", s.off2), f("len", s.len), f("flags", s.flags), f("mode", s.mode), f("fill", s.fill);
@@ -220,10 +220,7 @@ bool set_member(Step& step, std::string_view key, std::string_view value)
 
 }  // namespace
 
-std::string_view op_name(Op op)
-{
-    return op < Op::kCount ? kNames[static_cast<size_t>(op)] : "?";
-}
+std::string_view op_name(Op op) { return op < Op::kCount ? kNames[static_cast<size_t>(op)] : "?"; }
 
 std::string to_text(const Step& step)
 {
@@ -255,7 +252,8 @@ std::optional<Step> parse_step(std::string_view line)
             continue;
         }
         size_t is = text.find('=');
-        if (is == text.npos || !set_member(step, text.substr(0, is), text.substr(is + 1))) return {};
+        if (is == text.npos || !set_member(step, text.substr(0, is), text.substr(is + 1)))
+            return {};
     }
     return known ? std::optional(step) : std::nullopt;
 }
@@ -289,13 +287,12 @@ std::string flags_to_c(Op op, uint32_t flags)
 std::string to_c(const Step& s)
 {
     std::string at = s.at == kAtCwd ? "AT_FDCWD" : fmt::format("fd[{}]", s.at);
-    return fmt::format(
-        fmt::runtime(kPatterns[static_cast<size_t>(s.op)]), fmt::arg("fd", s.fd),
-        fmt::arg("fd2", s.fd2), fmt::arg("at", at), fmt::arg("path", quoted(s.path)),
-        fmt::arg("path2", quoted(s.path2)), fmt::arg("off", s.off), fmt::arg("off2", s.off2),
-        fmt::arg("len", s.len), fmt::arg("flags", flags_to_c(s.op, s.flags)),
-        fmt::arg("mode", s.mode), fmt::arg("fill", s.fill),
-        fmt::arg("write", s.mode ? "| PROT_WRITE" : ""));
+    return fmt::format(fmt::runtime(kPatterns[static_cast<size_t>(s.op)]), fmt::arg("fd", s.fd),
+                       fmt::arg("fd2", s.fd2), fmt::arg("at", at), fmt::arg("path", quoted(s.path)),
+                       fmt::arg("path2", quoted(s.path2)), fmt::arg("off", s.off),
+                       fmt::arg("off2", s.off2), fmt::arg("len", s.len),
+                       fmt::arg("flags", flags_to_c(s.op, s.flags)), fmt::arg("mode", s.mode),
+                       fmt::arg("fill", s.fill), fmt::arg("write", s.mode ? "| PROT_WRITE" : ""));
 }
 
 }  // namespace lull::posix

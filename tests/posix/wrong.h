@@ -11,7 +11,8 @@ class WrongExecutor {
 public:
     // kind: "", "data" (one bit of what is read behind the first page), "lost-write" (a pwrite
     // behind the first page does nothing), "error" (of rmdir), "listing" (a name is missing).
-    WrongExecutor(bool reference, std::string kind) : executor_(reference), kind_(std::move(kind)) {}
+    WrongExecutor(bool reference, std::string kind) : executor_(reference), kind_(std::move(kind))
+    {}
     static bool known(const std::string& kind);
     Outcome run(const Step& step);
 

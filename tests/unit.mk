@@ -56,7 +56,7 @@ core_flags := -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics -
 # What the core may not know that it runs in user space, the simulator and the tests may.
 # They may derive from classes of the core, which have no type information: no RTTI either.
 hosted_flags := -fno-rtti -fno-omit-frame-pointer
-unit_libs := -lgtest -lgtest_main -lboost_context -lfmt -pthread
+unit_libs := -lgtest -lgtest_main -lboost_context -pthread
 
 # Compiled once for all checkouts; what an object is made of decides, not where.
 ccache := $(shell command -v ccache 2>/dev/null)
@@ -109,6 +109,8 @@ $(obj)/kapi/sim/%.o: kapi/sim/%.cc
 	$(call compile,$(hosted_flags))
 $(obj)/osd/sim/%.o: osd/sim/%.cc
 	$(call compile,$(hosted_flags))
+$(obj)/tests/posix/%.o: tests/posix/%.cc
+	$(call compile,$(hosted_flags) -DFMT_HEADER_ONLY)
 $(obj)/tests/%.o: tests/%.cc
 	$(call compile,$(hosted_flags))
 $(obj)/%.o: %.cc
@@ -131,7 +133,7 @@ $(scale_bin): $(obj)/tests/sim/scale_main.o $(sim_obj) $(user_lib)
 
 # The differential exerciser (tests/posix).
 $(user)/posix: $(obj)/tests/posix/main.o $(posix_obj)
-	$(call link,$^ -lfmt)
+	$(call link,$^ -static)
 
 # The tools: utils/{lctl,mkfs_lull,mount_lull,lull}.cc hold the mains; utils/upgrade is lull's, the rest is shared.
 util_mains := lctl mkfs_lull mount_lull lull

@@ -24,6 +24,8 @@ constexpr int64_t kNowFrom_s = 1577836800;  // 2020
 constexpr int64_t kNowTo_s = 4102444800;    // 2100
 constexpr int64_t kWholeBytes = 1 << 20;    // of a file of at most so many bytes all is looked at
 constexpr int64_t kWindow = 32768;          // of a larger one, so much around some places
+// Without the time of access, which a file system may be mounted not to keep.
+constexpr uint32_t kStatxMask = STATX_BASIC_STATS & ~STATX_ATIME;
 constexpr int kMaxDepth = 24;
 
 Outcome result(long ret) { return ret < 0 ? Outcome::failed(errno) : Outcome{ret, 0, {}}; }
@@ -201,7 +203,7 @@ Outcome Executor::run_attributes(const Step& s)
         if (statx(at(s), path, flags, STATX_BASIC_STATS, &x) < 0) return Outcome::failed(errno);
         return Outcome::saw(fmt::format("{} 0{:o} links {} owner {}:{} all {}", type_of(x.stx_mode),
                                         x.stx_mode & 07777, x.stx_nlink, x.stx_uid, x.stx_gid,
-                                        (x.stx_mask & STATX_BASIC_STATS) == STATX_BASIC_STATS));
+                                        (x.stx_mask & kStatxMask) == kStatxMask));
     }
     case Op::k_access: return result(faccessat(at(s), path, s.mode, static_cast<int>(s.flags)));
     case Op::k_readlink: {

@@ -86,7 +86,7 @@ bool is_zero(int fd, int64_t from, int64_t to)
     std::vector<char> buf(65536);
     for (int64_t at = from; at < to;) {
         ssize_t n = pread(fd, buf.data(), std::min<int64_t>(buf.size(), to - at), at);
-        if (n <= 0) return n == 0;
+        if (n <= 0) return true;  // it may not be open for reading
         if (std::any_of(buf.begin(), buf.begin() + n, [](char c) { return c != 0; })) return false;
         at += n;
         if (at - from > kMaxBytes) return true;
@@ -119,17 +119,19 @@ Outcome Executor::writev(const Step& s)
 }
 
 // Where a file system has its holes is its own affair, but what it calls a hole must be zero and
-// the end is a hole. The position is as before: it would be another on each side.
+// the end is a hole. The position is as before: it would be another on each side. In a directory
+// only the beginning is a position that all agree about.
 Outcome Executor::seek(const Step& s)
 {
     static constexpr int whence[] = {SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE};
     int how = s.flags < std::size(whence) ? whence[s.flags] : 99;
+    struct stat st = {};
+    fstat(fd(s.fd), &st);
+    if (S_ISDIR(st.st_mode)) return result(lseek(fd(s.fd), 0, SEEK_SET));
     if (how != SEEK_DATA && how != SEEK_HOLE) return result(lseek(fd(s.fd), s.off, how));
     int64_t before = lseek(fd(s.fd), 0, SEEK_CUR);
     int64_t found = lseek(fd(s.fd), s.off, how);
     int error = errno;
-    struct stat st = {};
-    fstat(fd(s.fd), &st);
     lseek(fd(s.fd), before, SEEK_SET);
     if (how == SEEK_HOLE)
         return found < 0

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
+#include <map>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -40,7 +40,7 @@ struct Options {
     bool until_stdin = false;
     bool print_only = false;
     bool show = false;
-    bool stop_at_first = false;
+    size_t stop_after = 3;
 };
 
 class Exerciser {
@@ -60,6 +60,7 @@ private:
     Exceptions exceptions_;
     unsigned attempts_ = 0;
     size_t steps_ = 0, succeeded_ = 0;
+    std::map<std::string, uint64_t> differing_;  // with the first seed
 };
 
 // To a line on standard input, or its end.
@@ -131,6 +132,11 @@ int Exerciser::one(uint64_t seed, const Program& program)
     fmt::print("seed {} DIFFERS: {} (step {} of {})\n", seed, first->divergence->what,
                first->divergence->index + 1, program.size());
     fflush(stdout);
+    auto [known, is_new] = differing_.emplace(first->divergence->what, seed);
+    if (!is_new) {
+        fmt::print("the same as in seed {}\n", known->second);
+        return kExitDiffers;
+    }
     Comparison last = *first;
     Minimizer minimizer(
         [&](const Program& p) -> Minimizer::Attempt {
@@ -184,7 +190,7 @@ int Exerciser::run()
         worst = std::max(worst, one(seed, program));
         fmt::print("seed {} done\n", seed);
         fflush(stdout);
-        if (worst == kExitTrouble || (worst && options_.stop_at_first)) break;
+        if (worst == kExitTrouble || differing_.size() >= options_.stop_after) break;
     }
     for (auto& [name, count] : exceptions_.used())
         fmt::print("exception {}: {} times\n", name, count);
@@ -198,7 +204,7 @@ void declare(CLI::App& app, Options& o)
     app.add_option("--serve", o.serve_port, "do steps for a driver elsewhere, at this port");
     app.add_option("--lull", o.lull, "directory on the file system under test");
     app.add_option("--ext4", o.ext4, "directory on the file system that is believed");
-    app.add_option("--remote", o.remote, "HOST:PORT of --serve: the second client");
+    app.add_option("--remote", o.remote, "ADDRESS:PORT of --serve: the second client");
     app.add_option("--seed", o.seed, "the first seed");
     app.add_option("--seeds", o.seeds, "how many");
     app.add_option("--steps", o.steps, "system calls of a program");
@@ -212,7 +218,7 @@ void declare(CLI::App& app, Options& o)
             [](const std::string& kind) { return WrongExecutor::known(kind) ? "" : "unknown"; });
     app.add_flag("--quiet-machine", o.quiet_machine, "no drop_caches, no memory pressure");
     app.add_flag("--until-stdin", o.until_stdin, "go on until a line comes");
-    app.add_flag("--stop-at-first", o.stop_at_first, "no seeds after one that differs");
+    app.add_option("--stop-after", o.stop_after, "no seeds after so many kinds of differences");
     app.add_flag("--print", o.print_only, "only print the programs");
     app.add_flag("--show", o.show, "print every program with its answers");
 }

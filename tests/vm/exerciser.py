@@ -9,7 +9,7 @@ from lab import CHECKOUT, LabError
 
 DISK = "plain"  # client_disks=[DISK] of lullfs.cluster()
 EXT4 = "/mnt/ext4"
-PROGRAM = "/lab/posix"
+PROGRAM = "/run/posix"  # in memory: what drops caches drops it otherwise, too
 PORT = 7777
 
 
@@ -27,6 +27,8 @@ class Exerciser:
     def __init__(self, fs):
         self.fs = fs
         shutil.copy2(build(), fs.cluster.outdir / "posix")
+        for client in fs.clients:
+            client.run(f"cp /lab/posix {PROGRAM}")
         fs.clients[0].run(f"mkfs.ext4 -q /dev/lab/{DISK} && mkdir -p {EXT4} && mount -t ext4 /dev/lab/{DISK} {EXT4}")
         self.serving = None
         if len(fs.clients) > 1:
@@ -36,7 +38,7 @@ class Exerciser:
     def command(self, tag, clients=1, lull=None, options=""):
         shared = clients > 1 and self.serving and not lull  # the second process is on the second client
         lull = lull or f"{lullfs.MOUNT}/{tag}"
-        remote = f"--remote={self.fs.clients[1].name}:{PORT}" if shared else ""
+        remote = f"--remote={self.fs.clients[1].address}:{PORT}" if shared else ""
         return (f"mkdir -p {lull} {EXT4}/{tag} && {PROGRAM} --lull={lull} --ext4={EXT4}/{tag} "
                 f"--clients={clients} {remote} {options}")
 

@@ -55,7 +55,7 @@ def test_ext4_agrees_with_itself(exerciser):
 @pytest.mark.parametrize("wrong, largest", [("data", 8), ("lost-write", 8), ("error", 6), ("listing", 4)])
 def test_a_wrong_result_is_found_and_made_small(exerciser, wrong, largest):
     """A fault on purpose between the file system and the comparison: found, repeated, and shown by a few calls."""
-    options = f"--seed=1 --seeds=40 --steps=200 --quiet-machine --stop-at-first --wrong={wrong}"
+    options = f"--seed=1 --seeds=40 --steps=200 --quiet-machine --stop-after=1 --wrong={wrong}"
     result = exerciser.run(f"wrong-{wrong}", lull=f"{EXT4}/wrong-{wrong}-as-lull", options=options, check=False)
     assert result.rc == 1, result.out
     small = re.search(r"^seed \d+, (\d+) steps after \d+ attempts:$", result.out, re.M)

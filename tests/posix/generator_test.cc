@@ -2,6 +2,7 @@
 #include "tests/posix/generator.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <set>

@@ -49,6 +49,20 @@ const std::vector<Exception>& Exceptions::all()
              return (s.op == Op::k_utimens || s.op == Op::k_futimens) && s.off2 > kYear2100_s;
          },
          nullptr},
+        {Exception::kRefused, "attributes of a removed directory",
+         "being mended: ENOENT through its descriptor, as if it had to have a name",
+         [](const Step& s, int) {
+             return s.op == Op::k_futimens || s.op == Op::k_fchmod || s.op == Op::k_fchown;
+         },
+         refused_with(ENOENT)},
+        {Exception::kRefused, "rename of what another client moved",
+         "being mended: ESTALE for a directory that has moved, where the lookup is to be repeated",
+         [](const Step& s, int actors) { return s.op == Op::k_rename && actors > 1; },
+         refused_with(ESTALE)},
+        {Exception::kNotTried, "copy_file_range of what another client wrote",
+         "being mended: it believes the size that it knows, and copies nothing",
+         [](const Step& s, int actors) { return s.op == Op::k_copy_file_range && actors > 1; },
+         nullptr},
     };
     return table;
 }

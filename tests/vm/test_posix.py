@@ -17,7 +17,7 @@ from exerciser import DISK, EXT4, Exerciser  # noqa: E402
 from load import NoticedNothing  # noqa: E402
 
 SEED = int(os.environ.get("LULL_POSIX_SEED", "1"))
-SEEDS = int(os.environ.get("LULL_POSIX_SEEDS", "25"))
+SEEDS = int(os.environ.get("LULL_POSIX_SEEDS", "15"))
 STRIPES = "--layout='stripe_count=2 stripe_size=65536'"
 
 
@@ -49,7 +49,7 @@ def agrees(result):
 
 def test_ext4_agrees_with_itself(exerciser):
     """What is compared is determined: no difference without a fault."""
-    agrees(exerciser.run("self", lull=f"{EXT4}/other", clients=2, options=f"--seed={SEED} --seeds={SEEDS}", check=False))
+    agrees(exerciser.run("self", lull=f"{EXT4}/other", clients=2, options=f"--seed={SEED} --seeds={(SEEDS + 2) // 3}", check=False))
 
 
 @pytest.mark.parametrize("wrong, largest", [("data", 8), ("lost-write", 8), ("error", 6), ("listing", 4)])

@@ -335,7 +335,7 @@ def differential(directory, log):
     program = Path(__file__).resolve().parents[2] / "build" / "user-fast" / "posix"
     plain = Path(f"/tmp/plain-{directory.name}")
     plain.mkdir()
-    subprocess.run(f"truncate -s 256M {plain}.img && mkfs.ext4 -q {plain}.img && modprobe loop && mount -o loop {plain}.img {plain}",
+    subprocess.run(f"truncate -s 256M {plain}.img && mkfs.ext4 -q -b 4096 {plain}.img && modprobe loop && mount -o loop {plain}.img {plain}",
                    shell=True, check=True)
     seed = 0
     while not told_to_stop():

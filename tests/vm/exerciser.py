@@ -29,7 +29,7 @@ class Exerciser:
         shutil.copy2(build(), fs.cluster.outdir / "posix")
         for client in fs.clients:
             client.run(f"cp /lab/posix {PROGRAM}")
-        fs.clients[0].run(f"mkfs.ext4 -q /dev/lab/{DISK} && mkdir -p {EXT4} && mount -t ext4 /dev/lab/{DISK} {EXT4}")
+        fs.clients[0].run(f"mkfs.ext4 -q -b 4096 /dev/lab/{DISK} && mkdir -p {EXT4} && mount -t ext4 /dev/lab/{DISK} {EXT4}")
         self.serving = None
         if len(fs.clients) > 1:
             self.serving = fs.clients[1].popen(f"{PROGRAM} --serve={PORT}")

@@ -63,6 +63,19 @@ const std::vector<Exception>& Exceptions::all()
          "being mended: it believes the size that it knows, and copies nothing",
          [](const Step& s, int actors) { return s.op == Op::k_copy_file_range && actors > 1; },
          nullptr},
+        {Exception::kNotTried, "truncate to nothing by name",
+         "being mended: of a file that is empty it leaves mtime as it is",
+         [](const Step& s, int) { return s.op == Op::k_truncate && s.off == 0; }, nullptr},
+        {Exception::kNotTried, "lseek where no byte can be",
+         "being mended: fault 5, a position of 1 << 50 is accepted",
+         [](const Step& s, int) { return s.op == Op::k_lseek && s.off >= int64_t{1} << 50; },
+         nullptr},
+        {Exception::kDiffers, "read of a directory that was listed",
+         "ext4's position at the end of a directory is so large that the length overflows: EINVAL",
+         [](const Step& s, int) { return s.op == Op::k_read || s.op == Op::k_readv; },
+         [](const Outcome& lull, const Outcome& ext4) {
+             return lull.err == EISDIR && ext4.err == EINVAL;
+         }},
     };
     return table;
 }

@@ -70,6 +70,7 @@ STAGES = [
     ("cluster-6.1", [PYTEST + ["tests/vm/test_cluster.py"]], count_pytest),
     ("memory", [PYTEST + ["tests/vm/test_memory.py"]], count_pytest),
     ("locks", [PYTEST + ["tests/vm/test_file_locks.py"]], count_pytest),
+    ("posix", [PYTEST + ["tests/vm/test_posix.py"]], count_pytest),
     ("cluster-6.12", [PYTEST + ["tests/vm/test_main_6_12.py"]], count_pytest),
 ]
 

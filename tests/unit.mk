@@ -4,6 +4,7 @@
 #   make unit [FILTER=Gate*] [ROOMS="kapi lnet"]   build and run the unit tests (of these rooms only)
 #   make sim-build                                 build/user/sim
 #   make sim SEEDS=N [FIRST=S]                     the simulation, VARIANT=fast unless told otherwise
+#   make VARIANT=fast build/user-fast/posix        the differential exerciser of tests/posix
 #   make scale [CLIENTS="N …"]                    what a controlled shutdown costs with 1000, 10000 (or N) clients, as a table
 #   make mutants                                   does the simulation notice when a rule of the protocol is taken out?
 #   make tidy                                      clang-tidy over the core (.clang-tidy says which checks)
@@ -37,11 +38,12 @@ no_tests = $(filter-out %_test.cc,$(wildcard $(1)))
 core_src := $(foreach r,$(ROOMS),$(call no_tests,$(r)/*.cc))
 port_src := $(call no_tests,kapi/sim/*.cc) $(if $(filter osd,$(ROOMS)),$(call no_tests,osd/sim/*.cc))
 sim_src := $(filter-out tests/sim/main.cc tests/sim/scale_main.cc,$(call no_tests,tests/sim/*.cc))
+posix_src := $(filter-out tests/posix/main.cc,$(call no_tests,tests/posix/*.cc))
 test_src := $(wildcard $(foreach r,$(ROOMS),$(r)/*_test.cc $(r)/sim/*_test.cc))
 # The codec has its tests beside it, in include/.
 test_src += $(wildcard include/lull/*_test.cc)
 ifeq ($(subset),)
-test_src += $(wildcard tests/sim/*_test.cc)
+test_src += $(wildcard tests/sim/*_test.cc tests/posix/*_test.cc)
 endif
 
 warn_flags := -Wall -Wextra -Werror
@@ -76,6 +78,7 @@ core_obj := $(call objects,$(core_src))
 hosted_obj := $(call objects,$(port_src))
 test_obj := $(call objects,$(test_src))
 sim_obj := $(call objects,$(sim_src))
+posix_obj := $(call objects,$(posix_src))
 
 .PHONY: unit unit-build sim sim-run sim-build scale scale-run mutants tidy format utils
 unit: $(unit_bin)
@@ -106,6 +109,8 @@ $(obj)/kapi/sim/%.o: kapi/sim/%.cc
 	$(call compile,$(hosted_flags))
 $(obj)/osd/sim/%.o: osd/sim/%.cc
 	$(call compile,$(hosted_flags))
+$(obj)/tests/posix/%.o: tests/posix/%.cc
+	$(call compile,$(hosted_flags) -DFMT_HEADER_ONLY)
 $(obj)/tests/%.o: tests/%.cc
 	$(call compile,$(hosted_flags))
 $(obj)/%.o: %.cc
@@ -113,8 +118,10 @@ $(obj)/%.o: %.cc
 
 $(user_lib): $(core_obj) $(hosted_obj)
 	@printf '  AR      %s\n' $@; t=$(@D)/.$(@F).$$$$; rm -f $$t; ar qcs $$t $^ && mv $$t $@
-$(unit_bin): $(test_obj) $(if $(subset),,$(sim_obj)) $(user_lib)
-	$(call link,$(test_obj) $(if $(subset),,$(sim_obj)) $(user_lib) $(unit_libs))
+$(unit_bin): $(test_obj) $(if $(subset),,$(sim_obj) $(posix_obj)) $(user_lib)
+	$(call link,$(test_obj) $(if $(subset),,$(sim_obj) $(posix_obj)) $(user_lib) $(unit_libs))
+$(user)/tests/posix/%_test: $(obj)/tests/posix/%_test.o $(posix_obj)
+	$(call link,$< $(posix_obj) $(unit_libs))
 # One file of tests as a program: build/user/mdt/versions_test.
 $(user)/%_test: $(obj)/%_test.o $(sim_obj) $(user_lib)
 	$(call link,$< $(sim_obj) $(user_lib) $(unit_libs))
@@ -123,6 +130,10 @@ $(sim_bin): $(obj)/tests/sim/main.o $(sim_obj) $(user_lib)
 
 $(scale_bin): $(obj)/tests/sim/scale_main.o $(sim_obj) $(user_lib)
 	$(call link,$(obj)/tests/sim/scale_main.o $(sim_obj) $(user_lib) -lgtest -lboost_context -pthread)
+
+# The differential exerciser (tests/posix).
+$(user)/posix: $(obj)/tests/posix/main.o $(posix_obj)
+	$(call link,$^ -static)
 
 # The tools: utils/{lctl,mkfs_lull,mount_lull,lull}.cc hold the mains; utils/upgrade is lull's, the rest is shared.
 util_mains := lctl mkfs_lull mount_lull lull

@@ -17,11 +17,12 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT / "tests" / "vm"), str(Path(__file__).resolve().parent)]
 
+import exerciser               # noqa: E402
 import lullfs                  # noqa: E402
 from lab import LabError       # noqa: E402
 from picture import draw       # noqa: E402
 
-WORK = [("cl1", "small_files"), ("cl1", "git"), ("cl1", "holder"), ("cl2", "database"), ("cl2", "fio"), ("cl2", "small_files")]
+WORK = [("cl1", "small_files"), ("cl1", "git"), ("cl1", "holder"), ("cl1", "differential"), ("cl2", "database"), ("cl2", "fio"), ("cl2", "small_files")]
 WORKLOADS = CHECKOUT / "tests" / "demo" / "workloads.py"
 BUCKET_S = 0.5
 STOP_DEADLINE_S = 240
@@ -152,6 +153,7 @@ def run(options, outdir, account):
     say = account.say
     report = {"upgrades": [], "trouble": []}
     say(f"building the modules for Linux {options.kernel} and booting five machines")
+    exerciser.build()
     with lullfs.cluster(outdir=outdir, kernel=options.kernel) as fs:
         say("all machines are up; loading the modules (mds1 as an old node: protocol_max=1)")
         fs.install_all(protocol_max={"mds1": 1})

@@ -330,7 +330,23 @@ def posix(directory, log):
         log.run("rm", shutil.rmtree, where)
 
 
-WORKLOADS = {f.__name__: f for f in (small_files, database, holder, git, fio, digest, exerciser, tree, build, posix)}
+def differential(directory, log):
+    """Random system calls, each done on an ext4 of this guest as well: tests/posix, one seed after the other."""
+    program = Path(__file__).resolve().parents[2] / "build" / "user-fast" / "posix"
+    plain = Path(f"/tmp/plain-{directory.name}")
+    plain.mkdir()
+    subprocess.run(f"truncate -s 256M {plain}.img && mkfs.ext4 -q -b 4096 {plain}.img && modprobe loop && mount -o loop {plain}.img {plain}",
+                   shell=True, check=True)
+    seed = 0
+    while not told_to_stop():
+        seed += 1
+        log.run("seed", lambda: subprocess.run([str(program), f"--lull={directory}", f"--ext4={plain}", f"--seed={seed}", "--steps=100",
+                                                "--quiet-machine", "--patience=400", "--minimize=60"], check=True, text=True,
+                                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+    subprocess.run(["umount", str(plain)], check=True)
+
+
+WORKLOADS = {f.__name__: f for f in (small_files, database, holder, git, fio, digest, exerciser, tree, build, posix, differential)}
 
 
 def main():

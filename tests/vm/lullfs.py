@@ -257,15 +257,16 @@ class FileSystem:
 
 
 @contextmanager
-def cluster(outdir=None, kernel="6.1", osts=2, clients=2, kernels=None, memory=None, mds=2):
-    """The default cluster, booted, with modules loaded nowhere yet. kernels: node name → kernel, for the exceptions."""
+def cluster(outdir=None, kernel="6.1", osts=2, clients=2, kernels=None, memory=None, mds=2, client_disks=()):
+    """The default cluster, booted, with modules loaded nowhere yet. kernels: node name → kernel, for the exceptions.
+    client_disks: empty disks of the first client, for what a test compares with."""
     kernels = kernels or {}
     client_names = [f"cl{i + 1}" for i in range(clients)]
     mds_names = [f"mds{i + 1}" for i in range(mds)]
     disks = {"mdt": "512M", **{f"ost{i}": "1G" for i in range(osts)}}
     specs = [NodeSpec(name, disks=["mdt"]) for name in mds_names]
     specs += [NodeSpec("oss1", disks=[f"ost{i}" for i in range(osts)])]
-    specs += [NodeSpec(name) for name in client_names]
+    specs += [NodeSpec(name, disks=list(client_disks) if name == client_names[0] else []) for name in client_names]
     for spec in specs:
         spec.kernel = kernels.get(spec.name, kernel)
     outdir = Path(outdir or tempfile.mkdtemp(prefix="lull-"))

@@ -595,6 +595,7 @@ public:
     Status recover_now(Nid nid, uint64_t until) override { return at_->recover_now(nid, until); }
     void target_is_at(Nid nid, uint64_t n) override { at_->target_is_at(nid, n); }
     Status wait_full(uint64_t until, WaitMode mode) override { return at_->wait_full(until, mode); }
+    void interrupt_waits() override { at_->interrupt_waits(); }
     void close() override { at_->close(); }
     void describe(TextSink& out) const override { at_->describe(out); }
     void describe_timeouts(TextSink& out) const override { at_->describe_timeouts(out); }

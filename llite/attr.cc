@@ -8,6 +8,7 @@ namespace lull {
 namespace {
 
 constexpr uint32_t kInodeBits = kIbitLookup | kIbitUpdate;
+constexpr uint64_t kClocksDifferNs = 10 * kSec;
 constexpr LockPolicy kInodePolicy{0, UINT64_MAX, kInodeBits};
 
 }  // namespace
@@ -194,17 +195,26 @@ uint64_t Inode::size()
     return size_of(*state);
 }
 
+// Objects carry the times of writes, and times that somebody has set (not "now", which is later
+// than theirs by itself). So an object's other time is that of a write since then, if what was set
+// lies in the future; the clocks of nodes may differ.
 void Inode::fill_file(State& state, llc_attr* out)
 {
+    const Attr& attr = state.attr;
+    uint64_t written = 0;
     out->size = size_of(state);
+    out->size_known = !state.stripes.empty();
     out->blocks_512 = state.dirty_pages * (kPageBytes / 512);
     for (const StripeInfo& stripe : state.stripes) {
         out->blocks_512 += stripe.blocks_512;
-        if (stripe.mtime_ns == 0 || stripe.mtime_ns == state.attr.mtime_ns) continue;
-        if (is_later(stripe.mtime_ns, state.attr.ctime_ns))
-            out->ctime_ns = later(out->ctime_ns, stripe.mtime_ns), out->mtime_ns = out->ctime_ns;
-        else out->mtime_ns = later(out->mtime_ns, stripe.mtime_ns);
+        out->size_known = out->size_known && stripe.valid;
+        if (stripe.mtime_ns == 0 || stripe.mtime_ns == attr.mtime_ns) continue;
+        written = written ? later(written, stripe.mtime_ns) : stripe.mtime_ns;
     }
+    if (!written) return;
+    if (is_later(written, attr.ctime_ns)) out->mtime_ns = out->ctime_ns = written;
+    else if (is_later(attr.mtime_ns, attr.ctime_ns + kClocksDifferNs)) out->mtime_ns = written;
+    else out->mtime_ns = later(out->mtime_ns, written);
 }
 
 void Inode::fill(llc_attr* out)

@@ -189,6 +189,8 @@ private:
     uint64_t size_of(State& state);
     void fill_file(State& state, llc_attr* out);
     Status setattr_mdt(const Attr& attr, WaitMode wait);
+    Status setattr_gone(const Attr& to);
+    bool concerns_objects(const Attr& to, uint32_t valid);
     Status setattr_objects(FileLayout& layout, const Attr& to);
     Status truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* punched);
     void find_changes(FileLayout& layout, uint64_t size, Vec<uint8_t>& changes);
@@ -196,6 +198,7 @@ private:
     Result<uint32_t> read_stripe(Stripe& stripe, GatesHeld gates, uint64_t offset, uint8_t* into,
                                  size_t bytes);
     uint64_t cover_start(Stripe& stripe, LockMode mode);
+    void forget_size(Stripe& stripe, bool discard);
     void drop_pages(llp_inode* host, uint64_t start, uint64_t end, bool discard);
     template <class Fn>
     void for_each_range(FileLayout& layout, llp_inode* host, uint32_t stripe, uint64_t start,

@@ -41,6 +41,8 @@ struct llc_attr {
     /* It has no name left, and no other client has it open or ever will: nobody reads what is not
      * written yet. Without it the host writes back what is dirty before it lets the inode go. */
     bool unused;
+    /* Of a regular file: locks cover its end, and size is right until llp_size_lost(). */
+    bool size_known;
 };
 enum llc_attr_valid {
     LLC_MODE = 1,
@@ -252,6 +254,9 @@ uint64_t llp_next_cached(struct llp_inode *host, uint64_t pos);
  * what lies behind, zero the rest of the page with the new end, and wait for write-back under way
  * of any of these pages. */
 void llp_set_size(struct llp_inode *host, uint64_t size);
+/* From now on others may change the size: a host that shows one where nobody asks the core first
+ * must not go on with it. Under no lock; llc_cached_attr() tells what is known. */
+void llp_size_lost(struct llp_inode *host);
 /* References to the host's inode while the core calls it: false when it is being freed (then
  * nothing is cached). llp_get alone is called with a core lock held: it must not sleep nor call
  * back. */

@@ -63,12 +63,22 @@ void Inode::extent_lost(uint32_t index, uint64_t start, uint64_t end, bool disca
             for_each_range(layout, host.get(), index, start, upto(read_from),
                            [&](uint64_t a, uint64_t b) { drop_pages(host.get(), a, b, discard); });
     }
-    LockUse other;
-    LockPolicy last{UINT64_MAX, UINT64_MAX, 0};
-    auto state = state_.lock();
-    if (discard || !stripe.osc->locks().match(ResourceId::of(stripe.fid), LockType::kExtent,
-                                              LockMode::kPR, last, &other))
-        state->stripes[index].valid = false;
+    forget_size(stripe, discard);
+}
+
+// Unless another lock of ours still covers the end of the object.
+void Inode::forget_size(Stripe& stripe, bool discard)
+{
+    {
+        LockUse other;
+        LockPolicy last{UINT64_MAX, UINT64_MAX, 0};
+        auto state = state_.lock();
+        if (!discard && stripe.osc->locks().match(ResourceId::of(stripe.fid), LockType::kExtent,
+                                                  LockMode::kPR, last, &other))
+            return;
+        state->stripes[stripe.index].valid = false;
+    }
+    if (Host host(*this); host) llp_size_lost(host.get());
 }
 
 void Inode::write_back(uint32_t ost_index)

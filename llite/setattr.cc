@@ -38,19 +38,20 @@ Attr explicit_attr(const llc_attr& to, uint32_t valid, uint64_t now)
 Status Inode::setattr(const llc_attr& to, uint32_t valid)
 {
     Attr attr = explicit_attr(to, valid, kapi_realtime_ns());
-    if (is_gone()) return -kENOENT;
     bool is_file = this->is_file();
+    if (is_gone()) return is_file ? Status(-kENOENT) : setattr_gone(attr);
     if ((valid & LLC_SIZE) && !is_file) return -kEINVAL;
-    // A time of "now" is later than any object's and wins by itself; another one must reach the
-    // objects.
-    bool old_mtime = (valid & LLC_MTIME) && !(valid & LLC_MTIME_NOW);
     FileLayout* layout = nullptr;
-    if (is_file && ((valid & LLC_SIZE) || old_mtime)) layout = TRY(this->layout());
+    if (is_file && ((valid & LLC_SIZE) || concerns_objects(attr, valid)))
+        layout = TRY(this->layout());
     if ((valid & LLC_SIZE) && to.size > layout->max_bytes()) return -kEFBIG;
 
     Attr mdt = attr;
     mdt.valid &= kMdtBits;
-    if (!layout) return setattr_mdt(mdt, WaitMode::kInterruptible);
+    if (!layout) {
+        Status s = setattr_mdt(mdt, WaitMode::kInterruptible);
+        return !is_file && s.is(kESTALE) && note_gone().ok() ? setattr_gone(attr) : s;
+    }
     if (!(valid & LLC_SIZE)) {
         TRY(setattr_mdt(mdt, WaitMode::kInterruptible));
         return setattr_objects(*layout, attr);
@@ -59,8 +60,40 @@ Status Inode::setattr(const llc_attr& to, uint32_t valid)
     if (first_at_mdt) TRY(setattr_mdt(mdt, WaitMode::kInterruptible));
     TRY(truncate(*layout, attr, first_at_mdt ? WaitMode::kKillable : WaitMode::kInterruptible,
                  &punched));
-    // A file that was empty and stays so has no object to carry the time.
-    return punched || !(attr.valid & kAttrMtime) ? kOk : setattr_mdt(mdt, WaitMode::kKillable);
+    if (punched) return kOk;
+    // The file has this size already: no object carries the time.
+    if (!(attr.valid & kAttrMtime)) {
+        attr.mtime_ns = attr.ctime_ns;
+        valid |= LLC_MTIME_NOW;
+    }
+    attr.valid |= kAttrMtime;
+    mdt = attr;
+    mdt.valid &= kMdtBits;
+    bool objects_too = concerns_objects(attr, valid);
+    TRY(setattr_mdt(mdt, WaitMode::kKillable));
+    return objects_too ? setattr_objects(*layout, attr) : kOk;
+}
+
+// A time of "now" is later than any object's and wins by itself, unless theirs was set to one that
+// has not come yet; another time must reach the objects.
+bool Inode::concerns_objects(const Attr& to, uint32_t valid)
+{
+    if (!(valid & (LLC_MTIME | LLC_MTIME_NOW))) return false;
+    return !(valid & LLC_MTIME_NOW) || is_later(state_.lock()->attr.mtime_ns, to.mtime_ns);
+}
+
+// Nobody else sees what was removed.
+Status Inode::setattr_gone(const Attr& to)
+{
+    auto state = state_.lock();
+    Attr& a = state->attr;
+    if (to.valid & kAttrMode) a.mode = (a.mode & kTypeMask) | (to.mode & ~kTypeMask);
+    if (to.valid & kAttrUid) a.uid = to.uid;
+    if (to.valid & kAttrGid) a.gid = to.gid;
+    if (to.valid & kAttrAtime) a.atime_ns = to.atime_ns;
+    if (to.valid & kAttrMtime) a.mtime_ns = to.mtime_ns;
+    a.ctime_ns = to.ctime_ns;
+    return kOk;
 }
 
 Status Inode::setattr_mdt(const Attr& attr, WaitMode wait)
@@ -142,6 +175,7 @@ Status Inode::truncate(FileLayout& layout, const Attr& to, WaitMode wait, bool* 
         else state->stripes[stripe.index].valid = false;  // asked for again
         if (result.ok()) result = s;
     });
+    if (Host host(*this); host && !result.ok()) llp_size_lost(host.get());
     end_io(*scope);
     return result;
 }

@@ -64,7 +64,7 @@ static vm_fault_t ll_fault(struct vm_fault *vmf)
 static vm_fault_t mkwrite_locked(struct inode *inode, struct page *page)
 {
 	u64 pos = page_offset(page);
-	u64 size = i_size_read(inode);
+	u64 size = ll_size(inode);
 	int err;
 
 	if (page->mapping != inode->i_mapping || pos >= size)

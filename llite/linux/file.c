@@ -102,7 +102,7 @@ static ssize_t ll_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		if (n < 0)
 			return done ?: n;
 		done += n;
-		if (n < want && iocb->ki_pos >= i_size_read(file_inode(iocb->ki_filp)))
+		if (n < want && iocb->ki_pos >= ll_size(file_inode(iocb->ki_filp)))
 			break;
 		if (n == 0)
 			break;

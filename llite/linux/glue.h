@@ -25,7 +25,13 @@ struct ll_mount {
 struct ll_inode {
 	struct inode vfs;
 	struct llc_inode *core;
-	struct mutex size_lock; /* i_size follows the core's size: see llite_port.h */
+	/*
+	 * The size as the core knows it. i_size is the same as long as locks cover the end of the
+	 * file, and otherwise no smaller than the size that it may have: the VFS asks nobody before
+	 * it cuts copy_file_range(2) short. Both are set under size_lock.
+	 */
+	u64 size;
+	struct mutex size_lock;
 	bool unused;		/* see llc_attr; set under the inode lock */
 };
 
@@ -79,6 +85,11 @@ void ll_evict_inode(struct inode *inode);
 struct inode *ll_iget(struct super_block *sb, struct llc_inode *core, const struct llc_attr *attr);
 void ll_update_inode(struct inode *inode, const struct llc_attr *attr);
 void ll_copy_size(struct inode *inode);
+
+static inline u64 ll_size(struct inode *inode)
+{
+	return READ_ONCE(ll_i(inode)->size);
+}
 /* Before a file grows: zeroes what lies behind its end in its last page, if that is cached. */
 void ll_zero_tail(struct inode *inode);
 int ll_permission(lull_idmap *idmap, struct inode *inode, int mask);

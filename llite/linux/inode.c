@@ -77,11 +77,14 @@ void ll_evict_inode(struct inode *inode)
 void ll_copy_size(struct inode *inode)
 {
 	struct llc_attr attr;
+	loff_t shown;
 
 	mutex_lock(&ll_i(inode)->size_lock);
 	llc_cached_attr(ll_core(inode), &attr);
-	if (i_size_read(inode) != attr.size)
-		i_size_write(inode, attr.size);
+	shown = attr.size_known ? attr.size : inode->i_sb->s_maxbytes & PAGE_MASK;
+	WRITE_ONCE(ll_i(inode)->size, attr.size);
+	if (i_size_read(inode) != shown)
+		i_size_write(inode, shown);
 	mutex_unlock(&ll_i(inode)->size_lock);
 }
 
@@ -177,10 +180,10 @@ struct inode *ll_iget(struct super_block *sb, struct llc_inode *core, const stru
 	}
 	inode->i_ino = ino;
 	ll_update_inode(inode, attr);
-	if (S_ISREG(attr->mode))
-		i_size_write(inode, attr->size);
 	set_operations(inode, attr->rdev);
 	llc_inode_bind(core, (struct llp_inode *)inode);
+	if (S_ISREG(attr->mode))
+		ll_copy_size(inode);
 	unlock_new_inode(inode);
 	return inode;
 }
@@ -223,7 +226,9 @@ int ll_getattr(struct user_namespace *idmap, const struct path *path, struct kst
 	generic_fillattr(idmap, inode, stat);
 #endif
 	if (size_too)
-		stat->size = attr.size;
+		ll_copy_size(inode);
+	if (S_ISREG(inode->i_mode))
+		stat->size = size_too ? attr.size : ll_size(inode);
 	stat->blksize = 1 << 20;
 	return 0;
 }
@@ -274,11 +279,14 @@ int ll_setattr(lull_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 	struct llc_attr to = {}, now;
 	struct llc_file *opened = NULL;
 	u32 valid;
-	int err = llc_revalidate(ll_core(inode), false, &now);
+	bool limited = attr->ia_valid & ATTR_SIZE && rlimit(RLIMIT_FSIZE) != RLIM_INFINITY;
+	int err = llc_revalidate(ll_core(inode), limited, &now);
 
 	if (err)
 		return err;
 	ll_update_inode(inode, &now);
+	if (limited)
+		ll_copy_size(inode);
 	err = setattr_prepare(idmap, dentry, attr);
 	if (err)
 		return err;

@@ -66,6 +66,22 @@ const struct dentry_operations ll_dentry_ops = {
 	.d_revalidate = ll_d_revalidate,
 };
 
+/*
+ * Another client has moved this directory. The VFS moves our dentry of it after it, but not in a
+ * rename between directories, whose mutex it needs, too. Unless somebody uses it, that dentry can
+ * go.
+ */
+static void forget_old_place(struct inode *dir)
+{
+	struct dentry *old = d_find_any_alias(dir);
+
+	if (!old)
+		return;
+	shrink_dcache_parent(old);
+	dput(old);
+	d_prune_aliases(dir);
+}
+
 /* The dentry to use instead, as ->lookup returns it. Takes core over. */
 static struct dentry *splice(struct inode *dir, struct dentry *dentry, struct llc_inode *core,
 			     const struct llc_attr *attr, u64 epoch)
@@ -74,7 +90,15 @@ static struct dentry *splice(struct inode *dir, struct dentry *dentry, struct ll
 	struct dentry *other;
 
 	ll_set_epoch(dentry, epoch);
+	if (!IS_ERR_OR_NULL(inode))
+		ihold(inode);
 	other = d_splice_alias(inode, dentry);
+	if (!IS_ERR_OR_NULL(inode) && other == ERR_PTR(-ESTALE)) {
+		forget_old_place(inode);
+		other = d_splice_alias(inode, dentry);
+	} else if (!IS_ERR_OR_NULL(inode)) {
+		iput(inode);
+	}
 	if (!IS_ERR_OR_NULL(other))
 		ll_set_epoch(other, epoch);
 	return other;

@@ -79,7 +79,7 @@ struct batch {
 static int send_batch(struct batch *b)
 {
 	struct inode *inode = b->inode;
-	u64 pos, end, size = i_size_read(inode);
+	u64 pos, end, size = ll_size(inode);
 	unsigned int i, granted = 0;
 	int err = 0;
 
@@ -124,7 +124,7 @@ static void zero_behind(struct page *page, loff_t size)
 
 void ll_zero_tail(struct inode *inode)
 {
-	loff_t size = i_size_read(inode);
+	loff_t size = ll_size(inode);
 	struct page *page;
 
 	if (!offset_in_page(size))
@@ -141,7 +141,7 @@ static int add_to_batch(struct page *page, struct batch *b)
 {
 	int err = 0;
 
-	zero_behind(page, i_size_read(b->inode));
+	zero_behind(page, ll_size(b->inode));
 	if (b->count &&
 	    (b->count == BATCH_PAGES || b->pages[b->count - 1]->index + 1 != page->index))
 		err = send_batch(b);

@@ -71,16 +71,22 @@ uint64_t llp_next_cached(struct llp_inode *host, uint64_t pos)
 void llp_set_size(struct llp_inode *host, uint64_t size)
 {
 	struct inode *inode = ll_vfs(host);
-	bool shorter = size < i_size_read(inode);
+	bool shorter = size < ll_size(inode);
 
 	if (!shorter)
 		ll_zero_tail(inode);
 	/* Nobody's older copy of the core's size may come after it. (Pages are locked first.) */
 	mutex_lock(&ll_i(inode)->size_lock);
+	WRITE_ONCE(ll_i(inode)->size, size);
 	i_size_write(inode, size);
 	mutex_unlock(&ll_i(inode)->size_lock);
 	if (shorter)
 		truncate_pagecache(inode, size);
+}
+
+void llp_size_lost(struct llp_inode *host)
+{
+	ll_copy_size(ll_vfs(host));
 }
 
 void llp_invalidate_dentries(struct llp_inode *host)

@@ -5,6 +5,7 @@
  */
 #include <linux/backing-dev.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/uio.h>
 #include <linux/writeback.h>
 
@@ -21,7 +22,7 @@ static int prepare_page(struct inode *inode, struct page *page, u64 pos, size_t 
 
 	if (PageUptodate(page) || bytes == PAGE_SIZE)
 		return 0;
-	if (start >= i_size_read(inode)) {
+	if (start >= ll_size(inode)) {
 		zero_user(page, 0, PAGE_SIZE);
 		SetPageUptodate(page);
 		return 0;
@@ -117,6 +118,32 @@ out:
 	return err ?: copied;
 }
 
+/* The rest of generic_write_checks(): where the end is, only a scope knows. */
+static int limit_append(u64 pos, struct iov_iter *from)
+{
+	unsigned long limit = rlimit(RLIMIT_FSIZE);
+
+	if (pos >= limit) {
+		send_sig(SIGXFSZ, current, 0);
+		return -EFBIG;
+	}
+	iov_iter_truncate(from, limit - pos);
+	return 0;
+}
+
+static ssize_t write_checks(struct kiocb *iocb, struct iov_iter *from)
+{
+	int append = iocb->ki_flags & IOCB_APPEND;
+	ssize_t n;
+
+	if (append)
+		iocb->ki_pos = 0;
+	iocb->ki_flags &= ~append;
+	n = generic_write_checks(iocb, from);
+	iocb->ki_flags |= append;
+	return n;
+}
+
 /* *again: nothing was written, begin anew. *last: the scope ended early, its OST was away. */
 static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t want, bool *again,
 			   bool *last)
@@ -132,9 +159,12 @@ static ssize_t write_chunk(struct kiocb *iocb, struct iov_iter *from, size_t wan
 	if (err)
 		return err;
 	ll_copy_size(inode);
-	if (append)
+	if (append) {
 		pos = io.size;
-	if (pos > i_size_read(inode))
+		n = limit_append(pos, from);
+		want = min_t(u64, want, iov_iter_count(from));
+	}
+	if (pos > ll_size(inode))
 		ll_zero_tail(inode);
 	if (pos >= io.max_bytes)
 		n = -EFBIG;
@@ -181,7 +211,7 @@ ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		return -EOPNOTSUPP;
 	if (down_write_killable(&inode->i_rwsem))
 		return -ERESTARTSYS;
-	n = generic_write_checks(iocb, from);
+	n = write_checks(iocb, from);
 	if (n > 0) {
 		int err = remove_privs(file);
 

@@ -280,9 +280,14 @@ void llc_mount_destroy(struct llc_mount *m)
 		complete(&fake.destroyed);
 }
 
-void llc_mount_abort(struct llc_mount *m)
+void llc_mount_interrupt(struct llc_mount *m)
 {
-	fake_enter(FAKE_abort, NULL);
+	fake_enter(FAKE_interrupt, NULL);
+}
+
+void llc_mount_force(struct llc_mount *m)
+{
+	fake_enter(FAKE_force, NULL);
 }
 
 int llc_statfs(struct llc_mount *m, struct llc_statfs *out)
@@ -303,8 +308,10 @@ static void refresh(struct llc_inode *i)
 	u64 size = i->known.size;
 
 	i->known = i->server;
-	if (S_ISREG(i->server.mode))
+	if (S_ISREG(i->server.mode)) {
 		i->known.size = size;
+		i->known.size_known = i->size_valid;
+	}
 	if (i->gone) {
 		i->known.nlink = 0;
 		i->known.unused = true;
@@ -316,7 +323,7 @@ void fake_refresh_size(struct llc_inode *i)
 {
 	if (!i->size_valid)
 		i->known.size = i->server.size;
-	i->size_valid = true;
+	i->size_valid = i->known.size_known = true;
 }
 
 /* With a reference, as all answers are. */
@@ -490,6 +497,11 @@ int llc_close(struct llc_file *f)
 int llc_file_intact(struct llc_file *f)
 {
 	return fake_enter(FAKE_intact, f->inode);
+}
+
+void llc_loss_was_told(struct llc_file *f)
+{
+	fake_enter(FAKE_loss_was_told, f->inode);
 }
 
 /* ---- file locks */

@@ -19,8 +19,8 @@
 	X(lookup) X(create) X(unlink) X(link) X(rename) X(readlink) X(readdir) X(setattr)          \
 	X(punch) X(open) X(open_create) X(close) X(fsync) X(revalidate) X(dir_epoch) X(io_begin)   \
 	X(io_end) X(reserve) X(read) X(write) X(write_through) X(statfs) X(sync) X(flock_set)      \
-	X(flock_release) X(flock_test) X(layout_get) X(layout_set) X(abort) X(mount) X(intact)     \
-	X(root) X(cached_attr)
+	X(flock_release) X(flock_test) X(layout_get) X(layout_set) X(mount) X(interrupt) X(force)  \
+	X(intact) X(loss_was_told) X(root) X(cached_attr)
 #define FAKE_ENUM(name) FAKE_##name,
 /* punch is no call: the moment of a truncation at which the host has dropped its pages, and the
  * OSTs have not heard of it. cached_attr: when the answer is made, and not yet given. */

@@ -53,8 +53,11 @@ void fake_lose_lock(struct llc_inode *i, u64 start, u64 end, bool discard)
 		FAKE_EXPECT(left > end || left == U64_MAX,
 			    "a page is left at %llu when the lock is lost", left);
 	}
-	if (!start)
-		i->size_valid = false;
+	if (!start) {
+		i->size_valid = i->known.size_known = false;
+		if (host)
+			llp_size_lost(host);
+	}
 	up_write(&i->scope);
 	if (host)
 		llp_put(host);

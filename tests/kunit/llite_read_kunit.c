@@ -308,6 +308,23 @@ static ssize_t send_all(struct file *in, loff_t pos, struct file *out, size_t pi
 	return n < 0 ? n : to;
 }
 
+/* The VFS asks nobody how long the file is before it cuts the copy short. */
+static void copies_see_what_others_wrote(struct kunit *test)
+{
+	struct llc_inode *i = make_file(test, 10, 1);
+	struct file *from = open_cold(test, 32), *to;
+
+	to = open_ok(test, "copy", O_RDWR | O_CREAT);
+	expect_pattern(test, from, 0, 10, 1);
+	fake_other_writes(i, 0, SZ_64K, 7);
+	KUNIT_EXPECT_EQ(test, vfs_copy_file_range(from, 0, to, 0, SZ_128K, 0), (ssize_t)SZ_64K);
+	expect_pattern(test, to, 0, SZ_64K, 7);
+	fake_other_truncates(i, 100);
+	KUNIT_EXPECT_EQ(test, vfs_copy_file_range(from, 50, to, 0, SZ_128K, 0), (ssize_t)50);
+	KUNIT_EXPECT_EQ(test, vfs_copy_file_range(from, 100, to, 0, SZ_128K, 0), (ssize_t)0);
+	KUNIT_EXPECT_EQ(test, i_size_read(file_inode(from)), 100ll);
+}
+
 static void sendfile_sends_every_byte(struct kunit *test)
 {
 	static const size_t pieces[] = { 4096, 100001, SZ_64K, SZ_1M, 4 * SZ_1M };
@@ -411,6 +428,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(an_eviction_drops_what_was_read),
 	KUNIT_CASE(the_end_is_asked_for),
 	KUNIT_CASE(nothing_is_there_to_read),
+	KUNIT_CASE(copies_see_what_others_wrote),
 	KUNIT_CASE(sendfile_sends_every_byte),
 	KUNIT_CASE(sendfile_into_a_file_here),
 	KUNIT_CASE(sendfile_tells_errors),

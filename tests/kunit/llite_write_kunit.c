@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Writing: into the page cache, from there to the OSTs, and what is lost on the way. */
 #include <linux/fadvise.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/uio.h>
 #include <linux/writeback.h>
@@ -229,6 +230,27 @@ static void appends_go_to_the_end(struct kunit *test)
 
 /* ---- limits */
 
+/* The limit is that of the offset, and where the end is, another client decides. */
+static void appends_have_the_users_limit(struct kunit *test)
+{
+	struct rlimit *limit = &current->signal->rlim[RLIMIT_FSIZE];
+	unsigned long before = limit->rlim_cur;
+	struct llc_inode *i = make_file(test, 1000, 7);
+	struct file *file = open_ok(test, "file", O_RDWR | O_APPEND);
+
+	limit->rlim_cur = 5000;
+	fake_other_truncates(i, 4990);
+	fake_pattern(llite(test)->scratch, 4990, 100, 7);
+	KUNIT_EXPECT_EQ(test, write_at(file, 0, llite(test)->scratch, 100), (ssize_t)10);
+	KUNIT_EXPECT_FALSE(test, signal_pending(current));
+	KUNIT_EXPECT_EQ(test, write_at(file, 0, "abc", 3), (ssize_t)-EFBIG);
+	fake_other_truncates(i, 100);
+	KUNIT_EXPECT_EQ(test, vfs_truncate(&file->f_path, 5001), -EFBIG);
+	KUNIT_EXPECT_EQ(test, vfs_truncate(&file->f_path, 5000), 0);
+	limit->rlim_cur = before;
+	flush_signals(current);
+}
+
 /* Fault 5 of issue 12: what no OST can store is told to the writer. */
 static void too_far_is_efbig(struct kunit *test)
 {
@@ -290,7 +312,9 @@ static void a_failed_write_back_is_told(struct kunit *test)
 	fake_fail(FAKE_write, 0, 1, -EIO);
 	KUNIT_EXPECT_EQ(test, fake_flush(i, 0, U64_MAX), -EIO);
 	KUNIT_EXPECT_EQ(test, vfs_fsync(a, 0), -EIO);
+	KUNIT_EXPECT_EQ(test, fake.calls[FAKE_loss_was_told], 1u);
 	KUNIT_EXPECT_EQ(test, vfs_fsync(a, 0), 0);
+	KUNIT_EXPECT_EQ(test, fake.calls[FAKE_loss_was_told], 1u);
 	KUNIT_EXPECT_EQ(test, close_file(test, b), -EIO);
 	KUNIT_EXPECT_EQ(test, close_file(test, a), 0);
 	c = open_ok(test, "file", O_RDWR);
@@ -547,6 +571,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_full_ost_tells_the_writer),
 	KUNIT_CASE(a_scope_that_ended_early),
 	KUNIT_CASE(appends_go_to_the_end),
+	KUNIT_CASE(appends_have_the_users_limit),
 	KUNIT_CASE(too_far_is_efbig),
 	KUNIT_CASE(no_blocks_are_reserved),
 	KUNIT_CASE(a_scope_that_fails_is_told),

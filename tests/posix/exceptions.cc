@@ -9,8 +9,6 @@ namespace lull::posix {
 
 namespace {
 
-constexpr int64_t kYear2100_s = 4102444800;
-
 bool is_xattr(const Step& s, int) { return s.op >= Op::k_setxattr && s.op <= Op::k_fgetxattr; }
 
 auto refused_with(int err)
@@ -43,33 +41,6 @@ const std::vector<Exception>& Exceptions::all()
              return s.op == Op::k_open && (s.flags & O_TMPFILE) == O_TMPFILE;
          },
          refused_with(EOPNOTSUPP)},
-        {Exception::kNotTried, "mtime to come",
-         "being mended: a write does not change an mtime that lies in the future",
-         [](const Step& s, int) {
-             return (s.op == Op::k_utimens || s.op == Op::k_futimens) && s.off2 > kYear2100_s;
-         },
-         nullptr},
-        {Exception::kRefused, "attributes of a removed directory",
-         "being mended: ENOENT through its descriptor, as if it had to have a name",
-         [](const Step& s, int) {
-             return s.op == Op::k_futimens || s.op == Op::k_fchmod || s.op == Op::k_fchown;
-         },
-         refused_with(ENOENT)},
-        {Exception::kRefused, "rename of what another client moved",
-         "being mended: ESTALE for a directory that has moved, where the lookup is to be repeated",
-         [](const Step& s, int actors) { return s.op == Op::k_rename && actors > 1; },
-         refused_with(ESTALE)},
-        {Exception::kNotTried, "copy_file_range of what another client wrote",
-         "being mended: it believes the size that it knows, and copies nothing",
-         [](const Step& s, int actors) { return s.op == Op::k_copy_file_range && actors > 1; },
-         nullptr},
-        {Exception::kNotTried, "truncate to nothing by name",
-         "being mended: of a file that is empty it leaves mtime as it is",
-         [](const Step& s, int) { return s.op == Op::k_truncate && s.off == 0; }, nullptr},
-        {Exception::kNotTried, "lseek where no byte can be",
-         "being mended: fault 5, a position of 1 << 50 is accepted",
-         [](const Step& s, int) { return s.op == Op::k_lseek && s.off >= int64_t{1} << 50; },
-         nullptr},
         {Exception::kDiffers, "read of a directory that was listed",
          "ext4's position at the end of a directory is so large that the length overflows: EINVAL",
          [](const Step& s, int) { return s.op == Op::k_read || s.op == Op::k_readv; },

@@ -62,6 +62,81 @@ TEST(FsAttr, SetIdBitsGoFromTheModeOfTheServer)
     w.finish();
 }
 
+// Also where the MDT's clock is ahead, so that its time of change is later than that of the write.
+TEST(FsAttr, WritesAndTruncationsReplaceATimeOfTheFuture)
+{
+    FsWorld w(1);
+    w.mds1.host->set_realtime_offset_ns(kSec);
+    const uint64_t future = 7258118400 * kSec;
+    w.on(0, [&] {
+        SimMount& c = w.c(0);
+        llc_attr a;
+        EXPECT_EQ(c.put("/f", ""), 0);
+        EXPECT_EQ(c.utimes("/f", 0, future), 0);
+        int fd = c.open("/f", SimMount::kWrite);
+        uint64_t now = kapi_realtime_ns();
+        EXPECT_EQ(c.pwrite(fd, 0, "H", 1), 1);
+        for (int i = 0; i < 2; i++) {
+            EXPECT_EQ(c.stat("/f", &a), 0);
+            EXPECT_LT(a.mtime_ns, future);
+            EXPECT_GE(a.mtime_ns, now);
+            c.drop_caches();
+        }
+        EXPECT_EQ(c.close(fd), 0);
+        // truncate(2) of a file that has this size already, as other file systems have it
+        for (uint64_t size : {1, 0, 0}) {
+            EXPECT_EQ(c.utimes("/f", 0, future), 0);
+            llc_inode* f = look_up(c, "f");
+            llc_attr to = {};
+            to.size = size;
+            EXPECT_EQ(llc_setattr(f, &to, LLC_SIZE, &a), 0);
+            llc_inode_put(f);
+            EXPECT_EQ(c.stat("/f", &a), 0);
+            EXPECT_LT(a.mtime_ns, future);
+        }
+        EXPECT_EQ(c.put("/f", "here is an object"), 0);
+        EXPECT_EQ(c.utimes("/f", 0, future), 0);
+        llc_inode* f = look_up(c, "f");
+        llc_attr to = {};
+        EXPECT_EQ(llc_setattr(f, &to, LLC_MTIME_NOW, &a), 0);
+        llc_inode_put(f);
+        for (int i = 0; i < 2; i++) {
+            EXPECT_EQ(c.stat("/f", &a), 0);
+            EXPECT_LT(a.mtime_ns, future);
+            c.drop_caches();
+        }
+    });
+    w.finish();
+}
+
+// fchmod, fchown and futimens of a directory that is open and removed, here or by another client.
+TEST(FsAttr, ARemovedDirectoryHasAttributes)
+{
+    for (size_t remover : {0, 1}) {
+        FsWorld w(1);
+        llc_inode* d = nullptr;
+        w.on(0, [&] {
+            EXPECT_EQ(w.c(0).mkdir("/d"), 0);
+            d = look_up(w.c(0), "d");
+        });
+        w.on(remover, [&] { EXPECT_EQ(w.c(remover).rmdir("/d"), 0); });
+        w.on(0, [&] {
+            llc_attr to = {}, a;
+            to.mode = 0700;
+            to.uid = 7;
+            to.mtime_ns = 5 * kSec;
+            EXPECT_EQ(llc_setattr(d, &to, LLC_MODE | LLC_UID | LLC_MTIME, &a), 0);
+            EXPECT_EQ(llc_revalidate(d, true, &a), 0);
+            EXPECT_EQ(a.nlink, 0u);
+            EXPECT_EQ(a.mode & 07777, 0700u);
+            EXPECT_EQ(a.uid, 7u);
+            EXPECT_EQ(a.mtime_ns, 5 * kSec);
+            llc_inode_put(d);
+        });
+        w.finish();
+    }
+}
+
 // Times before 1970, alone and among later ones.
 TEST(FsAttr, TimesBefore1970)
 {

@@ -370,6 +370,7 @@ uint64_t llp_next_cached(llp_inode* host, uint64_t pos)
     auto it = host->pages.lower_bound(pos / lull::sim::kPage);
     return it == host->pages.end() ? UINT64_MAX : std::max(pos, it->first * lull::sim::kPage);
 }
+void llp_size_lost(llp_inode*) {}  // nobody is shown a size that the core was not asked for
 void llp_set_size(llp_inode* host, uint64_t size) { host->mount->set_size(*host, size); }
 bool llp_get(llp_inode* host)
 {

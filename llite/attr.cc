@@ -50,7 +50,7 @@ bool Inode::match_inode_lock(LockUse* use)
 
 void Inode::adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t asked_at)
 {
-    (void)adopt_layout(reply.layout);  // asked for again by who needs it
+    (void)adopt_layout(reply.layout, Osts::kKnown);  // asked for again by who needs it
     auto state = state_.lock();
     bool alone = state->changed_at <= asked_at && state->changes == 0;
     // Attributes that something overtook are still true of a moment since the question was asked.

@@ -100,7 +100,7 @@ Result<Owned<File>> File::open(Inode& inode, uint32_t flags)
     });
     if (s.is(kENOENT)) return -kESTALE;
     TRY(s);
-    (void)inode.adopt_layout(call->reply.object.layout);
+    (void)inode.adopt_layout(call->reply.object.layout, Inode::Osts::kKnown);
     auto file = make<File>(inode, call);
     if (!file) {
         undo_open(inode.mount, *call);

@@ -45,7 +45,7 @@ Status Inode::FileLayout::add_gate(Gate* gate)
     return gates.push_back(gate);
 }
 
-Status Inode::adopt_layout(const Layout& layout)
+Status Inode::adopt_layout(const Layout& layout, Osts osts)
 {
     size_t count = layout.objects.size();
     if (count == 0 || layout_.load()) return kOk;
@@ -61,7 +61,9 @@ Status Inode::adopt_layout(const Layout& layout)
         stripe.inode = this;
         stripe.index = i;
         stripe.fid = layout.objects[i].fid;
-        stripe.osc = TRY(mount.osc(layout.objects[i].ost_index));
+        uint32_t index = layout.objects[i].ost_index;
+        stripe.osc = osts == Osts::kAny ? TRY(mount.osc(index)) : mount.known_osc(index);
+        if (!stripe.osc) return -kENODEV;
         TRY(fresh->add_gate(&stripe.osc->import().gate()));
     }
     {
@@ -81,7 +83,7 @@ Result<Inode::FileLayout*> Inode::layout()
     if (!call) return -kENOMEM;
     call->op.fid = fid;
     TRY(mount.mdc().import().call(*call));
-    TRY(adopt_layout(call->reply.layout));
+    TRY(adopt_layout(call->reply.layout, Osts::kAny));
     if (FileLayout* known = layout_.load()) return known;
     log_err("file " FID_FMT " has no objects", FID_ARG(fid));
     return -kEIO;

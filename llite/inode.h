@@ -105,7 +105,10 @@ public:
     // ---- layout
     Result<FileLayout*> layout();  // asks the MDT when it is not known; -EIO when there is none
     FileLayout* known_layout() const { return layout_.load(); }
-    Status adopt_layout(const Layout& layout);
+    // kKnown: -ENODEV when it names an OST that this client does not know yet. To get to know it
+    // takes as long as MGS and OST take to answer, so that no gate may be held (B3).
+    enum class Osts : uint8_t { kKnown, kAny };
+    Status adopt_layout(const Layout& layout, Osts osts);
 
     // ---- host
     void bind(llp_inode* host);

@@ -53,9 +53,10 @@ Status Mount::init(Str source, Str options, WhyText* why)
     for_each_gate([](Gate& gate, void* lock) { static_cast<FsLock*>(lock)->join(gate); },
                   fs_lock_.get());
     uint64_t deadline = deadline_after_ms(options_.timeout_ms);
-    TRY(connect(*mdc_, deadline, why));
     for (auto& osc : oscs_)
-        if (osc.load()) TRY(connect(*osc.load(), deadline, why));
+        if (osc.load()) TRY(begin_to_connect(*osc.load()));
+    TRY(connect(*mdc_, deadline, why));
+    TRY(connect_osts(why));
     auto device =
         make<Device>("llite", text_format<64>("%s-%s", source_.fsname.c_str(), id_.c_str()),
                      std::span<const Param>(kParams, 3), this);
@@ -124,7 +125,35 @@ Result<Osc*> Mount::osc(uint32_t index)
     return osc ? Result<Osc*>(osc) : Result<Osc*>(-kENODEV);
 }
 
-// An OST joined since we mounted. Its first use waits at its gate until it is connected.
+// An OST that is away keeps nobody from working with what lies on others.
+Status Mount::connect_osts(WhyText* why)
+{
+    uint64_t deadline = deadline_after_ms(kOstPatienceMs);
+    for (auto& known : oscs_) {
+        Osc* osc = known.load();
+        if (!osc) continue;
+        Status s = connect(*osc, deadline, why);
+        if (s.ok()) continue;
+        if (!s.is(kETIMEDOUT) && !s.is(kENODEV)) return s;
+        log_warn("%s: %s; files on it wait for it", source_.fsname.c_str(), why->c_str());
+        *why = {};
+    }
+    return kOk;
+}
+
+// Starts to connect, and waits for nobody.
+Status Mount::begin_to_connect(Osc& osc)
+{
+    for (;;) {
+        Status s = osc.connect(0, WaitMode::kUninterruptible);
+        if (!s.is(kENOMEM)) return s.is(kETIMEDOUT) ? kOk : s;
+        if (forced_.load()) return -kESHUTDOWN;
+        kapi_sleep_ns(kRetryNs);
+    }
+}
+
+// An OST joined since we mounted. Its first use waits at its gate until it is connected. The caller
+// holds no gate.
 Status Mount::refresh_config()
 {
     if (forced_.load()) return -kESHUTDOWN;
@@ -138,7 +167,7 @@ Status Mount::refresh_config()
         if (target.kind != static_cast<uint8_t>(TargetKind::kOst) || known_osc(target.index))
             continue;
         TRY(add_ost(target));
-        TRY(connect(*known_osc(target.index), deadline_after_ms(kMgsTimeoutMs), &why));
+        TRY(begin_to_connect(*known_osc(target.index)));
         log_info("%s: %s has joined", source_.fsname.c_str(), target.name.c_str());
     }
     return kOk;

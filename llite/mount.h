@@ -31,7 +31,9 @@ class Mount final : public MdcOwner, public OscOwner, MgcOwner, FsLockTargets {
 public:
     static constexpr uint32_t kOstsMax = 256;
     static constexpr uint64_t kMgsTimeoutMs = 20000;  // an MGS that nobody answers for
-    static constexpr uint32_t kMgsNowhereMs = 3000;   // or of which all nodes say "not here"
+    static constexpr uint64_t kOstPatienceMs = 5000;  // at the mount, of all of them
+    static constexpr uint64_t kRetryNs = 10 * kMsec;
+    static constexpr uint32_t kMgsNowhereMs = 3000;  // or of which all nodes say "not here"
     static constexpr uint64_t kForceLookMs = 100, kForceRecoveryMs = 10000;
 
     static Result<Owned<Mount>> create(Node& node, Str source, Str options, WhyText* why);
@@ -104,6 +106,8 @@ private:
     Status add_mdt(const TargetConfig& target);
     Status add_ost(const TargetConfig& target);
     template <class Client> Status connect(Client& client, uint64_t deadline_ns, WhyText* why);
+    Status begin_to_connect(Osc& osc);
+    Status connect_osts(WhyText* why);
     Status refresh_config();
     Ref<Inode> next_inode(const Fid& after);
     void close();

@@ -254,6 +254,60 @@ TEST(FsDown, OstIsDrainedBesideAnOstThatDiesUnderAWriteThrough)
     });
 }
 
+TEST(FsDown, ClientsMountWhileAnOstIsDown)
+{
+    FsOptions one;
+    one.clients = 1;
+    one.unmounted = 1;
+    one.stripe_count = 1;
+    FsWorld w(1, one);
+    for (int i = 0; i < 4; i++)
+        w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f" + std::to_string(i), "data"), 0); });
+    w.crash(*w.ost(1).at);
+    EXPECT_EQ(w.mount(1), 0);
+    unsigned read = 0;
+    for (int i = 0; i < 4; i++)
+        w.spawn(1, "reads", [&, i] {
+            int err = 0;
+            EXPECT_EQ(w.c(1).get("/f" + std::to_string(i), &err), "data");
+            EXPECT_EQ(err, 0);
+            read++;
+        });
+    w.run_for_ms(1000);
+    EXPECT_EQ(read, 2u);
+    w.on(1, [&] { EXPECT_EQ(w.c(1).put("/new", "data"), 0); });
+    EXPECT_EQ(w.start(w.ost(1), *w.ost(1).partner), 0);
+    EXPECT_TRUE(w.join());
+    EXPECT_EQ(read, 4u);
+    w.finish();
+}
+
+// B3. The client asks the MGS about it, and waits for it to answer.
+TEST(FsDown, MdtIsDrainedBesideAClientThatMeetsANewOst)
+{
+    FsWorld w(1, {}, false);
+    for (FsWorld::Target* t : {&w.mdt(), &w.ost(0)}) EXPECT_EQ(w.start(*t, *t->home), 0);
+    w.run_for_ms(2000);  // registrations
+    for (size_t i : {0, 1}) EXPECT_EQ(w.mount(i), 0);
+    EXPECT_EQ(w.start(w.ost(1), w.oss2), 0);
+    w.run_for_ms(2000);
+    w.on(0, [&] { EXPECT_EQ(w.c(0).put("/f", std::string(200000, 'x')), 0); });
+    w.crash(w.oss2);
+    std::string got;
+    w.spawn(1, "meets it", [&] {
+        int err = 0;
+        got = w.c(1).get("/f", &err);
+        EXPECT_EQ(err, 0);
+    });
+    w.run_for_ms(500);
+    EXPECT_TRUE(w.controlled_shutdown(w.mdt(), 5000));
+    EXPECT_EQ(w.start(w.mdt(), w.mds2), 0);
+    EXPECT_EQ(w.start(w.ost(1), w.oss1), 0);
+    EXPECT_TRUE(w.join());
+    EXPECT_EQ(got, std::string(200000, 'x'));
+    w.finish();
+}
+
 // B3. Operations wait for its answer, and nobody knows yet that there will be none.
 TEST(FsDown, MdtIsDrainedBesideAnOstThatGoesDownUnderOperations)
 {

@@ -13,17 +13,22 @@ static wait_queue_head_t *queue(struct kapi_cond *c)
 	return (wait_queue_head_t *)c->opaque;
 }
 
+/*
+ * A process that waits for a server does not keep the machine from being suspended. An
+ * interruptible wait ends, the call lets go of the VFS's locks, and is taken up again after the
+ * resume; other waits are frozen where they are (as those of NFS).
+ */
 unsigned int kapi_task_state(enum kapi_wait_mode mode)
 {
 	if (current->flags & PF_KTHREAD)
 		return TASK_IDLE;
 	switch (mode) {
 	case KAPI_WAIT_KILLABLE:
-		return TASK_KILLABLE;
+		return TASK_KILLABLE | TASK_FREEZABLE_UNSAFE;
 	case KAPI_WAIT_INTERRUPTIBLE:
 		return TASK_INTERRUPTIBLE;
 	default:
-		return TASK_UNINTERRUPTIBLE;
+		return TASK_UNINTERRUPTIBLE | TASK_FREEZABLE_UNSAFE;
 	}
 }
 

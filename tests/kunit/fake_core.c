@@ -207,6 +207,22 @@ void fake_remove(struct llc_inode *dir, const char *name)
 	i->gone = !i->server.nlink && !i->files;
 }
 
+void fake_other_moves(struct llc_inode *from, const char *old, struct llc_inode *to,
+		      const char *name)
+{
+	struct fake_entry *e = fake_entry(from, old, strlen(old));
+
+	fake_lose_inode_lock(from);
+	fake_lose_inode_lock(to);
+	fake_lose_inode_lock(e->inode);
+	if (S_ISDIR(e->inode->server.mode)) {
+		from->server.nlink--;
+		to->server.nlink++;
+	}
+	strscpy(e->name, name, sizeof(e->name));
+	list_move_tail(&e->link, &to->entries);
+}
+
 void fake_other_links(struct llc_inode *i, struct llc_inode *dir, const char *name)
 {
 	fake_lose_inode_lock(dir);

@@ -93,6 +93,8 @@ struct llc_inode *fake_make(struct llc_inode *dir, const char *name, u32 mode);
 struct llc_inode *fake_make_file(struct llc_inode *dir, const char *name, u64 bytes, u32 seed);
 struct llc_inode *fake_find(struct llc_inode *dir, const char *name);
 void fake_remove(struct llc_inode *dir, const char *name);
+void fake_other_moves(struct llc_inode *from, const char *old, struct llc_inode *to,
+		      const char *name);
 void fake_other_links(struct llc_inode *i, struct llc_inode *dir, const char *name);
 void fake_other_writes(struct llc_inode *i, u64 pos, size_t bytes, u32 seed);
 void fake_other_truncates(struct llc_inode *i, u64 size);

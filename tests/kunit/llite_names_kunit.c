@@ -509,6 +509,32 @@ static void renames_move_names(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, do_rename(test, "three", "one", 0), -ENOENT);
 }
 
+/* A rename between directories finds what another client has moved, with the VFS's mutex of such
+ * renames, which the VFS itself wants to move our old dentry. */
+static void what_others_moved_is_found(struct kunit *test)
+{
+	struct dentry *root = llite(test)->mnt->mnt_root, *dir, *found;
+	struct llc_inode *d = fake_make(fake.root, "d", S_IFDIR | 0755);
+	struct llc_inode *f = fake_make(d, "f", S_IFDIR | 0755);
+
+	fake_make(f, "in_it", S_IFREG | 0644);
+	KUNIT_EXPECT_GT(test, look(test, "d/f/in_it"), 0ll);
+	fake_other_moves(d, "f", fake.root, "c");
+	dir = lookup_one_len_unlocked("d", root, 1);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(dir));
+	lock_rename(root, dir);
+	found = lookup_one_len("c", root, 1);
+	unlock_rename(root, dir);
+	KUNIT_EXPECT_FALSE(test, IS_ERR(found));
+	if (!IS_ERR(found)) {
+		KUNIT_EXPECT_TRUE(test, d_is_dir(found));
+		dput(found);
+	}
+	dput(dir);
+	KUNIT_EXPECT_EQ(test, look(test, "d/f"), (s64)-ENOENT);
+	KUNIT_EXPECT_GT(test, look(test, "c/in_it"), 0ll);
+}
+
 /* ---- files without a name */
 
 static struct llc_inode *write_file(struct kunit *test, struct file **file, u32 seed)
@@ -725,6 +751,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(things_are_made),
 	KUNIT_CASE(links_and_their_count),
 	KUNIT_CASE(renames_move_names),
+	KUNIT_CASE(what_others_moved_is_found),
 	KUNIT_CASE(unlinked_and_unused),
 	KUNIT_CASE(unlinked_and_open_elsewhere),
 	KUNIT_CASE(unlinked_and_linked_elsewhere),

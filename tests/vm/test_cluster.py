@@ -219,7 +219,9 @@ def test_cancelled_shutdown_resumes_without_recovery(fs):
 
 
 def test_signals_while_a_server_is_away(fs):
-    """A9: at the gate a fatal signal ends the wait, without effect; after another one's handler the call goes on, as on a local disk."""
+    """A9: at the gate a fatal signal ends the wait, without effect; after another one's handler the call goes on, as on a local disk.
+
+    Nor do calls that wait there, with the VFS's locks, keep the machine from being suspended (its test of all that comes before the hardware)."""
     client = fs.clients[0]
     alarmed = client.popen(f"/usr/bin/python3 {GUEST}/alarmed.py {lullfs.MOUNT}/alarmed", stdin=True)
     alarmed.wait_output("ready")
@@ -232,6 +234,7 @@ def test_signals_while_a_server_is_away(fs):
                " done; lctl get_param 'mdc.*.gate'; exit 1", timeout=60)  # begins with "state", not with what is waited for
     client.run("pkill -INT mkdir")
     assert blocked.wait(30).rc != 0
+    client.run("echo 1 > /sys/module/suspend/parameters/pm_test_delay && echo freezer > /sys/power/pm_test && echo freeze > /sys/power/state", timeout=120)
     fs.umount_target("MDT0000")
     fs.start_target("MDT0000")
     client.run(f"! test -e {lullfs.MOUNT}/never", timeout=120)

@@ -64,7 +64,7 @@ exit "$rc"
         self._node = node
         node.run("cat > /usr/local/bin/on && chmod +x /usr/local/bin/on && mkfifo /run/on.request",
                  stdin=self.SCRIPT)
-        self._requests = node.popen("while :; do cat /run/on.request; done")
+        self._requests = node.popen("exec cat <> /run/on.request")  # open to write, too: nothing that is sent finds nobody
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):

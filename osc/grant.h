@@ -17,9 +17,10 @@ namespace lull {
 
 class GrantAccount {
 public:
+    bool has(uint64_t bytes) const { return reserved_ + bytes <= granted_; }
     bool reserve(uint64_t bytes)
     {
-        if (reserved_ + bytes > granted_) return false;
+        if (!has(bytes)) return false;
         reserved_ += bytes;
         return true;
     }

@@ -196,8 +196,12 @@ void ImportImpl::target_is_at(Nid nid, uint64_t instance)
         go_to_locked(nid, &other);
         // To a former instance; or dialled before that node was up.
         if (connection_ && !asking_there) other = connection_;
-        log_info("%s: instance %llu has started at %s, says the MGS", name(),
-                 static_cast<unsigned long long>(instance), to_text(nid).c_str());
+        bool news = instance != told_instance_ || nid != told_nid_;
+        told_nid_ = nid;
+        told_instance_ = instance;
+        if (news)
+            log_info("%s: instance %llu has started at %s, says the MGS", name(),
+                     static_cast<unsigned long long>(instance), to_text(nid).c_str());
     }
     if (other) other->close();
 }

@@ -217,6 +217,8 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     uint64_t nowhere_since_ns_ = 0;
     uint64_t expect_restart_until_ns_ = 0;
     RestartSpread spread_;
+    Nid told_nid_;  // by the MGS, and of which instance
+    uint64_t told_instance_ = 0;
     uint64_t backoff_ms_ = kReconnectMinMs;
     size_t nid_index_ = 0, failed_in_row_ = 0;
     Nid preferred_nid_, current_nid_;

@@ -876,6 +876,27 @@ TEST(Import, AnOutageIsSevenLinesAnHour)
     });
 }
 
+// Issue 19, 11. An MDT hears of every OST every ten seconds.
+TEST(Import, WhatTheMgsSaysAgainIsNoNews)
+{
+    Cluster c(1);
+    c.mount();
+    unsigned lines = 0;
+    c.world.on_log = [&](sim::Host*, const std::string& text) {
+        lines += text.find("says the MGS") != std::string::npos;
+    };
+    uint64_t instance = c.import->instance();
+    c.crash_server();
+    c.world.run_for(kSec);
+    for (uint64_t more : {0, 0, 0, 1, 1})
+        c.on(c.client_host,
+             [&] { c.import->target_is_at(Nid{c.server.address()}, instance + more); });
+    EXPECT_EQ(lines, 2u);
+    c.world.on_log = nullptr;
+    c.start_server(c.server);
+    EXPECT_TRUE(c.until_full_again(1));
+}
+
 TEST(Import, CallbacksArrive)
 {
     for_seeds([](uint64_t seed) {

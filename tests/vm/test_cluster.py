@@ -265,17 +265,17 @@ def test_rolling_upgrade_of_all_servers(fs):
     upgrade = (f"lull upgrade --servers mds1,oss1 --partner mds1=mds2 --remote 'on {{node}}' --json /lab/upgrade.json "
                f"--replace 'on {{node}} \"insmod {modules}/lull.ko && insmod {modules}/lull_server.ko\"'")
     with NoticedNothing(fs):
-        assert "lull-MDT0000" in fs.clients[0].run(upgrade + " --dry-run", timeout=300).out
-        other = fs.clients[0].run(upgrade + " --device lull-MDT0000@mds2=/dev/null", timeout=300, check=False)
+        assert "lull-MDT0000" in fs.clients[0].run(upgrade + " --dry-run", timeout=900).out
+        other = fs.clients[0].run(upgrade + " --device lull-MDT0000@mds2=/dev/null", timeout=900, check=False)
         assert other.rc == 1 and "not a block device" in other.out, other.out
-        out = fs.clients[0].run(upgrade, timeout=1200).out
+        out = fs.clients[0].run(upgrade, timeout=1800).out
         load.wait_busy(5)
     report = json.loads((fs.cluster.outdir / "upgrade.json").read_text())
     assert report["verdict"] == "done", out
     assert [(s["target"][5:], s["to"]) for s in report["steps"]] == [
         ("MDT0000", "mds2"), ("MDT0000", "mds1"), ("OST0000", "oss1"), ("OST0001", "oss1")], out
     # A command that fails stops it, and what was stopped is served again.
-    failed = fs.clients[0].run("lull upgrade --servers oss1 --keep-modules --remote 'on {node}' --replace false", timeout=600, check=False)
+    failed = fs.clients[0].run("lull upgrade --servers oss1 --keep-modules --remote 'on {node}' --replace false", timeout=900, check=False)
     assert failed.rc == 1 and "could not be exchanged" in failed.out and "started again" in failed.out, failed.out
     load.wait_busy(5)
     load.finish()
@@ -288,7 +288,7 @@ def test_an_upgrade_that_was_cut_off_is_seen_and_finished(fs):
     upgrade = "lull upgrade --servers oss1 --mgs mds1 --keep-modules --remote 'on {node}'"
     fs.shutdown("OST0001")
     fs.umount_target("OST0001")
-    missed = node.run(upgrade, timeout=300, check=False)
+    missed = node.run(upgrade, timeout=900, check=False)
     assert missed.rc == 1 and f"{target.full_name} runs nowhere" in missed.out and "--resume" in missed.out, missed.out
     out = node.run(f"{upgrade} --resume", timeout=600).out
     assert f"{target.full_name} serves all clients again" in out, out
@@ -296,10 +296,10 @@ def test_an_upgrade_that_was_cut_off_is_seen_and_finished(fs):
     fs.start_target("OST0001")
     # Interrupted while the software of the last server is exchanged: nothing is left to be done but to bring back what is down.
     process = node.popen(f"{upgrade} --replace 'echo exchanging; while [ ! -e /tmp/go ]; do sleep 0.1; done' & echo pid $!; wait $!; echo rc $?")
-    node.run("for i in $(seq 600); do lctl get_param -n 'osc.lull-OST000*.state' | grep -q FULL || exit 0; sleep 0.1; done; exit 1", timeout=120)
-    process.wait_output("exchanging the software", timeout=120)
+    node.run("for i in $(seq 3000); do lctl get_param -n 'osc.lull-OST000*.state' | grep -q FULL || exit 0; sleep 0.1; done; exit 1", timeout=900)
+    process.wait_output("exchanging the software", timeout=300)
     node.run("pkill -INT -x lull; touch /tmp/go")
-    result = process.wait(300)
+    result = process.wait(900)
     assert "rc 0" in result.out and "interrupted" in result.out and " is down" not in result.out, result.out
     assert fs.target_param("OST0000", "controlled_shutdown") == fs.target_param("OST0001", "controlled_shutdown") == "running"
 

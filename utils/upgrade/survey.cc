@@ -30,6 +30,13 @@ Survey::Survey(const Cluster& cluster, const std::vector<std::string>& servers,
         if (!is_mounted(target)) look_for(target);
 }
 
+std::optional<Disk> Survey::disk(const std::string& node, const std::string& device) const
+{
+    for (const Disk& disk : seen(node).disks)
+        if (disk.device == device) return disk;
+    return {};
+}
+
 void Survey::ask_mgs(const std::string& extra)
 {
     std::string where = extra;

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <functional>
+#include <optional>
 
 #include "utils/upgrade/cluster.h"
 
@@ -33,6 +34,8 @@ public:
            const std::vector<std::string>& partners, const std::string& mgs, const Say& say);
 
     const Seen& seen(const std::string& node) const { return nodes_.at(node); }
+    // As it was then; none if no disk of ours has that name there.
+    std::optional<Disk> disk(const std::string& node, const std::string& device) const;
     const std::vector<Missing>& missing() const { return missing_; }
     // The node is the first of those that may run the target.
     bool is_home(const std::string& target, const std::string& node) const;

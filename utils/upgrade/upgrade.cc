@@ -43,7 +43,7 @@ private:
     };
     Survey look();
     void check_all();
-    void check(const std::string& node, Mount& mount);
+    void check(const Survey& survey, const std::string& node, Mount& mount);
     void note_missing(const Survey& survey);
     void check_partner(const std::string& node, const Mount& mount);
     void upgrade(const std::string& node);
@@ -104,7 +104,7 @@ void Run::check_all()
         stop_if_interrupted();
         std::vector<Mount> mounts = survey.seen(node).mounts;
         for (Mount& mount : mounts) {
-            check(node, mount);
+            check(survey, node, mount);
             check_partner(node, mount);
             estimate(node, mount);
         }
@@ -115,7 +115,7 @@ void Run::check_all()
         if (!options_.resume || partner.empty()) continue;
         for (Mount mount : survey.seen(partner).mounts) {
             if (!survey.is_home(mount.target.name, node)) continue;
-            check(partner, mount);
+            check(survey, partner, mount);
             say_(fmt::format("{}: {} is at {} and comes back", node, mount.target.name, partner));
             away_[node].push_back(mount);
             any = true;
@@ -124,10 +124,11 @@ void Run::check_all()
     if (!any) throw Surprise("no target is mounted on any of these servers");
 }
 
-void Run::check(const std::string& node, Mount& mount)
+void Run::check(const Survey& survey, const std::string& node, Mount& mount)
 {
     const std::string& name = mount.target.name;
-    mount.disk = cluster_.identify(node, mount.device);
+    auto seen = survey.disk(node, mount.device);
+    mount.disk = seen ? *seen : cluster_.identify(node, mount.device);
     if (mount.disk.label != name)
         throw Surprise(fmt::format("{} on {} is labelled \"{}\", but {} is mounted from it",
                                    mount.device, node, mount.disk.label, name));

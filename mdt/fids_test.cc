@@ -194,8 +194,8 @@ TEST(Fids, AClientNamesNoObjects)
     });
 }
 
-// A replay that lies: of objects that no MDT has named, or of an identity that is not its own. It is
-// refused, and its client lost.
+// A replay that lies: of objects that no MDT has named, or of an identity that is not its own. It
+// is refused, and its client lost.
 TEST(Fids, AReplayIsLookedAt)
 {
     using Lie = std::function<void(MdsCreateOp&)>;

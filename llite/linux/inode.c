@@ -133,7 +133,7 @@ static bool same_kind(const struct inode *inode, const struct llc_attr *attr)
 int ll_update_inode(struct inode *inode, const struct llc_attr *attr)
 {
 	if (!same_kind(inode, attr)) {
-		pr_warn_ratelimited("lull: inode %llu does not become another type (mode %o, now %o)\n",
+		pr_warn_ratelimited("lull: inode %llu is said to be another thing: %o, now %o\n",
 				    (u64)inode->i_ino, inode->i_mode, attr->mode);
 		return -ESTALE;
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// An MDT that says of an object it is something else (its disk was tampered with while it was away):
-// clients that know the object do not believe it. Issue 12, fault 19; invariant 11.
+// An MDT that says of an object it is something else (its disk was tampered with while it was
+// away): clients that know the object do not believe it. Issue 12, fault 19; invariant 11.
 #include "osd/store.h"
 #include "tests/sim/fs_load.h"
 

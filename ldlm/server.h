@@ -34,6 +34,8 @@ public:
     // An OST's value block for an extent lock that is being granted, as soon as others may see what
     // it shows: that may take a commit. Called without ldlm's lock held.
     virtual Status fill_lvb(const ResourceId& /*resource*/, Lvb* /*lvb*/) { return kOk; }
+    // May a client lock it? Not what the server keeps for itself, nor what names nothing here.
+    virtual bool is_lockable(const ResourceId& /*resource*/) const { return true; }
     // Intent kLookup: which object must be locked. -ENOENT is a result, too (the client gets no
     // lock).
     virtual Status intent_resolve(const LdlmEnqueueOp& /*op*/, Export& /*exp*/,

@@ -44,6 +44,9 @@ void LdlmServerImpl::handle_enqueue(Ref<ServerRequest> request)
     if (!job) return request->reply_error(-kENOMEM);
     Status status = request->decode(&job->op);
     if (status.ok()) status = check_op(*request, job->op);
+    bool by_resource = request->opcode() != Opcode::kActiveEnqueue &&
+                       static_cast<Intent>(job->op.intent) != Intent::kLookup;
+    if (status.ok() && by_resource && !owner.is_lockable(job->op.resource)) status = -kEINVAL;
     if (!status.ok()) return request->reply_error(status);
     job->request = std::move(request);
     run_enqueue(std::move(job));

@@ -11,6 +11,20 @@ constexpr uint32_t kInodeBits = kIbitLookup | kIbitUpdate;
 constexpr uint64_t kClocksDifferNs = 10 * kSec;
 constexpr LockPolicy kInodePolicy{0, UINT64_MAX, kInodeBits};
 
+bool is_type(uint32_t mode)
+{
+    switch (mode & kTypeMask) {
+    case kTypeFile:
+    case kTypeDir:
+    case kTypeLink:
+    case kTypeChar:
+    case kTypeBlock:
+    case kTypeFifo:
+    case kTypeSocket: return true;
+    default: return false;
+    }
+}
+
 }  // namespace
 
 OwnChange::OwnChange(Inode* inode) : inode_(inode)
@@ -24,6 +38,14 @@ OwnChange::OwnChange(Inode* inode) : inode_(inode)
 void OwnChange::unchanged()
 {
     if (Inode* inode = std::exchange(inode_, nullptr)) inode->state_.lock()->changes--;
+}
+
+Status OwnChange::done(const Attr& fresh)
+{
+    if (!inode_) return kOk;
+    bool same = !fresh.valid || Inode::is_same_kind(inode_->state_.lock()->attr, fresh);
+    finish(same ? &fresh : nullptr);
+    return same ? kOk : Status(-kESTALE);
 }
 
 void OwnChange::finish(const Attr* fresh)
@@ -48,10 +70,28 @@ bool Inode::match_inode_lock(LockUse* use)
                                      kInodePolicy, use);
 }
 
-void Inode::adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t asked_at)
+// What the host made of it (its operations, a device's driver, what "nodev" looked at) stays.
+bool Inode::is_same_kind(const Attr& known, const Attr& said)
 {
+    uint32_t type = said.mode & kTypeMask;
+    if (known.mode == 0) return true;
+    if (type != (known.mode & kTypeMask)) return false;
+    return (type != kTypeChar && type != kTypeBlock) || said.rdev == known.rdev;
+}
+
+Status Inode::check(const MdsGetattrReply& reply)
+{
+    if (!(reply.fid == fid) || !is_type(reply.attr.mode)) return -kEPROTO;
+    if (fid == kRootFid && (reply.attr.mode & kTypeMask) != kTypeDir) return -kEPROTO;
+    return is_same_kind(state_.lock()->attr, reply.attr) ? kOk : Status(-kESTALE);
+}
+
+Status Inode::adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t asked_at)
+{
+    TRY(check(reply));
     (void)adopt_layout(reply.layout, Osts::kKnown);  // asked for again by who needs it
     auto state = state_.lock();
+    if (!is_same_kind(state->attr, reply.attr)) return -kESTALE;  // two answers, one a lie
     bool alone = state->changed_at <= asked_at && state->changes == 0;
     // Attributes that something overtook are still true of a moment since the question was asked.
     if (alone || !state->valid) state->attr = reply.attr;
@@ -59,10 +99,11 @@ void Inode::adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t ask
     bool is_dir = (state->attr.mode & kTypeMask) == kTypeDir;
     if (use && is_dir && (use.lock()->policy.bits & kIbitUpdate) && state->dir_epoch == 0)
         state->dir_epoch = mount.next_epoch();
+    return kOk;
 }
 
 // One message, with a lock if the server gives one.
-Status Inode::refresh_by_intent()
+Status Inode::refresh_by_intent(Status* adopted)
 {
     uint64_t asked_at = mount.change_counter();
     auto call = make_ref<Call<LdlmEnqueueOp>>();
@@ -78,12 +119,12 @@ Status Inode::refresh_by_intent()
     TRY(mount.mdc().locks().lock_intent(*call, &use));
     if (call->reply.intent_status < 0)
         return call->reply.intent_status == -kENOENT ? -kESTALE : call->reply.intent_status;
-    adopt(call->reply.object, use, asked_at);
+    *adopted = adopt(call->reply.object, use, asked_at);
     return kOk;
 }
 
 // The lock is here, only the attributes were overtaken by a change of our own.
-Status Inode::refresh_under_lock()
+Status Inode::refresh_under_lock(Status* adopted)
 {
     uint64_t asked_at = mount.change_counter();
     LockUse use;
@@ -95,7 +136,7 @@ Status Inode::refresh_under_lock()
     Status s = mount.mdc().import().call(*call);
     if (s.is(kENOENT)) return -kESTALE;
     TRY(s);
-    adopt(call->reply, use, asked_at);
+    *adopted = adopt(call->reply, use, asked_at);
     return kOk;
 }
 
@@ -103,11 +144,14 @@ Status Inode::refresh()
 {
     if (is_gone()) return kOk;
     Gate* gate = &mount.mdc().import().gate();
-    Status s = run_gated({&gate, 1}, [this] {
-        Status held = refresh_under_lock();
-        return held.is(kEAGAIN) ? refresh_by_intent() : held;
+    Status adopted;
+    Status s = run_gated({&gate, 1}, [&] {
+        Status held = refresh_under_lock(&adopted);
+        return held.is(kEAGAIN) ? refresh_by_intent(&adopted) : held;
     });
-    return s.is(kESTALE) ? note_gone() : s;
+    if (s.is(kESTALE)) return note_gone();
+    TRY(s);
+    return adopted;
 }
 
 Status Inode::note_gone()

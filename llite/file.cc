@@ -100,11 +100,12 @@ Result<Owned<File>> File::open(Inode& inode, uint32_t flags)
     });
     if (s.is(kENOENT)) return -kESTALE;
     TRY(s);
-    (void)inode.adopt_layout(call->reply.object.layout, Inode::Osts::kKnown);
-    auto file = make<File>(inode, call);
+    s = inode.check(call->reply.object);
+    if (s.ok()) (void)inode.adopt_layout(call->reply.object.layout, Inode::Osts::kKnown);
+    auto file = s.ok() ? make<File>(inode, call) : Owned<File>();
     if (!file) {
         undo_open(inode.mount, *call);
-        return -kENOMEM;
+        return s.ok() ? Status(-kENOMEM) : s;
     }
     inode.mount.stats.opens++;
     return file;
@@ -118,23 +119,30 @@ Status File::open_name(Inode& dir, Str name, const struct llc_create& how, uint3
     Ref<Call<MdsOpenOp>> call;
     uint64_t asked_at = 0;
     OwnChange change(flags & LLC_OPEN_CREATE ? &dir : nullptr);
-    auto open_it = [&]() -> Status {
-        asked_at = mount.change_counter();
+    Fid chosen;
+    auto open_as = [&](const Fid& fid) -> Status {
         call = new_open_name(dir, name, how, flags);
         if (!call) return -kENOMEM;
-        if (flags & LLC_OPEN_CREATE) call->op.fid = TRY(mount.mdc().next_fid());
+        call->op.fid = chosen = fid;
         return mount.mdc().import().call(*call);
+    };
+    auto open_it = [&]() -> Status {
+        asked_at = mount.change_counter();
+        return flags & LLC_OPEN_CREATE ? with_new_fid(mount.mdc(), open_as) : open_as(Fid());
     };
     TRY(open_after_closes(mount, [&] { return run_gated({&gate, 1}, open_it); }));
     MdsOpenReply& reply = call->reply;
-    if (reply.created) change.done(reply.parent);
-    else change.unchanged();
+    Status s = reply.created ? change.done(reply.parent) : kOk;
+    if (!reply.created) change.unchanged();
     *created = reply.created;
+    uint32_t type = reply.object.attr.mode & kTypeMask;
+    bool as_chosen = chosen.is_zero() || reply.object.fid == chosen;
+    if (s.ok() && reply.created && (type != kTypeFile || !as_chosen)) s = -kEPROTO;
     auto found = mount.inode(reply.object.fid);
-    if (found.ok()) {
+    if (s.ok()) s = found.status();
+    if (s.ok()) s = found.value()->adopt(reply.object, LockUse(), asked_at);
+    if (s.ok()) {
         *inode = found.release_value();
-        (*inode)->adopt(reply.object, LockUse(), asked_at);
-        uint32_t type = reply.object.attr.mode & kTypeMask;
         if (type == kTypeFile || type == kTypeDir) *file = make<File>(**inode, call);
         if (*file) {
             mount.stats.opens++;
@@ -147,7 +155,7 @@ Status File::open_name(Inode& dir, Str name, const struct llc_create& how, uint3
         }
     }
     undo_open(mount, *call);
-    return found.ok() ? Status(-kENOMEM) : found.status();
+    return s.ok() ? Status(-kENOMEM) : s;
 }
 
 // Not sent (no memory, or killed while the MDT was away): -EAGAIN, and the open is still there.

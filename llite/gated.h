@@ -6,7 +6,7 @@
  * first lasting effect.
  */
 #pragma once
-#include "ptlrpc/gate.h"
+#include "mdc/mdc.h"
 
 namespace lull {
 
@@ -36,6 +36,17 @@ Status run_gated(std::span<Gate* const> gates, Fn fn, WaitMode mode = WaitMode::
             if (!back_to_gates(s)) return s;
         }
         TRY(wait_gates(gates, mode));
+    }
+}
+
+// For a create: fn takes a FID and sends it. An eviction may come in between, and with it goes the
+// sequence of that FID.
+template <class Fn> Status with_new_fid(Mdc& mdc, Fn fn)
+{
+    for (;;) {
+        Fid fid = TRY(mdc.next_fid());
+        Status s = fn(fid);
+        if (!s.is(kEINVAL) || !mdc.has_lapsed(fid)) return s;
     }
 }
 

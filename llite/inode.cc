@@ -62,6 +62,7 @@ Status Inode::adopt_layout(const Layout& layout, Osts osts)
         stripe.index = i;
         stripe.fid = layout.objects[i].fid;
         uint32_t index = layout.objects[i].ost_index;
+        if (stripe.fid.seq != kFidSeqOstBase + index) return -kEPROTO;
         stripe.osc = osts == Osts::kAny ? TRY(mount.osc(index)) : mount.known_osc(index);
         if (!stripe.osc) return -kENODEV;
         TRY(fresh->add_gate(&stripe.osc->import().gate()));
@@ -83,6 +84,7 @@ Result<Inode::FileLayout*> Inode::layout()
     if (!call) return -kENOMEM;
     call->op.fid = fid;
     TRY(mount.mdc().import().call(*call));
+    if (!(call->reply.fid == fid)) return -kEPROTO;
     TRY(adopt_layout(call->reply.layout, Osts::kAny));
     if (FileLayout* known = layout_.load()) return known;
     log_err("file " FID_FMT " has no objects", FID_ARG(fid));

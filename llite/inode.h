@@ -43,7 +43,8 @@ inline uint64_t later(uint64_t a, uint64_t b) { return is_later(a, b) ? a : b; }
 
 inline constexpr uint64_t kPageBytes = 4096;
 inline constexpr uint32_t kTypeMask = 0170000, kTypeDir = 0040000, kTypeFile = 0100000,
-                          kTypeLink = 0120000;
+                          kTypeLink = 0120000, kTypeChar = 0020000, kTypeBlock = 0060000,
+                          kTypeFifo = 0010000, kTypeSocket = 0140000;
 
 class Inode final : public RefCounted {
 public:
@@ -88,8 +89,10 @@ public:
 
     // ---- attributes (attr.cc)
     // What an answer said of it. asked_at: the mount's change counter before the question; use: the
-    // lock it was given under, if any.
-    void adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t asked_at);
+    // lock it was given under, if any. -ESTALE: of an object of another type, which no FID becomes
+    // (nor does a device become another one); -EPROTO: of another object. Nothing is changed then.
+    Status adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t asked_at);
+    Status check(const MdsGetattrReply& reply);  // the same, and nothing is done
     Status revalidate(bool size_too);
     Status dir_epoch(bool acquire, uint64_t* epoch);
     void fill(llc_attr* out);
@@ -175,10 +178,11 @@ private:
     };
     using Access = Guarded<State>::Access;
 
+    static bool is_same_kind(const Attr& known, const Attr& said);
     bool match_inode_lock(LockUse* use);
     Status refresh();
-    Status refresh_under_lock();
-    Status refresh_by_intent();
+    Status refresh_under_lock(Status* adopted);
+    Status refresh_by_intent(Status* adopted);
     Status note_gone();
     Status enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, WaitMode wait,
                          IoScope* scope);
@@ -223,7 +227,8 @@ public:
     explicit OwnChange(Inode* inode);  // null: nothing
     OwnChange(const OwnChange&) = delete;
     ~OwnChange() { finish(nullptr); }
-    void done(const Attr& fresh) { finish(&fresh); }
+    // -ESTALE: what is said of it is not to be believed (Inode::adopt), and was not.
+    Status done(const Attr& fresh);
     void unchanged();  // the server left it as it was
 
 private:

@@ -29,7 +29,7 @@ Result<Ref<Inode>> lookup(Inode& dir, Str name)
     }));
     if (call->reply.intent_status < 0) return Status(call->reply.intent_status);
     Ref<Inode> inode = TRY(mount.inode(call->reply.object.fid));
-    inode->adopt(call->reply.object, use, asked_at);
+    TRY(inode->adopt(call->reply.object, use, asked_at));
     return inode;
 }
 
@@ -49,23 +49,42 @@ static Result<Ref<Call<MdsCreateOp>>> new_create(Inode& dir, Str name, const str
     return call;
 }
 
+// What was made and, before its answer could be made again, removed by another client.
+static Attr removed_again(const struct llc_create& how)
+{
+    Attr a;
+    a.valid = kAttrMode | kAttrUid | kAttrGid | kAttrNlink;
+    a.mode = how.mode;
+    a.uid = how.uid;
+    a.gid = how.gid;
+    a.rdev = how.rdev;
+    return a;
+}
+
 Result<Ref<Inode>> create(Inode& dir, Str name, const struct llc_create& how)
 {
     Mount& mount = dir.mount;
     Gate* gate = &mount.mdc().import().gate();
     Ref<Call<MdsCreateOp>> call;
     uint64_t asked_at = 0;
+    Fid chosen;
     OwnChange change(&dir);
     TRY(run_gated({&gate, 1}, [&]() -> Status {
         asked_at = mount.change_counter();
-        call = TRY(new_create(dir, name, how));
-        call->op.fid = TRY(mount.mdc().next_fid());
-        return mount.mdc().import().call(*call);
+        return with_new_fid(mount.mdc(), [&](const Fid& fid) -> Status {
+            call = TRY(new_create(dir, name, how));
+            call->op.fid = chosen = fid;
+            return mount.mdc().import().call(*call);
+        });
     }));
-    change.done(call->reply.parent);
+    TRY(change.done(call->reply.parent));
     mount.stats.creates++;
-    Ref<Inode> inode = TRY(mount.inode(call->reply.object.fid));
-    inode->adopt(call->reply.object, LockUse(), asked_at);
+    MdsGetattrReply& made = call->reply.object;
+    if (!chosen.is_zero() && !(made.fid == chosen)) return -kEPROTO;
+    if (!made.attr.valid) made.attr = removed_again(how);
+    if ((made.attr.mode & kTypeMask) != (how.mode & kTypeMask)) return -kESTALE;
+    Ref<Inode> inode = TRY(mount.inode(made.fid));
+    TRY(inode->adopt(made, LockUse(), asked_at));
     return inode;
 }
 
@@ -79,9 +98,9 @@ Status unlink(Inode& dir, Str name, bool rmdir, Inode* victim)
     call->op.time_ns = kapi_realtime_ns();
     OwnChange parent(&dir), object(victim);
     TRY(dir.mount.mdc().import().call(*call));
-    parent.done(call->reply.parent);
+    TRY(parent.done(call->reply.parent));
     if (victim && victim->fid == call->reply.fid) {
-        object.done(call->reply.object);
+        TRY(object.done(call->reply.object));
         victim->name_removed(call->reply.object);
     } else if (Ref<Inode> other = dir.mount.find_inode(call->reply.fid))
         OwnChange changed(other.get());  // the name had become another object's
@@ -98,9 +117,8 @@ Status link(Inode& inode, Inode& dir, Str name)
     call->op.time_ns = kapi_realtime_ns();
     OwnChange object(&inode), parent(&dir);
     TRY(inode.mount.mdc().import().call(*call));
-    object.done(call->reply.object);
-    parent.done(call->reply.parent);
-    return kOk;
+    TRY(object.done(call->reply.object));
+    return parent.done(call->reply.parent);
 }
 
 Status rename(Inode& from_dir, Str from, Inode& to_dir, Str to, bool no_replace, Inode* moved,
@@ -119,11 +137,11 @@ Status rename(Inode& from_dir, Str from, Inode& to_dir, Str to, bool no_replace,
     OwnChange gone(replaced == moved ? nullptr : replaced);
     TRY(from_dir.mount.mdc().import().call(*call));
     const MdsRenameReply& reply = call->reply;
-    old_parent.done(two ? reply.from_parent : reply.to_parent);
-    new_parent.done(reply.to_parent);
-    if (moved && moved->fid == reply.fid) object.done(reply.object);
+    TRY(old_parent.done(two ? reply.from_parent : reply.to_parent));
+    if (two) TRY(new_parent.done(reply.to_parent));
+    if (moved && moved->fid == reply.fid) TRY(object.done(reply.object));
     if (replaced && replaced->fid == reply.replaced) {
-        gone.done(reply.replaced_attr);
+        TRY(gone.done(reply.replaced_attr));
         replaced->name_removed(reply.replaced_attr);
     }
     return kOk;

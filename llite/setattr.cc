@@ -50,7 +50,9 @@ Status Inode::setattr(const llc_attr& to, uint32_t valid)
     mdt.valid &= kMdtBits;
     if (!layout) {
         Status s = setattr_mdt(mdt, WaitMode::kInterruptible);
-        return !is_file && s.is(kESTALE) && note_gone().ok() ? setattr_gone(attr) : s;
+        if (is_file || !s.is(kESTALE)) return s;
+        TRY(refresh());
+        return is_gone() ? setattr_gone(attr) : s;
     }
     if (!(valid & LLC_SIZE)) {
         TRY(setattr_mdt(mdt, WaitMode::kInterruptible));
@@ -107,8 +109,7 @@ Status Inode::setattr_mdt(const Attr& attr, WaitMode wait)
         call->admitted = true;
         OwnChange change(this);
         TRY(mount.mdc().import().call(*call));
-        change.done(call->reply.attr);
-        return kOk;
+        return change.done(call->reply.attr);
     };
     return run_gated({&gate, 1}, change_it, wait);
 }

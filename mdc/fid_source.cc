@@ -10,7 +10,8 @@ Result<Fid> FidSource::next()
     if (import_.protocol() < kProtocol2) return Fid{};
     auto state = state_.lock();
     for (;;) {
-        if (state->seq != 0 && state->oid < kPerSequence) return Fid{state->seq, ++state->oid, 0};
+        if (state->seq != 0 && state->oid < kFidsPerSequence)
+            return Fid{state->seq, ++state->oid, 0};
         // the fetcher has a deadline: the import's life
         if (state->fetching) TRY(state.wait(fetched_, kForever, WaitMode::kKillable));
         else TRY(fetch(state));
@@ -38,7 +39,13 @@ Status FidSource::fetch(Guarded<State>::Access& state)
 void FidSource::forget()
 {
     auto state = state_.lock();
+    if (state->seq > state->forgotten) state->forgotten = state->seq;
     state->seq = 0;
+}
+
+bool FidSource::has_lapsed(const Fid& fid)
+{
+    return !fid.is_igif() && !fid.is_zero() && fid.seq <= state_.lock()->forgotten;
 }
 
 }  // namespace lull

@@ -11,14 +11,15 @@ namespace lull {
 
 class FidSource {
 public:
-    static constexpr uint32_t kPerSequence = 1u << 17;
     explicit FidSource(Import& import) : import_(import), state_(LockRank::kOsc) {}
     Result<Fid> next();
-    void forget();  // the sequence: evicted, another client may be granted it
+    void forget();  // the sequence: evicted, it is not ours any more
+    // Of a sequence that was forgotten: what was refused with it is to be tried with another one.
+    bool has_lapsed(const Fid& fid);
 
 private:
     struct State {
-        uint64_t seq = 0;
+        uint64_t seq = 0, forgotten = 0;  // forgotten: the highest; sequences grow
         uint32_t oid = 0;
         bool fetching = false;
     };

@@ -30,6 +30,7 @@ public:
         return import().connect(deadline_ns, mode);
     }
     Result<Fid> next_fid() override { return fids_->next(); }
+    bool has_lapsed(const Fid& fid) override { return fids_->has_lapsed(fid); }
     void close() override
     {
         if (client_) client_->close();

@@ -34,6 +34,8 @@ public:
     virtual ActiveLock& active_lock() = 0;
     virtual Status connect(uint64_t deadline_ns, WaitMode mode) = 0;
     virtual Result<Fid> next_fid() = 0;  // version 2; version 1: the zero FID
+    // Taken before an eviction, which may have come between next_fid() and its use.
+    virtual bool has_lapsed(const Fid& fid) = 0;
     virtual void close() = 0;
 };
 

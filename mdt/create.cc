@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Create: directories, symlinks, devices and such; and what open shares with it. */
+#include "kapi/log.h"
 #include "mdt/mdt.h"
 #include "mdt/names.h"
 
@@ -34,17 +35,29 @@ bool MdtService::made_by(ServerRequest& request, const Fid& chosen, const Fid& f
            found.oid == Identities::generation_of(request.exp->client_uuid(), request.xid());
 }
 
-Status MdtService::plan(ServerRequest& request, Object& parent, const Fid& chosen,
-                        const Layout& replayed, NewObject* out)
+// A FID names one object, and the client that has been granted its sequence makes it.
+Status MdtService::take_identity(ServerRequest& request, const Fid& chosen, NewObject* out)
 {
     if (chosen.is_zero()) {
         out->fid = TRY(identities_.next_igif(
             Identities::generation_of(request.exp->client_uuid(), request.xid())));
-    } else {
-        TRY(identities_.check_chosen(chosen, request.is_replay()));
-        if (store().find(chosen).ok()) return -kEEXIST;  // a FID names one object
-        out->fid = chosen;
+        return kOk;
     }
+    out->fid = chosen;
+    Status s = identities_.claim(request, chosen, &out->claim);
+    if (s.ok() && store().find(chosen).ok()) s = -kEEXIST;
+    if (s.is(kEINVAL) || s.is(kEEXIST))
+        log_warn("%s: client %s may not make " FID_FMT ": %s", target_.target_name().c_str(),
+                 request.exp->client_uuid().c_str(), FID_ARG(chosen),
+                 s.is(kEEXIST) ? "it was used before" : "its sequence was not granted to it");
+    return s;
+}
+
+Status MdtService::plan(ServerRequest& request, Object& parent, const Fid& chosen,
+                        const Layout& replayed, NewObject* out)
+{
+    if (replayed.is_set() && !request.is_replay()) return -kEINVAL;
+    TRY(take_identity(request, chosen, out));
     Attr attr;
     TRY(store().getattr(parent, &attr));
     if (attr.mode & kSetGid) {
@@ -58,7 +71,11 @@ Status MdtService::plan_layout(Object& parent, const Layout& replayed, NewObject
 {
     uint32_t type = out->mode & kTypeMask;
     if (type != KBFS_FILE && type != KBFS_DIR) return kOk;
-    if (replayed.is_set()) return out->layout.copy_from(replayed);
+    if (replayed.is_set()) {
+        TRY(type == KBFS_FILE ? identities_.check_stripes(replayed)
+                              : check_default_layout(replayed));
+        return out->layout.copy_from(replayed);
+    }
     Layout of_parent;
     TRY(store().get_layout(parent, &of_parent));
     if (type == KBFS_DIR) return out->layout.copy_from(of_parent);  // inherited
@@ -91,6 +108,7 @@ Result<Ref<Object>> MdtService::make_object(Object& parent, Str name, NewObject&
     spec.symlink_target = what.symlink_target;
     spec.layout = what.layout.is_set() ? &what.layout : nullptr;
     Ref<Object> object = TRY(store().create(parent, name, spec));
+    what.claim.keep();
     TRY(touch(parent, kAttrMtime | kAttrCtime, what.time_ns, transno));
     return object;
 }

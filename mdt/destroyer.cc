@@ -253,7 +253,8 @@ bool Destroyer::is_committed(Item& item)
 Status Destroyer::finish(Item& item)
 {
     if (!enter_store()) return -kEPark;
-    Status s = target_.store().destroy_pending(item.fid);
+    Status s = identities_.note_removed(item.fid);
+    if (s.ok()) s = target_.store().destroy_pending(item.fid);
     leave_store();
     if (s.is(kESTALE) || s.is(kENOENT)) s = kOk;
     if (s.ok()) opens_.forget(item.fid);

@@ -14,6 +14,7 @@
  * store at most, never for an OST (B3).
  */
 #pragma once
+#include "mdt/identities.h"
 #include "mdt/open_table.h"
 #include "mdt/ost_pool.h"
 
@@ -27,8 +28,8 @@ public:
     static constexpr uint64_t kTickMs = 1000;   // while there is something to do
     static constexpr uint64_t kRetryMs = 2000;  // an OST could not be reached
 
-    Destroyer(Target& target, OpenTable& opens, OstPool& osts)
-        : target_(target), opens_(opens), osts_(osts)
+    Destroyer(Target& target, OpenTable& opens, OstPool& osts, Identities& identities)
+        : target_(target), opens_(opens), osts_(osts), identities_(identities)
     {}
     ~Destroyer();
     Status start();
@@ -84,6 +85,7 @@ private:
     Target& target_;
     OpenTable& opens_;
     OstPool& osts_;
+    Identities& identities_;
     mutable Guarded<State> state_{LockRank::kLeaf};
     CondVar changed_;
     Task task_;

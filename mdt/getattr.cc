@@ -29,6 +29,20 @@ Status MdtService::do_getattr(ServerRequest& request)
     return kOk;
 }
 
+namespace {
+Fid fid_of(const ResourceId& resource)
+{
+    return {resource.name[0], static_cast<uint32_t>(resource.name[1]),
+            static_cast<uint32_t>(resource.name[1] >> 32)};
+}
+}  // namespace
+
+// The rename token is ours.
+bool MdtService::is_lockable(const ResourceId& resource) const
+{
+    return is_namespace_fid(fid_of(resource));
+}
+
 Status MdtService::intent_resolve(const LdlmEnqueueOp& op, Export&, ResourceId* resource)
 {
     switch (static_cast<Intent>(op.intent)) {
@@ -55,9 +69,7 @@ Status MdtService::intent_execute(const LdlmEnqueueOp& op, Export& exp, const Re
     TRY(intent_resolve(op, exp, &now));
     *gone = !(now == resource);
     if (*gone) return kOk;
-    Fid fid{resource.name[0], static_cast<uint32_t>(resource.name[1]),
-            static_cast<uint32_t>(resource.name[1] >> 32)};
-    Ref<Object> object = TRY(find(fid));
+    Ref<Object> object = TRY(find(fid_of(resource)));
     return fill(*object, &reply->object);
 }
 

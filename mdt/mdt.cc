@@ -15,7 +15,7 @@ struct StoredDefault {
 
 MdtService::MdtService(Target& target)
     : target_(target), identities_(target.store()), osts_(target),
-      destroyer_(target, opens_, osts_), orphans_(target, identities_, osts_)
+      destroyer_(target, opens_, osts_, identities_), orphans_(target, identities_, osts_)
 {}
 
 Status MdtService::start()
@@ -134,7 +134,8 @@ Status MdtService::do_get_seq(ServerRequest& request)
     MdsGetSeqOp op;
     TRY(request.decode(&op));
     MdsGetSeqReply reply;
-    reply.seq = TRY(identities_.next_sequence());
+    reply.seq = TRY(identities_.grant_sequence(*request.exp));
+    TRY(target_.commit());
     request.reply(reply);
     return kOk;
 }
@@ -145,6 +146,7 @@ void MdtService::on_export_gone(Export& exp)
     bool orphan;
     while (opens_.remove_any(exp.client_uuid(), false, &fid, &orphan))
         if (orphan) destroyer_.add(fid, target_.last_transno());
+    identities_.forget_client(exp.client_uuid());
 }
 
 Status MdtService::save_opens(Vec<ReservedOpen>* out) { return opens_.save(out); }

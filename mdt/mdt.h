@@ -84,6 +84,7 @@ public:
     void estimate(TextSink& out) override;
     std::span<const Param> params() const override;
 
+    bool is_lockable(const ResourceId& resource) const override;
     Status intent_resolve(const LdlmEnqueueOp& op, Export& exp, ResourceId* resource) override;
     Status intent_execute(const LdlmEnqueueOp& op, Export& exp, const ResourceId& resource,
                           LdlmEnqueueReply* reply, bool* gone) override;
@@ -138,11 +139,14 @@ private:
         uint64_t time_ns = 0;
         Layout layout;
         Str symlink_target;
+        FidClaim claim;  // of fid, until the object is there
     };
-    // Identity, inherited group, layout. replayed: the layout an earlier life gave it.
+    // Identity, inherited group, layout. replayed: the layout an earlier life gave it, and nothing
+    // else than a replay says.
     Status plan(ServerRequest& request, Object& parent, const Fid& chosen, const Layout& replayed,
                 NewObject* out);
     Status plan_layout(Object& parent, const Layout& replayed, NewObject* out);
+    Status take_identity(ServerRequest& request, const Fid& chosen, NewObject* out);
     Status name_stripes(NewObject* what);  // inside the transaction: orphans.h counts on it
     Result<Ref<Object>> make_object(Object& parent, Str name, NewObject& what, uint64_t transno);
     // The object of that name was made by this very request before a crash.

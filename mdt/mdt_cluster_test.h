@@ -208,6 +208,7 @@ struct TestClient {
     std::vector<std::unique_ptr<TestImport>> osts;
     uint64_t seq = 0;
     uint32_t next_oid = 1;
+    int seq_evictions = 0;  // it is lost with an eviction
     uint64_t next_lock = 1;
 
     TestClient(sim::World& w, const std::string& name) : world(w), host(w.host(name)) {}
@@ -259,10 +260,12 @@ struct TestClient {
     Fid next_fid()
     {
         if (mdt.import->protocol() == kProtocol1) return {};
-        if (seq == 0) {
+        if (seq == 0 || seq_evictions != mdt.evictions) {
             auto c = make_call<MdsGetSeqOp>();
             EXPECT_TRUE(call(c).ok());
             seq = c->reply.seq;
+            seq_evictions = mdt.evictions;
+            next_oid = 1;
         }
         return {seq, next_oid++, 0};
     }

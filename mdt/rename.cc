@@ -175,6 +175,7 @@ Status MdtService::do_rename(Ref<ServerRequest>& request)
     if (!nothing || plan->done) TRY(lock_objects(*plan, locks));
     if (!nothing) {
         if (is_dir(plan->replaced)) TRY(is_empty_dir(*plan->replaced));
+        if (is_dir(plan->replaced)) TRY(identities_.note_removed(plan->replaced->fid()));
         TRY(match_version(*request, *plan->moved, 0, &plan->versions[0]));
         if (plan->replaced) TRY(match_version(*request, *plan->replaced, 1, &plan->versions[1]));
     }

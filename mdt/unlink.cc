@@ -64,6 +64,7 @@ Status MdtService::do_unlink(Ref<ServerRequest>& request)
         if (is_dir != op->rmdir) return is_dir ? -kEISDIR : -kENOTDIR;
         TRY(locks.lock(object->fid()));
         if (is_dir) TRY(is_empty_dir(*object));
+        if (is_dir) TRY(identities_.note_removed(object->fid()));
         TRY(match_version(*request, *object, 0, &before));
         reply.fid = object->fid();
     }

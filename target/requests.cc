@@ -226,6 +226,11 @@ Status LdlmOwner::fill_lvb(const ResourceId& resource, Lvb* lvb)
     return target_.service().fill_lvb(resource, lvb);
 }
 
+bool LdlmOwner::is_lockable(const ResourceId& resource) const
+{
+    return target_.service().is_lockable(resource);
+}
+
 Status LdlmOwner::intent_resolve(const LdlmEnqueueOp& op, Export& exp, ResourceId* resource)
 {
     return target_.service().intent_resolve(op, exp, resource);

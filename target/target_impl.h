@@ -44,6 +44,7 @@ class LdlmOwner final : public LdlmServerOwner {
 public:
     explicit LdlmOwner(TargetImpl& target) : target_(target) {}
     Status fill_lvb(const ResourceId& resource, Lvb* lvb) override;
+    bool is_lockable(const ResourceId& resource) const override;
     Status intent_resolve(const LdlmEnqueueOp& op, Export& exp, ResourceId* resource) override;
     Status intent_execute(const LdlmEnqueueOp& op, Export& exp, const ResourceId& resource,
                           LdlmEnqueueReply* reply, bool* gone) override;

@@ -41,6 +41,8 @@ inline constexpr uint32_t kFidOidUpdateLock = 0x0ba771e7;        // S3
 inline constexpr uint64_t kFidSeqOstBase = 0x100000000ull;
 // FID_SEQ_NORMAL: granted to clients from here on
 inline constexpr uint64_t kFidSeqNormal = 0x200000400ull;
+// objects of one sequence, from 1
+inline constexpr uint32_t kFidsPerSequence = 1u << 17;
 inline constexpr Fid kRootFid{kFidSeqRoot, 1, 0};
 constexpr bool Fid::is_igif() const { return seq >= 12 && seq < 0x100000000ull; }
 

@@ -83,7 +83,8 @@ int ll_drop_inode(struct inode *inode);
 void ll_evict_inode(struct inode *inode);
 /* The inode of core; takes over the caller's reference to core, also when it fails. */
 struct inode *ll_iget(struct super_block *sb, struct llc_inode *core, const struct llc_attr *attr);
-void ll_update_inode(struct inode *inode, const struct llc_attr *attr);
+/* -ESTALE, and nothing is changed: it is said to be of another type, or another device. */
+int ll_update_inode(struct inode *inode, const struct llc_attr *attr);
 void ll_copy_size(struct inode *inode);
 
 static inline u64 ll_size(struct inode *inode)

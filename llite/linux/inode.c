@@ -101,7 +101,7 @@ static void removed_elsewhere(struct inode *dir)
 	dput(dentry);
 }
 
-void ll_update_inode(struct inode *inode, const struct llc_attr *attr)
+static void copy_attr(struct inode *inode, const struct llc_attr *attr)
 {
 	spin_lock(&inode->i_lock);
 	inode->i_mode = attr->mode;
@@ -121,13 +121,32 @@ void ll_update_inode(struct inode *inode, const struct llc_attr *attr)
 		removed_elsewhere(inode);
 }
 
+/* Its operations, its driver and what "nodev" looked at were chosen by these, once. */
+static bool same_kind(const struct inode *inode, const struct llc_attr *attr)
+{
+	if ((inode->i_mode ^ attr->mode) & S_IFMT)
+		return false;
+	return !(S_ISCHR(attr->mode) || S_ISBLK(attr->mode)) ||
+	       inode->i_rdev == new_decode_dev(attr->rdev);
+}
+
+int ll_update_inode(struct inode *inode, const struct llc_attr *attr)
+{
+	if (!same_kind(inode, attr)) {
+		pr_warn_ratelimited("lull: inode %llu is said to be another thing: %o, now %o\n",
+				    (u64)inode->i_ino, inode->i_mode, attr->mode);
+		return -ESTALE;
+	}
+	copy_attr(inode, attr);
+	return 0;
+}
+
 void ll_name_removed(struct inode *inode)
 {
 	struct llc_attr attr;
 
 	llc_cached_attr(ll_core(inode), &attr);
-	ll_update_inode(inode, &attr);
-	if (attr.unused)
+	if (!ll_update_inode(inode, &attr) && attr.unused)
 		ll_i(inode)->unused = true;
 }
 
@@ -168,18 +187,22 @@ struct inode *ll_iget(struct super_block *sb, struct llc_inode *core, const stru
 {
 	u64 ino = llc_inode_number(core);
 	struct inode *inode = iget5_locked(sb, ino, same_core, set_core, core);
+	int err;
 
 	if (!inode) {
 		llc_inode_put(core);
 		return ERR_PTR(-ENOMEM);
 	}
 	if (!(inode->i_state & I_NEW)) {
-		ll_update_inode(inode, attr);
+		err = ll_update_inode(inode, attr);
 		llc_inode_put(core); /* the inode has its own */
-		return inode;
+		if (!err)
+			return inode;
+		iput(inode);
+		return ERR_PTR(err);
 	}
 	inode->i_ino = ino;
-	ll_update_inode(inode, attr);
+	copy_attr(inode, attr);
 	set_operations(inode, attr->rdev);
 	llc_inode_bind(core, (struct llp_inode *)inode);
 	if (S_ISREG(attr->mode))
@@ -195,10 +218,9 @@ int ll_permission(lull_idmap *idmap, struct inode *inode, int mask)
 
 	if (mask & MAY_NOT_BLOCK)
 		return -ECHILD;
-	err = llc_revalidate(ll_core(inode), false, &attr);
+	err = llc_revalidate(ll_core(inode), false, &attr) ?: ll_update_inode(inode, &attr);
 	if (err)
 		return err;
-	ll_update_inode(inode, &attr);
 	return generic_permission(idmap, inode, mask);
 }
 
@@ -215,11 +237,11 @@ int ll_getattr(struct user_namespace *idmap, const struct path *path, struct kst
 			(mask & (STATX_SIZE | STATX_BLOCKS | STATX_MTIME | STATX_CTIME |
 				 STATX_ATIME));
 	struct llc_attr attr;
-	int err = llc_revalidate(ll_core(inode), size_too, &attr);
+	int err = llc_revalidate(ll_core(inode), size_too, &attr) ?:
+		  ll_update_inode(inode, &attr);
 
 	if (err)
 		return err;
-	ll_update_inode(inode, &attr);
 #if LULL_SINCE(6, 6)
 	generic_fillattr(idmap, mask, inode, stat);
 #else
@@ -280,11 +302,10 @@ int ll_setattr(lull_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 	struct llc_file *opened = NULL;
 	u32 valid;
 	bool limited = attr->ia_valid & ATTR_SIZE && rlimit(RLIMIT_FSIZE) != RLIM_INFINITY;
-	int err = llc_revalidate(ll_core(inode), limited, &now);
+	int err = llc_revalidate(ll_core(inode), limited, &now) ?: ll_update_inode(inode, &now);
 
 	if (err)
 		return err;
-	ll_update_inode(inode, &now);
 	if (limited)
 		ll_copy_size(inode);
 	err = setattr_prepare(idmap, dentry, attr);
@@ -302,7 +323,7 @@ int ll_setattr(lull_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 	if (!err)
 		err = llc_setattr(ll_core(inode), &to, valid, &now);
 	if (!err)
-		ll_update_inode(inode, &now);
+		err = ll_update_inode(inode, &now);
 	if (opened)
 		llc_close(opened);
 	return err;

@@ -33,11 +33,10 @@ static int revalidate_by_lookup(struct dentry *dentry, struct inode *dir)
 		return err;
 	if (same)
 		ll_set_epoch(dentry, epoch);
-	if (same && inode)
-		ll_update_inode(inode, &attr);
 	if (!err)
 		llc_inode_put(core);
-	return same;
+	err = same && inode ? ll_update_inode(inode, &attr) : 0;
+	return err ?: same;
 }
 
 static int ll_d_revalidate(struct dentry *dentry, unsigned int flags)
@@ -200,9 +199,10 @@ static int ll_link(struct dentry *old, struct inode *dir, struct dentry *dentry)
 	if (!err)
 		err = llc_link(ll_core(inode), ll_core(dir), dentry->d_name.name,
 			       dentry->d_name.len, &attr);
+	if (!err)
+		err = ll_update_inode(inode, &attr);
 	if (err)
 		return err;
-	ll_update_inode(inode, &attr);
 	ihold(inode);
 	ll_set_epoch(dentry, epoch);
 	d_instantiate(dentry, inode);

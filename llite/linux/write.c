@@ -194,10 +194,9 @@ static int remove_privs(struct file *file)
 
 	if (capable(CAP_FSETID))
 		return file_remove_privs(file);
-	err = llc_revalidate(ll_core(inode), false, &attr);
+	err = llc_revalidate(ll_core(inode), false, &attr) ?: ll_update_inode(inode, &attr);
 	if (err)
 		return err;
-	ll_update_inode(inode, &attr);
 	return file_remove_privs(file);
 }
 

@@ -714,6 +714,61 @@ static void umount_f_interrupts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, open_error(test, "name", O_RDWR | O_CREAT), 0);
 }
 
+static void said_to_be(struct llc_inode *i, u32 mode, u32 rdev)
+{
+	fake_other_changes(i, mode, 0);
+	i->server.rdev = rdev;
+	fake_lose_inode_lock(fake.root);
+}
+
+/* Nothing that is said of an inode makes it another thing (the core refuses that already): "nodev"
+ * and the driver's name were looked at when it was made. */
+static void an_inode_keeps_its_type_and_device(struct kunit *test)
+{
+	static const struct {
+		enum kind kind;
+		u32 mode;
+		dev_t dev;
+	} lies[] = {
+		{ FILE, S_IFCHR | 0666, MKDEV(1, 3) }, { FILE, S_IFBLK | 0666, MKDEV(7, 0) },
+		{ FILE, S_IFDIR | 0755, 0 },	       { FILE, S_IFLNK | 0777, 0 },
+		{ DIR, S_IFREG | 0644, 0 },	       { FIFO, S_IFCHR | 0666, MKDEV(1, 3) },
+		{ DEVICE, S_IFCHR | 0666, MKDEV(1, 1) }, { DEVICE, S_IFREG | 0644, 0 },
+	};
+	unsigned int k;
+
+	for (k = 0; k < ARRAY_SIZE(lies); k++) {
+		struct llc_inode *i = make_kind(lies[k].kind, "name");
+		u32 mode = i->server.mode, rdev = i->server.rdev;
+		struct iattr to = { .ia_valid = ATTR_MODE, .ia_mode = 0600 };
+		struct inode *inode;
+		struct kstat stat;
+		struct path path;
+		dev_t dev;
+		int err = vfs_path_lookup(llite(test)->mnt->mnt_root, llite(test)->mnt, "name", 0,
+					  &path);
+
+		KUNIT_ASSERT_EQ(test, err, 0);
+		inode = d_inode(path.dentry);
+		dev = inode->i_rdev;
+		said_to_be(i, lies[k].mode, new_encode_dev(lies[k].dev));
+		KUNIT_EXPECT_EQ_MSG(test, vfs_getattr(&path, &stat, STATX_BASIC_STATS, 0), -ESTALE,
+				    "lie %u", k);
+		KUNIT_EXPECT_EQ_MSG(test, look(test, "name"), (s64)-ESTALE, "lie %u", k);
+		KUNIT_EXPECT_EQ_MSG(test, open_error(test, "name", O_RDONLY | O_NONBLOCK), -ESTALE,
+				    "lie %u", k);
+		KUNIT_EXPECT_EQ_MSG(test, do_setattr(test, "name", &to), -ESTALE, "lie %u", k);
+		KUNIT_EXPECT_EQ_MSG(test, (u32)inode->i_mode, mode, "lie %u", k);
+		KUNIT_EXPECT_EQ_MSG(test, inode->i_rdev, dev, "lie %u", k);
+		KUNIT_EXPECT_EQ(test, fake.open_files, 0u);
+		said_to_be(i, mode, rdev);
+		KUNIT_EXPECT_EQ_MSG(test, vfs_getattr(&path, &stat, STATX_BASIC_STATS, 0), 0,
+				    "lie %u", k);
+		path_put(&path);
+		remove_all("name");
+	}
+}
+
 static void layouts_are_texts(struct kunit *test)
 {
 	struct dentry *root = llite(test)->mnt->mnt_root;
@@ -761,6 +816,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(statfs_is_the_cores),
 	KUNIT_CASE(mounts_that_fail),
 	KUNIT_CASE(umount_f_interrupts),
+	KUNIT_CASE(an_inode_keeps_its_type_and_device),
 	KUNIT_CASE(layouts_are_texts),
 	{}
 };

@@ -318,7 +318,7 @@ int do_symlink(struct kunit *test, const char *name, const char *target)
 	return unlock_root(d, vfs_symlink(LULL_NOP_IDMAP, root_inode(test), d, target));
 }
 
-static int get_path(struct kunit *test, const char *name, int flags, struct path *path)
+int get_path(struct kunit *test, const char *name, int flags, struct path *path)
 {
 	struct file *file = file_open_root_mnt(llite(test)->mnt, name, O_PATH | flags, 0);
 

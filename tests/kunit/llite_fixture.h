@@ -62,6 +62,8 @@ int do_mknod(struct kunit *test, const char *name, umode_t mode, dev_t rdev);
 int do_symlink(struct kunit *test, const char *name, const char *target);
 int do_link(struct kunit *test, const char *old, const char *name);
 int do_rename(struct kunit *test, const char *old, const char *name, unsigned int flags);
+/* What a path leads to, not opened: 0, with references, or an errno. flags: O_NOFOLLOW. */
+int get_path(struct kunit *test, const char *name, int flags, struct path *path);
 /* The inode number a path leads to, or an errno. */
 s64 look(struct kunit *test, const char *path);
 int do_stat(struct kunit *test, const char *path, struct kstat *stat);

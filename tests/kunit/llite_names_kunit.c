@@ -745,8 +745,7 @@ static void an_inode_keeps_its_type_and_device(struct kunit *test)
 		struct kstat stat;
 		struct path path;
 		dev_t dev;
-		int err = vfs_path_lookup(llite(test)->mnt->mnt_root, llite(test)->mnt, "name", 0,
-					  &path);
+		int err = get_path(test, "name", O_NOFOLLOW, &path);
 
 		KUNIT_ASSERT_EQ(test, err, 0);
 		inode = d_inode(path.dentry);

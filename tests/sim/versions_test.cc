@@ -22,6 +22,8 @@ TEST(FsCrash, WhatBuildsOnAMissingClientIsLostAlone)
         FsWorld w(seed);
         SimMount& c = w.c(1);
         int fd = -1;
+        for (size_t i : {0, 1})  // its FIDs, which are committed when it is told of them
+            w.on(i, [&] { EXPECT_EQ(w.c(i).mkdir("/of" + std::to_string(i)), 0); });
         w.on(1, [&] { EXPECT_EQ(c.sync(), 0); });
         w.on(0, [&] { EXPECT_EQ(w.c(0).mkdir("/d"), 0); });
         w.on(1, [&] {

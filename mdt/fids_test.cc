@@ -107,9 +107,13 @@ TEST(Fids, ASequenceOutlivesTheServer)
     for (bool clean : {false, true}) {
         MdtCluster cluster(4, 1);
         TestClient &a = cluster.client(), &b = cluster.client();
-        Fid old, seen;
+        Fid old, seen, file;
         a.on([&] {
             EXPECT_TRUE(a.mkdir(kRootFid, "old", &old).ok());
+            Ref<Call<MdsOpenOp>> open = a.open_call(kRootFid, "f", kOpenWrite | kOpenCreate);
+            open->op.fid = file = a.next_fid();
+            EXPECT_TRUE(a.call(open).ok());
+            EXPECT_TRUE(a.close(open).ok());
             EXPECT_TRUE(a.sync().ok());
         });
         b.on([&] { seen = b.next_fid(); });
@@ -120,6 +124,11 @@ TEST(Fids, ASequenceOutlivesTheServer)
             EXPECT_TRUE(mkdir_as(a, seen, "taken").is(kEINVAL));
             EXPECT_TRUE(a.unlink(kRootFid, "old", true).ok());
             EXPECT_TRUE(mkdir_as(a, old, "again").is(kEEXIST));
+            EXPECT_TRUE(a.unlink(kRootFid, "f").ok());
+            EXPECT_TRUE(a.sync().ok());
+            MdsGetattrReply gone;
+            while (a.getattr(file, "", &gone).ok()) kapi_sleep_ns(kSec);  // until it is destroyed
+            EXPECT_TRUE(mkdir_as(a, file, "again").is(kEEXIST));
             EXPECT_TRUE(a.mkdir(kRootFid, "new").ok());
         });
         b.on([&] { EXPECT_TRUE(mkdir_as(b, seen, "x").ok()); });

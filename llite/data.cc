@@ -15,31 +15,6 @@ bool Inode::reserve_page(uint64_t index)
     return true;
 }
 
-// Without it every page would be a message of its own from here on: a client's grant is used up by
-// what it has dirty, and nobody else writes that back before it is old.
-Status Inode::bring_grant(uint64_t pos, uint64_t bytes, WaitMode mode)
-{
-    FileLayout* layout = layout_.load();
-    while (layout && bytes) {
-        auto place = layout->striping.place(pos);
-        uint64_t n = place.left < bytes ? place.left : bytes;
-        TRY(bring_grant(*layout->stripes[place.stripe].osc, n, mode));
-        pos += n;
-        bytes -= n;
-    }
-    return kOk;
-}
-
-Status Inode::bring_grant(Osc& osc, uint64_t bytes, WaitMode mode)
-{
-    uint64_t before = osc.reserved_grant();
-    if (before == 0 || osc.has_grant(bytes)) return kOk;
-    TRY(osc.import().gate().wait_open(mode, false));
-    write_back(osc.index());
-    if (osc.reserved_grant() >= before) mount.write_back(osc.index());
-    return kOk;
-}
-
 void Inode::unreserve_page(uint64_t index)
 {
     FileLayout* layout = layout_.load();

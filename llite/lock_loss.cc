@@ -107,7 +107,8 @@ void Mount::on_extent_lock_lost(uint32_t, const ResourceId& object, uint64_t sta
 
 void Mount::on_ost_evicted(uint32_t) { stats.evictions++; }
 
-void Mount::write_back(uint32_t ost_index)
+// Only what lies on this OST: pages of another, which may be down, must not hold up its drain (B3).
+void Mount::on_ost_warm(uint32_t ost_index)
 {
     Fid at{};
     while (Ref<Inode> inode = next_inode(at)) {

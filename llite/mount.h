@@ -55,9 +55,6 @@ public:
     {
         return index < kOstsMax ? oscs_[index].load() : nullptr;
     }
-    // Of every file. Only what lies on this OST: pages of another, which may be down, must not hold
-    // up its drain (B3).
-    void write_back(uint32_t ost_index);
     UseCount& host_uses() { return host_uses_; }
     Status statfs(struct llc_statfs* out);
     Status sync();
@@ -123,7 +120,7 @@ private:
     void on_extent_lock_lost(uint32_t ost_index, const ResourceId& object, uint64_t start,
                              uint64_t end, bool discard) override;
     void on_ost_evicted(uint32_t ost_index) override;
-    void on_ost_warm(uint32_t ost_index) override { write_back(ost_index); }
+    void on_ost_warm(uint32_t ost_index) override;
 
     static Status show_stats(void* object, TextSink& out);
     static Status show_uuid(void* object, TextSink& out);

@@ -17,10 +17,9 @@ namespace lull {
 
 class GrantAccount {
 public:
-    bool has(uint64_t bytes) const { return reserved_ + bytes <= granted_; }
     bool reserve(uint64_t bytes)
     {
-        if (!has(bytes)) return false;
+        if (reserved_ + bytes > granted_) return false;
         reserved_ += bytes;
         return true;
     }

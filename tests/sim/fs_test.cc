@@ -957,28 +957,6 @@ TEST(FsShutdown, CloseDoesNotWait)
     });
 }
 
-// Issue 19, 8. What is dirty has used up the grant; more comes with write-back, of whatever file.
-TEST(Fs, AStreamGoesOnInLargeMessages)
-{
-    FsOptions one;
-    one.osts = one.stripe_count = 1;
-    FsWorld w(1, one);
-    const uint64_t before = w.client_counter("requests");
-    const std::string mb(1 << 20, 'x'), small(64 << 10, 'x');
-    w.on(0, [&] {
-        int fd = w.c(0).open("/a", SimMount::kWrite | SimMount::kCreate);
-        for (uint64_t i = 0; i < 95; i++)
-            EXPECT_EQ(w.c(0).pwrite(fd, i << 20, mb.data(), mb.size()), int64_t{1} << 20);
-        EXPECT_EQ(w.c(0).close(fd), 0);
-        for (int i = 0; i < 128; i++) EXPECT_EQ(w.c(0).put("/s" + std::to_string(i), small), 0);
-        EXPECT_EQ(w.c(0).sync(), 0);
-    });
-    // sim_pages.cc writes back 64 KiB at a time; a small file is made, opened and locked, too
-    EXPECT_LT(w.client_counter("requests") - before, 95 * 16 + 128 * 6);
-    w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/a") == std::string(95 << 20, 'x')); });
-    w.finish();
-}
-
 // T9. A mount waits for an OST that restarts; if that takes long, what is on it waits.
 TEST(FsShutdown, MountWaitsForATargetThatIsDown)
 {

@@ -575,7 +575,11 @@ public:
         return s;
     }
     Status connect(uint64_t until, WaitMode mode) override { return at_->connect(until, mode); }
-    Status await(Request& r, uint64_t until) override { return at_->await(r, until); }
+    Status await(Request& r, uint64_t until, WaitMode mode) override
+    {
+        return at_->await(r, until, mode);
+    }
+    bool goes_on(const Request& r) const override { return at_->goes_on(r); }
     void forget(Request& open) override { at_->forget(open); }
     Gate& gate() override { return at_->gate(); }
     ImportState state() const override { return at_->state(); }

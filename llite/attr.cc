@@ -27,12 +27,18 @@ bool is_type(uint32_t mode)
 
 }  // namespace
 
-OwnChange::OwnChange(Inode* inode) : inode_(inode)
+OwnChange::OwnChange(Inode* inode, Request* request) : inode_(inode), request_(request)
 {
     if (!inode_) return;
     auto state = inode_->state_.lock();
     state->changes++;
     began_at_ = state->changed_at = inode_->mount.next_change();
+}
+
+OwnChange::~OwnChange()
+{
+    if (inode_ && request_) inode_->leave_unsettled(*request_);
+    finish(nullptr);
 }
 
 void OwnChange::unchanged()
@@ -62,6 +68,41 @@ void OwnChange::finish(const Attr* fresh)
     if (alone && fresh && fresh->valid) state->attr = *fresh;
     // it may have been done in part: what is known of the names in it is not to be believed
     if (!fresh) state->dir_epoch = 0;
+}
+
+void Inode::leave_unsettled(Request& change)
+{
+    Import& import = mount.mdc().import();
+    if (!import.goes_on(change)) return;
+    {
+        auto state = state_.lock();
+        is_unsettled_.store(true);
+        if (state->unsettled.push_back(Ref<Request>(&change)).ok()) return;
+        is_unsettled_.store(!state->unsettled.empty());
+    }
+    (void)import.await(change, kForever);  // no memory: the killed caller waits itself
+}
+
+Status Inode::settle(WaitMode wait)
+{
+    while (is_unsettled_.load()) {
+        Ref<Request> change;
+        {
+            auto state = state_.lock();
+            if (state->unsettled.empty()) break;
+            change = state->unsettled[0];
+        }
+        Status s = mount.mdc().import().await(*change, kForever, wait);
+        if (s.is(kERESTARTSYS)) return s;
+        auto state = state_.lock();
+        if (state->unsettled.empty() || state->unsettled[0].get() != change.get()) continue;
+        state->unsettled.erase_at(0);
+        is_unsettled_.store(!state->unsettled.empty());
+        state->valid = false;
+        state->dir_epoch = 0;
+        state->changed_at = mount.next_change();
+    }
+    return kOk;
 }
 
 bool Inode::match_inode_lock(LockUse* use)
@@ -97,7 +138,8 @@ Status Inode::adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t a
     if (alone || !state->valid) state->attr = reply.attr;
     if (alone && use) state->valid = true;
     bool is_dir = (state->attr.mode & kTypeMask) == kTypeDir;
-    if (use && is_dir && (use.lock()->policy.bits & kIbitUpdate) && state->dir_epoch == 0)
+    bool names_known = use && is_dir && (use.lock()->policy.bits & kIbitUpdate);
+    if (names_known && state->unsettled.empty() && state->dir_epoch == 0)
         state->dir_epoch = mount.next_epoch();
     return kOk;
 }
@@ -143,6 +185,7 @@ Status Inode::refresh_under_lock(Status* adopted)
 Status Inode::refresh()
 {
     if (is_gone()) return kOk;
+    TRY(settle());
     Gate* gate = &mount.mdc().import().gate();
     Status adopted;
     Status s = run_gated({&gate, 1}, [&] {

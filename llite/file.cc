@@ -91,6 +91,7 @@ File::File(Inode& inode, Ref<Call<MdsOpenOp>> open)
 
 Result<Owned<File>> File::open(Inode& inode, uint32_t flags)
 {
+    TRY(inode.settle());
     Ref<Call<MdsOpenOp>> call;
     Status s = open_after_closes(inode.mount, [&]() -> Status {
         call = new_open((flags & kFlags & ~(kOpenCreate | kOpenExcl)) | kOpenByFid);
@@ -115,6 +116,7 @@ Status File::open_name(Inode& dir, Str name, const struct llc_create& how, uint3
                        Ref<Inode>* inode, Owned<File>* file, bool* created)
 {
     Mount& mount = dir.mount;
+    TRY(dir.settle());
     Gate* gate = &mount.mdc().import().gate();
     Ref<Call<MdsOpenOp>> call;
     uint64_t asked_at = 0;

@@ -97,6 +97,9 @@ public:
     Status dir_epoch(bool acquire, uint64_t* epoch);
     void fill(llc_attr* out);
     Status setattr(const llc_attr& to, uint32_t valid);
+    // Waits for what killed callers have left under way, outside of all gates: what is asked of
+    // the object after their death comes after what they asked for. -ERESTARTSYS.
+    Status settle(WaitMode wait = WaitMode::kInterruptible);
     void inode_lock_lost();
     void mdt_evicted();
     // The MDT does not know the object any more, and never will: FIDs do not come back. What was
@@ -173,6 +176,7 @@ private:
         uint64_t dirty_pages = 0;
         uint32_t writing = 0;  // writes on their way to OSTs
         uint32_t files = 0, dead_files = 0;
+        Vec<Ref<Request>> unsettled;  // changes of it that go on without their callers
     };
     using Access = Guarded<State>::Access;
 
@@ -182,6 +186,7 @@ private:
     Status refresh_under_lock(Status* adopted);
     Status refresh_by_intent(Status* adopted);
     Status note_gone();
+    void leave_unsettled(Request& change);
     Status enter_stripes(FileLayout& layout, uint64_t pos, LockMode mode, WaitMode wait,
                          IoScope* scope);
     Status enter_to_change(FileLayout& layout, uint64_t pos, WaitMode wait, IoScope* scope);
@@ -216,15 +221,18 @@ private:
     std::atomic<FileLayout*> layout_{nullptr};  // owned
     std::atomic<uint32_t> given_up_{0};         // reads that gave way (B3)
     std::atomic<uint32_t> losses_{0};
+    std::atomic<bool> is_unsettled_{false};  // state_.unsettled is not empty
 };
 
 // One modification of an object by this client, from before its request to after its reply. Not
-// told how it ended: attributes become unknown.
+// told how it ended: attributes become unknown; and if the request goes on without its caller, the
+// object is unsettled until it is answered.
 class OwnChange {
 public:
-    explicit OwnChange(Inode* inode);  // null: nothing
+    explicit OwnChange(Inode* inode, Request* request = nullptr);  // null: nothing
     OwnChange(const OwnChange&) = delete;
-    ~OwnChange() { finish(nullptr); }
+    ~OwnChange();
+    void is_made_by(Request& request) { request_ = Ref<Request>(&request); }
     // -ESTALE: what is said of it is not to be believed (Inode::adopt), and was not.
     Status done(const Attr& fresh);
     void unchanged();  // the server left it as it was
@@ -232,6 +240,7 @@ public:
 private:
     void finish(const Attr* fresh);
     Inode* inode_;
+    Ref<Request> request_;
     uint64_t began_at_ = 0;
 };
 

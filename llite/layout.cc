@@ -30,7 +30,8 @@ Status set_layout_text(Inode& dir, Str text)
     if (!call) return -kENOMEM;
     TRY(parse_layout(text, &call->op.layout));
     call->op.fid = dir.fid;
-    OwnChange change(&dir);
+    TRY(dir.settle());
+    OwnChange change(&dir, call.get());
     return dir.mount.mdc().import().call(*call);
 }
 

@@ -10,6 +10,7 @@ Result<Ref<Inode>> lookup(Inode& dir, Str name)
 {
     Mount& mount = dir.mount;
     if (dir.is_gone()) return -kENOENT;
+    TRY(dir.settle());
     mount.stats.lookups++;
     auto call = make_ref<Call<LdlmEnqueueOp>>();
     if (!call) return -kENOMEM;
@@ -68,12 +69,14 @@ Result<Ref<Inode>> create(Inode& dir, Str name, const struct llc_create& how)
     Ref<Call<MdsCreateOp>> call;
     uint64_t asked_at = 0;
     Fid chosen;
+    TRY(dir.settle());
     OwnChange change(&dir);
     TRY(run_gated({&gate, 1}, [&]() -> Status {
         asked_at = mount.change_counter();
         return with_new_fid(mount.mdc(), [&](const Fid& fid) -> Status {
             call = TRY(new_create(dir, name, how));
             call->op.fid = chosen = fid;
+            change.is_made_by(*call);
             return mount.mdc().import().call(*call);
         });
     }));
@@ -90,13 +93,15 @@ Result<Ref<Inode>> create(Inode& dir, Str name, const struct llc_create& how)
 
 Status unlink(Inode& dir, Str name, bool rmdir, Inode* victim)
 {
+    TRY(dir.settle());
+    if (victim) TRY(victim->settle());
     auto call = make_ref<Call<MdsUnlinkOp>>();
     if (!call) return -kENOMEM;
     call->op.parent = dir.fid;
     TRY(call->op.name.assign(name));
     call->op.rmdir = rmdir;
     call->op.time_ns = kapi_realtime_ns();
-    OwnChange parent(&dir), object(victim);
+    OwnChange parent(&dir, call.get()), object(victim, call.get());
     TRY(dir.mount.mdc().import().call(*call));
     TRY(parent.done(call->reply.parent));
     if (victim && victim->fid == call->reply.fid) {
@@ -109,13 +114,15 @@ Status unlink(Inode& dir, Str name, bool rmdir, Inode* victim)
 
 Status link(Inode& inode, Inode& dir, Str name)
 {
+    TRY(inode.settle());
+    TRY(dir.settle());
     auto call = make_ref<Call<MdsLinkOp>>();
     if (!call) return -kENOMEM;
     call->op.fid = inode.fid;
     call->op.parent = dir.fid;
     TRY(call->op.name.assign(name));
     call->op.time_ns = kapi_realtime_ns();
-    OwnChange object(&inode), parent(&dir);
+    OwnChange object(&inode, call.get()), parent(&dir, call.get());
     TRY(inode.mount.mdc().import().call(*call));
     TRY(object.done(call->reply.object));
     return parent.done(call->reply.parent);
@@ -124,6 +131,8 @@ Status link(Inode& inode, Inode& dir, Str name)
 Status rename(Inode& from_dir, Str from, Inode& to_dir, Str to, bool no_replace, Inode* moved,
               Inode* replaced)
 {
+    for (Inode* inode : {&from_dir, &to_dir, moved, replaced})
+        if (inode) TRY(inode->settle());
     auto call = make_ref<Call<MdsRenameOp>>();
     if (!call) return -kENOMEM;
     call->op.from_parent = from_dir.fid;
@@ -133,8 +142,9 @@ Status rename(Inode& from_dir, Str from, Inode& to_dir, Str to, bool no_replace,
     call->op.no_replace = no_replace;
     call->op.time_ns = kapi_realtime_ns();
     bool two = &from_dir != &to_dir;
-    OwnChange old_parent(&from_dir), new_parent(two ? &to_dir : nullptr), object(moved);
-    OwnChange gone(replaced == moved ? nullptr : replaced);
+    Request* request = call.get();
+    OwnChange old_parent(&from_dir, request), new_parent(two ? &to_dir : nullptr, request);
+    OwnChange object(moved, request), gone(replaced == moved ? nullptr : replaced, request);
     TRY(from_dir.mount.mdc().import().call(*call));
     const MdsRenameReply& reply = call->reply;
     TRY(old_parent.done(two ? reply.from_parent : reply.to_parent));
@@ -161,6 +171,7 @@ Result<size_t> readlink(Inode& inode, char* out, size_t bytes)
 
 Status readdir(Inode& dir, uint64_t cookie, llc_emit emit, void* arg)
 {
+    TRY(dir.settle());
     for (;;) {
         auto call = make_ref<Call<MdsReaddirOp>>();
         if (!call) return -kENOMEM;

@@ -100,6 +100,7 @@ Status Inode::setattr_gone(const Attr& to)
 
 Status Inode::setattr_mdt(const Attr& attr, WaitMode wait)
 {
+    TRY(settle(wait));
     Gate* gate = &mount.mdc().import().gate();
     auto change_it = [&]() -> Status {
         auto call = make_ref<Call<MdsSetattrOp>>();
@@ -107,7 +108,7 @@ Status Inode::setattr_mdt(const Attr& attr, WaitMode wait)
         call->op.fid = fid;
         call->op.attr = attr;
         call->admitted = true;
-        OwnChange change(this);
+        OwnChange change(this, call.get());
         TRY(mount.mdc().import().call(*call));
         return change.done(call->reply.attr);
     };

@@ -102,8 +102,11 @@ public:
     // to the gate (unless admitted/try_gate: then -kEPark).
     virtual Status call(Request& request) = 0;
     // After a call that ended with -ERESTARTSYS while its request went on: its status once it is
-    // answered. -ETIMEDOUT: not yet. Not sent at all: -ERESTARTSYS.
-    virtual Status await(Request& request, uint64_t deadline_ns) = 0;
+    // answered, as often as it is asked for. -ETIMEDOUT: not yet. Not sent at all, or a signal (by
+    // mode): -ERESTARTSYS.
+    virtual Status await(Request& request, uint64_t deadline_ns,
+                         WaitMode mode = WaitMode::kUninterruptible) = 0;
+    virtual bool goes_on(const Request& request) const = 0;  // sent, and not answered
     // Stop keeping an open for replay though no close of it was executed (Request::ends).
     virtual void forget(Request& open) = 0;
     virtual Gate& gate() = 0;

@@ -237,20 +237,24 @@ Status ImportImpl::wait_reply(MutexLock& lock, Request& r, CondVar& done)
     return Status(r.track.status);
 }
 
-Status ImportImpl::await(Request& r, uint64_t deadline_ns)
+Status ImportImpl::await(Request& r, uint64_t deadline_ns, WaitMode mode)
 {
-    CondVar done;
     MutexLock lock(lock_);
     if (r.track.state == Request::Track::State::kNew) return -kERESTARTSYS;
-    r.track.waiter = &done;
-    while (r.track.state == Request::Track::State::kSent) {
-        if (!done.wait(lock, deadline_ns, WaitMode::kUninterruptible).is(kETIMEDOUT)) continue;
-        if (r.track.state != Request::Track::State::kSent) break;
-        r.track.waiter = nullptr;
-        return -kETIMEDOUT;
-    }
-    r.track.waiter = nullptr;
-    return without_own_codes(Status(r.track.status));
+    const uint64_t interrupts = interrupts_;
+    auto is_over = [&] { return r.track.state != Request::Track::State::kSent; };
+    auto is_sent_away = [&] { return is_sent_away_locked(r, mode, interrupts); };
+    r.track.awaited = true;
+    Status s = changed_.wait_until(
+        lock, [&] { return is_over() || is_sent_away(); }, deadline_ns, mode);
+    if (is_over()) return without_own_codes(Status(r.track.status));
+    return s.ok() ? Status(-kERESTARTSYS) : s;
+}
+
+bool ImportImpl::goes_on(const Request& r) const
+{
+    MutexLock lock(lock_);
+    return r.track.state == Request::Track::State::kSent;
 }
 
 // ---- encoding
@@ -375,6 +379,7 @@ void ImportImpl::complete_locked(Request& r, Status status)
     r.track.state = Request::Track::State::kDone;
     r.track.answered = status.ok();
     r.track.answered_by = instance_;
+    const bool wake = quiesced_ || r.track.awaited;  // r may be gone then
     if (CondVar* waiter = std::exchange(r.track.waiter, nullptr)) waiter->wake_all();
     if (r.transno > max_transno_ && status.ok()) max_transno_ = r.transno;
     if (Ref<Request> open = std::move(r.ends); open && !status.is(kENOMEM))
@@ -382,7 +387,7 @@ void ImportImpl::complete_locked(Request& r, Status status)
     bool modifies = opcode_info(r.opcode()).modifies && r.transno > last_committed_;
     if (status.ok() && !r.no_replay && !closing_ && (r.keep_committed || modifies)) keep_locked(r);
     else drop_list_reference(r);
-    if (quiesced_) changed_.wake_all();
+    if (wake) changed_.wake_all();
 }
 
 bool ImportImpl::outstanding_locked() const

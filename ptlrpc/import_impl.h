@@ -72,7 +72,8 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     // ---- Import
     Status connect(uint64_t deadline_ns, WaitMode mode) override;
     Status call(Request& request) override;
-    Status await(Request& r, uint64_t deadline_ns) override;
+    Status await(Request& r, uint64_t deadline_ns, WaitMode mode) override;
+    bool goes_on(const Request& r) const override;
     void forget(Request& open) override;
     Gate& gate() override { return *gate_; }
     ImportState state() const override;

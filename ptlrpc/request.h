@@ -89,6 +89,7 @@ public:
         uint64_t xid = 0;
         uint16_t slot = 0xffff;
         bool resend = false, replayed = false, committed = false;
+        bool awaited = false;      // by await()
         bool own = false;          // of the import's own task or itself: never resent
         uint64_t sent_over = 0;    // number of the connection
         uint64_t began_ns = 0;     // when it got its number

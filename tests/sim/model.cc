@@ -56,7 +56,14 @@ const std::vector<std::string>& OperationNames::all()
     return *names;
 }
 
-template <class F> auto Worker::sys(F call) { return restarted(call, &interruptions); }
+template <class F> auto Worker::sys(F call)
+{
+    auto is_killed = [&] { return killed_ |= kapi_fatal_signal_pending(); };
+    decltype(call()) result = -kERESTARTSYS;
+    if (!is_killed()) result = restarted(call, &interruptions);
+    (void)is_killed();
+    return result;
+}
 
 void Worker::expect(int64_t got, int64_t want, const char* what, const std::string& path) const
 {
@@ -82,14 +89,19 @@ void Worker::step()
     for (auto& op : kOperations) total += weight(op);
     const Operation* op = kOperations;
     for (uint64_t dice = rng_.below(total); dice >= weight(*op); op++) dice -= weight(*op);
+    touched_.clear();
     if (!OperationNames::without.count(op->name)) (this->*op->run)();
+    if (killed_) die();
     operations++;
 }
 
 void Worker::end()
 {
     if (trust_.epoch() != epoch_) look_again();
-    while (!held_.empty()) use_held(), operations++;
+    while (!held_.empty()) {
+        use_held(), operations++;
+        if (killed_) die();
+    }
 }
 
 const Worker::File* Worker::pick(std::string* name)
@@ -105,6 +117,7 @@ const Worker::File* Worker::pick(std::string* name)
 void Worker::touch(const std::string& name)
 {
     removed_.erase(name);
+    touched_.insert(name);
     auto it = files_.find(name);
     if (it == files_.end()) return;
     it->second.synced = false;
@@ -152,6 +165,33 @@ void Worker::look_again()
         if (files_.count(n)) files_[n].synced = synced;
     }
     operations++;
+}
+
+// The process was killed in the middle of an operation, and the next one goes on where it was: what
+// that operation was about was done, or was not, and stays so; all else is as it was. Its files are
+// closed while it dies.
+void Worker::die()
+{
+    for (Held& h : held_) (void)c_.close(h.fd);
+    held_.clear();
+    world().clear_signal(&world().current());
+    killed_ = false;
+    kills++;
+    if (!sure()) return;  // it will look at everything
+    std::vector<std::string> names;
+    expect(sys([&] { return c_.readdir(dir_, &names); }), 0, "readdir after a kill", dir_);
+    for (auto& n : touched_) {
+        files_.erase(n);
+        dirs_.erase(n);
+        symlinks_.erase(n);
+        removed_.erase(n);
+    }
+    for (auto& n : names)
+        if (touched_.count(n)) adopt(n);
+    if (killed_) return die();
+    for (auto& n : names)
+        if (!files_.count(n) && !dirs_.count(n) && !symlinks_.count(n) && !touched_.count(n))
+            ADD_FAILURE() << path(n) << " is there after a kill, and nobody made it";
 }
 
 void Worker::adopt(const std::string& name)
@@ -325,6 +365,7 @@ void Worker::read()
 void Worker::toggle_dir()
 {
     std::string n = "d" + std::to_string(rng_.below(3));
+    touch(n);
     if (dirs_.erase(n)) return expect(sys([&] { return c_.rmdir(path(n)); }), 0, "rmdir", path(n));
     expect(sys([&] { return c_.mkdir(path(n)); }), 0, "mkdir", path(n));
     dirs_.insert(n);
@@ -333,7 +374,8 @@ void Worker::toggle_dir()
 void Worker::hold()
 {
     if (held_.size() >= 3) return use_held();
-    std::string p = path("held" + std::to_string(operations));
+    std::string n = "held" + std::to_string(operations), p = path(n);
+    touch(n);
     int fd = sys([&] {
         return c_.open(p, SimMount::kRead | SimMount::kWrite | SimMount::kCreate | SimMount::kExcl);
     });
@@ -411,6 +453,7 @@ void Worker::link()
     std::string n, second = path("second");
     if (!pick(&n)) return;
     touch(n);
+    touch("second");
     int err = sys([&] { return c_.link(path(n), second); });
     expect(err, 0, "link to", path(n));
     if (err) return;  // in doubt there may be an older one
@@ -431,6 +474,7 @@ void Worker::link()
 void Worker::toggle_symlink()
 {
     std::string n = "s" + std::to_string(rng_.below(3)), says;
+    touch(n);
     auto it = symlinks_.find(n);
     if (it == symlinks_.end()) {
         std::string text = sample_text(1 + rng_.below(40), rng_.next() & 0xffff);

@@ -56,7 +56,7 @@ public:
     // All of it, seen through this mount: names, sizes, data. dead: its client is gone, only what
     // was synced can be expected.
     void verify(SimMount& through, bool dead) const;
-    uint64_t operations = 0, interruptions = 0;
+    uint64_t operations = 0, interruptions = 0, kills = 0;
 
 private:
     struct File {
@@ -71,18 +71,20 @@ private:
     std::string name() { return "f" + std::to_string(rng_.below(7)); }
     std::string path(const std::string& name) const { return dir_ + "/" + name; }
     const File* pick(std::string* name);  // an existing file, or null
-    bool sure() const { return trust_.strict() && trust_.epoch() == epoch_; }
+    bool sure() const { return !killed_ && trust_.strict() && trust_.epoch() == epoch_; }
     void expect(int64_t got, int64_t want, const char* what, const std::string& path) const;
     void expect_data(const std::string& got, const std::string& want, const char* what,
                      const std::string& path) const;
     void touch(const std::string& name);
     void remove(const std::string& name);
     void look_again();
+    void die();
     void adopt(const std::string& name);
     std::string whole(SimMount& c, const std::string& path);
     int64_t write_all(int fd, uint64_t pos, const std::string& data);
     template <class F>
-    // a system call, again when a signal interrupts it: it must have had no effect (A9)
+    // A system call, again when a signal interrupts it: it must have had no effect (A9). A killed
+    // process makes no more of them.
     auto sys(F call);
 
     void put();
@@ -116,6 +118,8 @@ private:
     Rng rng_;
     const bool names_only_;
     uint64_t epoch_;
+    bool killed_ = false;
+    std::set<std::string> touched_;  // by the operation at hand
     std::map<std::string, File> files_;
     // Synced, and then removed: should that be lost, they are as they were.
     std::map<std::string, std::string> removed_;

@@ -17,10 +17,11 @@ struct Weighted {
 using E = EventKind;
 
 constexpr Weighted kClean[] = {{E::kUpgrade, 45}, {E::kCancelled, 25}, {E::kSignals, 10},
-                               {E::kMount, 8},    {E::kTwoUpgrade, 8}, {E::kClockJump, 4}};
+                               {E::kMount, 8},    {E::kTwoUpgrade, 8}, {E::kClockJump, 4},
+                               {E::kKill, 15}};
 constexpr Weighted kCut[] = {{E::kCut, 20},       {E::kOneWay, 15},   {E::kLostReplies, 30},
                              {E::kUpgrade, 15},   {E::kCancelled, 5}, {E::kSlowNet, 8},
-                             {E::kClientPause, 7}};
+                             {E::kClientPause, 7}, {E::kKill, 10}};
 constexpr Weighted kCrash[] = {{E::kCrashInShutdown, 17},
                                {E::kDiskCrashInShutdown, 17},
                                {E::kCrash, 18},
@@ -32,7 +33,8 @@ constexpr Weighted kCrash[] = {{E::kCrashInShutdown, 17},
                                {E::kFence, 5},
                                {E::kWrongVersion, 8},
                                {E::kUpgrade, 4},
-                               {E::kCancelled, 3}};
+                               {E::kCancelled, 3},
+                               {E::kKill, 8}};
 constexpr Weighted kEvict[] = {{E::kClientDeath, 24}, {E::kClientHang, 20},    {E::kDowngrade, 16},
                                {E::kEvicted, 20},     {E::kCrash, 10},         {E::kUpgrade, 10},
                                {E::kCut, 5},          {E::kForcedVersion, 10}, {E::kPowerCut, 25}};

@@ -43,6 +43,7 @@ namespace lull::sim {
     X(kEvicted, "eviction_noticed")      /* A7: what applications are told, and how often */      \
     X(kClockJump, "clock_jump")                                                                   \
     X(kSignals, "signals_at_the_gate")   /* A9 */                                                 \
+    X(kKill, "kills")                    /* of processes, in the middle of what they do */        \
     X(kMount, "mount_during_shutdown")   /* T9 */                                                 \
     X(kDowngrade, "downgrade")           /* S10 */                                                \
     X(kDiskError, "disk_error")                                                                   \

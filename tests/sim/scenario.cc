@@ -287,6 +287,7 @@ void Scenario::event(Event& e)
     case EventKind::kEvicted: return eviction_noticed();
     case EventKind::kClockJump: return clock_jump();
     case EventKind::kSignals: return signals();
+    case EventKind::kKill: return kills();
     case EventKind::kMount: return mount_during_shutdown();
     case EventKind::kDowngrade: return downgrade();
     case EventKind::kDiskError: return disk_error();

@@ -102,6 +102,8 @@ private:
     void upgrade_while_down();
     void downgrade();
     void signals();
+    void kills();
+    void kill_some();
     void signal_tasks(Target& t);
     void mount_during_shutdown();
     void finish_mount(TaskHandle task, const int& err);

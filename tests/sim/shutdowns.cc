@@ -265,6 +265,27 @@ void Scenario::signals()
     start_clean(t);
 }
 
+// Some of the processes that have files of their own are killed, and others take their places.
+void Scenario::kill_some()
+{
+    for (Client& c : clients_) {
+        if (c.hung) continue;
+        for (size_t i = 0; i < c.working && i < c.tasks.size(); i++)  // of Workers
+            if (!World::finished(c.tasks[i]) && rng_.chance(400)) w_.world.signal(c.tasks[i], true);
+    }
+}
+
+// In the middle of whatever they do: nothing is wrong, a target is away, or the network is.
+void Scenario::kills()
+{
+    unsigned what = static_cast<unsigned>(rng_.below(3));
+    for (uint64_t rounds = rng_.between(3, 12); rounds > 0; rounds--)
+        w_.world.after(rng_.below(what ? 3 * kSec : 200 * kMsec), [this] { kill_some(); });
+    if (what == 1) return shutdown(rng_.chance(700) ? w_.mdt() : any_target(), Twist::kNone);
+    if (what == 2) return plan_.kind == ScenarioKind::kClean ? two_upgrades() : cut();
+    pass(rng_.below(kSec));
+}
+
 void Scenario::mount_during_shutdown()
 {
     Target& t = rng_.chance(600) ? w_.mdt() : any_target();

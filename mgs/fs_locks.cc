@@ -28,6 +28,13 @@ bool FsLocks::remove(Fs& fs, Export& client)
     return false;
 }
 
+bool FsLocks::is_stopped(const Fs& fs, const Export& client)
+{
+    for (const Ref<Export>& stopped : fs.stopped)
+        if (stopped.get() == &client) return true;
+    return false;
+}
+
 // Asked again by a holder (its answer was lost): the same lock.
 Result<uint64_t> FsLocks::grant(State& s, Fs& fs, const Ref<Export>& client)
 {
@@ -37,39 +44,62 @@ Result<uint64_t> FsLocks::grant(State& s, Fs& fs, const Ref<Export>& client)
     return ++s.last_handle;
 }
 
-void FsLocks::told_if_frozen(const Fs& fs)
+bool FsLocks::is_frozen(const Fs& fs) const
 {
-    if (fs.wanted && fs.holders.empty())
+    return fs.wanted && fs.holders.empty() && now_ns() >= all_back_ns_;
+}
+
+void FsLocks::told_if_frozen(const Fs& fs) const
+{
+    if (is_frozen(fs))
         log_notice("MGS: %s is frozen: no client sends anything to its targets", fs.name.c_str());
 }
 
 void FsLocks::enqueue(Ref<ServerRequest> request, Str fsname)
 {
     MgsFsLockReply reply;
+    Ref<Export> client = request->exp;
+    bool wanted = false;
     Status s;
     {
         auto state = state_.lock();
         auto fs = find(*state, fsname);
+        if (fs.ok()) wanted = fs.value()->wanted;
         if (!fs.ok()) {
             s = fs.status();
-        } else if (fs.value()->wanted) {
+        } else if (wanted && is_stopped(*fs.value(), *client)) {
             s = fs.value()->waiting.push_back(request);
             if (s.ok()) return;
         } else {
-            auto handle = grant(*state, *fs.value(), request->exp);
+            auto handle = grant(*state, *fs.value(), client);
             s = handle.status();
             if (s.ok()) reply.handle = handle.value();
         }
     }
-    if (s.ok()) request->reply(reply);
-    else request->reply_error(s);
+    if (!s.ok()) return request->reply_error(s);
+    request->reply(reply);
+    if (wanted) ask_for(*client, fsname, reply.handle);
+}
+
+// Without memory it is not asked, and the file system goes on freezing until a thaw.
+void FsLocks::ask_for(Export& client, Str fsname, uint64_t handle)
+{
+    auto call = make_ref<Call<MgsFsWanted>>();
+    if (!call) return;
+    call->op.fsname = fsname;
+    call->op.handle = handle;
+    (void)client.post(*call);
 }
 
 void FsLocks::release(Export& client, Str fsname)
 {
     auto state = state_.lock();
-    for (Owned<Fs>& fs : state->all)
-        if (fs->name == fsname && remove(*fs, client)) told_if_frozen(*fs);
+    for (Owned<Fs>& fs : state->all) {
+        if (fs->name != fsname || !remove(*fs, client)) continue;
+        if (fs->wanted && !is_stopped(*fs, client))
+            (void)fs->stopped.push_back(Ref<Export>(&client));  // else it is asked once more
+        told_if_frozen(*fs);
+    }
 }
 
 void FsLocks::gone(Export& client)
@@ -78,6 +108,8 @@ void FsLocks::gone(Export& client)
     auto state = state_.lock();
     for (Owned<Fs>& fs : state->all) {
         if (remove(*fs, client)) told_if_frozen(*fs);
+        for (size_t i = fs->stopped.size(); i-- > 0;)
+            if (fs->stopped[i].get() == &client) fs->stopped.erase_at(i);
         for (size_t i = 0; i < fs->waiting.size();) {
             if (fs->waiting[i]->exp.get() != &client) {
                 i++;
@@ -93,8 +125,6 @@ void FsLocks::gone(Export& client)
 Status FsLocks::freeze(Str fsname)
 {
     Vec<Holder> told;
-    auto call = make_ref<Call<MgsFsWanted>>();
-    if (!call) return -kENOMEM;
     {
         auto state = state_.lock();
         Fs* fs = TRY(find(*state, fsname));
@@ -105,11 +135,7 @@ Status FsLocks::freeze(Str fsname)
     }
     log_notice("MGS: freezing %.*s: %zu clients are asked", static_cast<int>(fsname.size()),
                fsname.data(), told.size());
-    call->op.fsname = fsname;
-    for (Holder& h : told) {
-        call->op.handle = h.handle;
-        (void)h.client->post(*call);
-    }
+    for (Holder& h : told) ask_for(*h.client, fsname, h.handle);
     return kOk;
 }
 
@@ -121,6 +147,7 @@ Status FsLocks::thaw(Str fsname)
         Fs* fs = TRY(find(*state, fsname));
         if (!fs->wanted) return -kEALREADY;
         fs->wanted = false;
+        fs->stopped.clear();
         waiting.swap(fs->waiting);
     }
     log_notice("MGS: %.*s goes on", static_cast<int>(fsname.size()), fsname.data());
@@ -138,9 +165,13 @@ void FsLocks::show(TextSink& out) const
 {
     auto state = state_.lock();
     for (const Owned<Fs>& fs : state->all) {
-        const char* name = !fs->wanted ? "open" : fs->holders.empty() ? "frozen" : "freezing";
+        const char* name = !fs->wanted ? "open" : is_frozen(*fs) ? "frozen" : "freezing";
         out.printf("%s: %s\n  holders: %zu\n  waiting: %zu\n", fs->name.c_str(), name,
                    fs->holders.size(), fs->waiting.size());
+        uint64_t now = now_ns();
+        if (fs->wanted && now < all_back_ns_)
+            out.printf("  clients_may_return_for_s: %llu\n",
+                       static_cast<unsigned long long>((all_back_ns_ - now) / kSec + 1));
         if (!fs->wanted || fs->holders.empty()) continue;
         out.printf("  waiting_for:");
         for (size_t i = 0; i < fs->holders.size() && i < kNamesShown; i++)

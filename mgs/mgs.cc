@@ -22,6 +22,9 @@ public:
     Status start() override
     {
         TRY(registry_.load());
+        // Light clients leave no record: whoever was here has to be given the time to return.
+        if (target_.instance() > 1)
+            fs_locks_.expect_clients_until(deadline_after_ms(evict_after_ms(target_.node())));
         return announcer_.start<&MgsService::announce_task>(this, "mgs_announce");
     }
     void stop() override

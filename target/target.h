@@ -121,6 +121,9 @@ struct ReservedOpen {
     }
 };
 
+// Nobody hears of a client for so long: it is evicted.
+uint32_t evict_after_ms(const Node& node);
+
 // What a kind of target does. Created by the factory of its room.
 class TargetService : public LdlmServerOwner {
 public:

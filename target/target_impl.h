@@ -212,6 +212,4 @@ private:
     Owned<Device> device_;
 };
 
-uint32_t evict_after_ms(const Node& node);
-
 }  // namespace lull

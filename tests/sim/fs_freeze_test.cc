@@ -154,6 +154,46 @@ TEST(FsFreeze, DeadMgs)
         4);
 }
 
+// T5: frozen is what no client sends anything to, also when the MGS has just restarted and does not
+// know of them, or when one of them mounts meanwhile.
+TEST(FsFreeze, ClientsThatTheMgsDoesNotKnowOf)
+{
+    for_seeds(
+        [](uint64_t seed) {
+            FsOptions options;
+            options.unmounted = 1;
+            FsWorld w(seed, options);
+            Load load(w);
+            for (size_t i : {size_t{0}, size_t{1}})
+                w.spawn(i, "load", [&w, &load, i] { load.run(static_cast<int>(i), 0); });
+            w.run_for_ms(300);
+            ASSERT_TRUE(w.controlled_shutdown(w.mdt()));
+            ASSERT_EQ(w.start(w.mdt(), w.mds2), 0);
+            EXPECT_EQ(w.set_param(w.mds2, "mgs.MGS.fs_freeze", "lull"), 0);
+            ASSERT_TRUE(wait_state(w, w.mds2, "frozen"));
+            expect_still(w, load);
+            bool made = false;
+            auto newcomer = w.c(2).host().spawn("newcomer", [&] {
+                EXPECT_EQ(w.c(2).mount(w.source(), ""), 0);
+                EXPECT_EQ(w.c(2).mkdir("/new"), 0);
+                made = true;
+            });
+            w.run_for_ms(2000);
+            ASSERT_TRUE(wait_state(w, w.mds2, "frozen"));
+            bool was_made = made;
+            w.run_for_ms(3000);
+            EXPECT_EQ(made, was_made) << "frozen means still";
+            EXPECT_EQ(w.set_param(w.mds2, "mgs.MGS.fs_thaw", "lull"), 0);
+            EXPECT_TRUE(w.world.run_to_end(newcomer, w.world.now_ns() + 60 * kSec));
+            goes_on(w, load);
+            load.stop = true;
+            ASSERT_TRUE(w.join());
+            EXPECT_EQ(w.client_counter("evictions"), 0u);
+            w.finish();
+        },
+        4);
+}
+
 // T5 T3: a client that died is not waited for longer than the MGS takes to notice.
 TEST(FsFreeze, DeadClient)
 {

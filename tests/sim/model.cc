@@ -12,10 +12,6 @@
 
 namespace lull::sim {
 
-namespace {
-constexpr size_t kFileMax = 150000;
-}  // namespace
-
 std::string sample_text(size_t bytes, uint64_t salt)
 {
     std::string s(bytes, 0);
@@ -42,6 +38,10 @@ const Worker::Operation Worker::kOperations[] = {
     {"chmod", 1, 3, &Worker::chmod},
     {"link", 1, 3, &Worker::link},
     {"symlink", 1, 3, &Worker::toggle_symlink},
+    {"utimes", 1, 1, &Worker::utimes},
+    {"map", 1, 0, &Worker::map},
+    {"move", 1, 2, &Worker::move},
+    {"crowd", 1, 1, &Worker::crowd},
 };
 
 std::set<std::string> OperationNames::without;
@@ -84,7 +84,9 @@ void Worker::begin()
 void Worker::step()
 {
     if (trust_.strict() && trust_.epoch() != epoch_) return look_again();
-    auto weight = [&](const Operation& op) { return names_only_ ? op.names_weight : op.weight; };
+    auto weight = [&](const Operation& op) {
+        return habits_.names_only ? op.names_weight : op.weight;
+    };
     unsigned total = 0;
     for (auto& op : kOperations) total += weight(op);
     const Operation* op = kOperations;
@@ -121,6 +123,7 @@ void Worker::touch(const std::string& name)
     auto it = files_.find(name);
     if (it == files_.end()) return;
     it->second.synced = false;
+    it->second.mtime_ns = 0;
     it->second.unknown |= !sure();
     if (!sure()) it->second.mode = -1;
 }
@@ -200,7 +203,8 @@ void Worker::adopt(const std::string& name)
     expect(sys([&] { return c_.stat(path(name), &a, false); }), 0, "stat after a doubt",
            path(name));
     if ((a.mode & 0170000) == 0040000) {
-        dirs_.insert(name);
+        if (name[0] == 'd') dirs_.insert(name);
+        else remove_tree(path(name));
     } else if (name[0] != 'f') {
         expect(sys([&] { return c_.unlink(path(name)); }), 0, "unlink of the forgotten",
                path(name));
@@ -210,6 +214,18 @@ void Worker::adopt(const std::string& name)
         files_[name].data = whole(c_, path(name));
         files_[name].mode = static_cast<int>(a.mode & 07777);
     }
+}
+
+void Worker::remove_tree(const std::string& path)
+{
+    std::vector<std::string> names;
+    expect(sys([&] { return c_.readdir(path, &names); }), 0, "readdir of the forgotten", path);
+    for (auto& n : names) {
+        int err = sys([&] { return c_.unlink(path + "/" + n); });
+        if (err == -kEISDIR) remove_tree(path + "/" + n);
+        else expect(err, 0, "unlink of the forgotten", path + "/" + n);
+    }
+    expect(sys([&] { return c_.rmdir(path); }), 0, "rmdir of the forgotten", path);
 }
 
 std::string Worker::whole(SimMount& c, const std::string& path)
@@ -243,7 +259,8 @@ void Worker::put()
 {
     std::string n = name();
     std::string data =
-        sample_text(!names_only_ && rng_.chance(300) ? rng_.below(kFileMax) : rng_.below(6000),
+        sample_text(!habits_.names_only && rng_.chance(300) ? rng_.below(habits_.file_max)
+                                                            : rng_.below(6000),
                     rng_.next() & 0xffff);
     touch(n);
     int fd = sys(
@@ -353,6 +370,8 @@ void Worker::stat()
            path(n));
     expect(a.nlink, 1, "number of names of", path(n));
     if (it->second.mode >= 0) expect(a.mode & 07777, it->second.mode, "mode of", path(n));
+    if (uint64_t mtime = it->second.mtime_ns)
+        expect(static_cast<int64_t>(a.mtime_ns), static_cast<int64_t>(mtime), "mtime of", path(n));
 }
 
 void Worker::read()
@@ -489,6 +508,92 @@ void Worker::toggle_symlink()
     symlinks_.erase(n);
 }
 
+void Worker::utimes()
+{
+    std::string n;
+    if (!pick(&n)) return;
+    uint64_t mtime = (1 + rng_.below(1000000)) * 1000000007;
+    touch(n);
+    expect(sys([&] { return c_.utimes(path(n), mtime + 1, mtime); }), 0, "utimes", path(n));
+    if (sure()) files_[n].mtime_ns = mtime;
+}
+
+// One byte through a mapping, and another one read.
+void Worker::map()
+{
+    std::string n;
+    const File* old = pick(&n);
+    if (!old || old->data.empty()) return;
+    std::string data = old->data;
+    size_t pos = rng_.below(data.size()), other = rng_.below(data.size());
+    char byte = static_cast<char>('A' + rng_.below(26)), got = 0;
+    touch(n);
+    int fd = sys([&] { return c_.open(path(n), SimMount::kRead | SimMount::kWrite); });
+    if (fd < 0) return expect(fd, 3, "open", path(n));
+    expect(sys([&] { return c_.mapped_write(fd, pos, byte); }), 0, "store to a mapping of",
+           path(n));
+    data[pos] = byte;
+    files_[n].data = data;
+    touch(n);
+    expect(sys([&] { return c_.mapped_read(fd, other, &got); }), 0, "load from a mapping of",
+           path(n));
+    expect(got, data[other], "byte in a mapping of", path(n));
+    expect(c_.close(fd), 0, "close", path(n));
+}
+
+// Into another directory, which gets another name, and back.
+void Worker::move()
+{
+    std::string n, first = path("w1"), second = path("w2");
+    const File* file = pick(&n);
+    if (!file) return;
+    int64_t size = static_cast<int64_t>(file->data.size());
+    for (auto& name : {n, std::string("w1"), std::string("w2")}) touch(name);
+    expect(sys([&] { return c_.mkdir(first); }), 0, "mkdir", first);
+    expect(sys([&] { return c_.rename(path(n), first + "/" + n); }), 0, "rename into w1 of",
+           path(n));
+    if (rng_.chance(500)) {
+        expect(sys([&] { return c_.mkdir(second); }), 0, "mkdir", second);
+        expect(sys([&] { return c_.rename(first, second + "/w1"); }), 0, "rename into w2 of",
+               first);
+        first = second + "/w1";
+    } else {
+        expect(sys([&] { return c_.rename(first, second); }), 0, "rename to w2 of", first);
+        std::swap(first, second);
+        second.clear();
+    }
+    llc_attr a = {};
+    expect(sys([&] { return c_.stat(first + "/" + n, &a); }), 0, "stat after moves of", n);
+    expect(static_cast<int64_t>(a.size), size, "size after moves of", n);
+    expect(sys([&] { return c_.rename(first + "/" + n, path(n)); }), 0, "rename back of", n);
+    expect(sys([&] { return c_.rmdir(first); }), 0, "rmdir", first);
+    if (!second.empty()) expect(sys([&] { return c_.rmdir(second); }), 0, "rmdir", second);
+    touch(n);
+}
+
+// More names than one answer to readdir holds.
+void Worker::crowd()
+{
+    if (!habits_.crowds) return;
+    std::string dir = path("w3");
+    touch("w3");
+    std::vector<std::string> want, got;
+    expect(sys([&] { return c_.mkdir(dir); }), 0, "mkdir", dir);
+    for (unsigned i = 0; i < 300; i++) {
+        want.push_back(std::string(1 + i % 90, 'n') + std::to_string(1000 + i));
+        int err = sys([&] { return c_.mknod(dir + "/" + want.back(), 0010644); });
+        expect(err, 0, "mknod", dir + "/" + want.back());
+        if (err) return;
+    }
+    std::sort(want.begin(), want.end());
+    expect(sys([&] { return c_.readdir(dir, &got); }), 0, "readdir", dir);
+    std::sort(got.begin(), got.end());
+    if (got != want && sure()) ADD_FAILURE() << "readdir of " << dir << " is not what was made";
+    for (auto& n : want)
+        expect(sys([&] { return c_.unlink(dir + "/" + n); }), 0, "unlink", dir + "/" + n);
+    expect(sys([&] { return c_.rmdir(dir); }), 0, "rmdir", dir);
+}
+
 // ---- the end
 
 void Worker::verify(SimMount& through, bool dead) const
@@ -507,6 +612,9 @@ void Worker::verify(SimMount& through, bool dead) const
                      "last size of", path(n));
         if (!dead && file.mode >= 0)
             expect_equal(a.mode & 07777, file.mode, "last mode of", path(n));
+        if (!dead && file.mtime_ns)
+            expect_equal(static_cast<int64_t>(a.mtime_ns), static_cast<int64_t>(file.mtime_ns),
+                         "last mtime of", path(n));
         expect_text(read(n), file.data, "last read of", path(n));
     }
     std::vector<std::string> got;

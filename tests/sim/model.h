@@ -43,11 +43,17 @@ struct OperationNames {
     static std::set<std::string> without;
 };
 
+// What a worker's files are like.
+struct Habits {
+    bool names_only = false;  // hardly any data
+    bool crowds = false;      // now and then a directory of hundreds
+    size_t file_max = 150000;
+};
+
 class Worker {
 public:
-    // names_only: hardly any data
-    Worker(SimMount& mount, Trust& trust, std::string dir, Rng rng, bool names_only = false)
-        : c_(mount), trust_(trust), dir_(std::move(dir)), rng_(rng), names_only_(names_only),
+    Worker(SimMount& mount, Trust& trust, std::string dir, Rng rng, Habits habits = {})
+        : c_(mount), trust_(trust), dir_(std::move(dir)), rng_(rng), habits_(habits),
           epoch_(trust.epoch())
     {}
     void begin();
@@ -62,7 +68,8 @@ private:
     struct File {
         std::string data;
         bool synced = false, unknown = false;
-        int mode = 0644;  // unknown: -1
+        int mode = 0644;        // unknown: -1
+        uint64_t mtime_ns = 0;  // as it was set; 0: unknown
     };
     struct Held {
         int fd;
@@ -80,6 +87,7 @@ private:
     void look_again();
     void die();
     void adopt(const std::string& name);
+    void remove_tree(const std::string& path);
     std::string whole(SimMount& c, const std::string& path);
     int64_t write_all(int fd, uint64_t pos, const std::string& data);
     template <class F>
@@ -104,6 +112,10 @@ private:
     void chmod();
     void link();
     void toggle_symlink();
+    void utimes();
+    void map();
+    void move();
+    void crowd();
     friend struct OperationNames;
     struct Operation {
         const char* name;
@@ -116,7 +128,7 @@ private:
     Trust& trust_;
     const std::string dir_;
     Rng rng_;
-    const bool names_only_;
+    const Habits habits_;
     uint64_t epoch_;
     bool killed_ = false;
     std::set<std::string> touched_;  // by the operation at hand
@@ -140,7 +152,8 @@ public:
     uint64_t operations = 0;
 
 private:
-    static constexpr unsigned kFiles = 2;
+    using Names = std::vector<std::string>;
+    static constexpr unsigned kFiles = 2, kMovable = 5;
     static constexpr int kNobody = -1;
     struct Turn {
         int holder = kNobody;
@@ -158,6 +171,7 @@ private:
     static void expect_look(const Look& got, const Turn& turn, unsigned i);
     struct Records {
         unsigned appended = 0;
+        unsigned returned = 0;  // so many of the appends are over
         unsigned doubtful = 0;  // the first ones may be missing
     };
     void take_turn(SimMount& c, const Trust& trust, unsigned client, Rng& rng);
@@ -166,6 +180,10 @@ private:
     void change_names(SimMount& c, const Trust& trust, Turn& turn, unsigned i, Rng& rng);
     void append_record(SimMount& c, const Trust& trust, unsigned client);
     void race(SimMount& c, const Trust& trust);
+    void look_on(SimMount& c, const Trust& trust);
+    void shuffle(SimMount& c, const Trust& trust, Rng& rng);
+    static void find_movable(SimMount& c, const std::string& dir, Names* paths);
+    void verify_movable(SimMount& through) const;
     void verify_log(const std::string& log) const;
 
     Turn turns_[kFiles];

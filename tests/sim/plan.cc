@@ -18,9 +18,9 @@ using E = EventKind;
 
 constexpr Weighted kClean[] = {{E::kUpgrade, 45}, {E::kCancelled, 25}, {E::kSignals, 10},
                                {E::kMount, 8},    {E::kTwoUpgrade, 8}, {E::kClockJump, 4},
-                               {E::kKill, 15}};
-constexpr Weighted kCut[] = {{E::kCut, 20},       {E::kOneWay, 15},   {E::kLostReplies, 30},
-                             {E::kUpgrade, 15},   {E::kCancelled, 5}, {E::kSlowNet, 8},
+                               {E::kKill, 15},    {E::kFreeze, 8}};
+constexpr Weighted kCut[] = {{E::kCut, 20},        {E::kOneWay, 15},   {E::kLostReplies, 30},
+                             {E::kUpgrade, 15},    {E::kCancelled, 5}, {E::kSlowNet, 8},
                              {E::kClientPause, 7}, {E::kKill, 10}};
 constexpr Weighted kCrash[] = {{E::kCrashInShutdown, 17},
                                {E::kDiskCrashInShutdown, 17},
@@ -115,7 +115,11 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
         p.step_ns = rng.below(rng.chance(300) ? 3 * kMsec : 100000);
         p.sync_ns = rng.below(50 * kMsec);
     }
-    p.names_only = rng.chance(250);
+    p.habits.names_only = rng.chance(250);
+    p.habits.crowds = rng.chance(30);
+    if (rng.chance(30)) p.habits.file_max = 3u << 20;  // of many stripes
+    // more of them than an MDT grants slots
+    if (p.options.clients == 1 && rng.chance(40)) p.workers = 20;
     p.locks = rng.chance(500);
     if (rng.chance(200)) p.net_ns = rng.between(kMsec, 20 * kMsec);
     // Transactions that last longer than the time between commits, and commits that last.
@@ -127,7 +131,9 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
     // Not after a client lacked memory: it may have lost the handle of an open, which stays until
     // it unmounts.
     p.clean_up = rng.chance(250) && p.kind != ScenarioKind::kHard;
-    for (unsigned n = static_cast<unsigned>(rng.between(1, 3)), i = 0; i < n; i++) {
+    unsigned events = static_cast<unsigned>(rng.between(1, 3));
+    if (p.kind == ScenarioKind::kClean && rng.chance(40)) events *= 5;
+    for (unsigned i = 0; i < events; i++) {
         EventKind event = draw_event(p.kind, rng);
         p.events.push_back({event, i, rng.fork(i)});
         if (event == E::kDiskFull) p.options.disk_bytes = 6u << 20;
@@ -150,7 +156,8 @@ Plan Plan::make(uint64_t seed, ScenarioKind kind, const std::set<std::string>& w
     if (without.count("commit")) p.commit_ms = 0;
     if (without.count("slow_disks")) p.step_ns = p.sync_ns = 0;
     if (without.count("slow_net")) p.net_ns = 0;
-    if (without.count("names_only")) p.names_only = false;
+    if (without.count("names_only")) p.habits.names_only = false;
+    if (without.count("large_files")) p.habits.file_max = Habits().file_max;
     if (without.count("preempt")) p.options.world.preempt_permille = 0;
     for (auto& n : OperationNames::all())
         if (without.count(n)) OperationNames::without.insert(n);
@@ -169,7 +176,8 @@ std::vector<std::string> Plan::names() const
     if (commit_ms) v.push_back("commit");
     if (step_ns || sync_ns) v.push_back("slow_disks");
     if (net_ns) v.push_back("slow_net");
-    if (names_only) v.push_back("names_only");
+    if (habits.names_only) v.push_back("names_only");
+    if (habits.file_max != Habits().file_max) v.push_back("large_files");
     if (options.world.preempt_permille) v.push_back("preempt");
     for (auto& n : OperationNames::all())
         if (!OperationNames::without.count(n)) v.push_back(n);

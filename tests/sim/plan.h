@@ -13,6 +13,7 @@
 
 #include "kapi/sim/rng.h"
 #include "tests/sim/fs_world.h"
+#include "tests/sim/model.h"
 #include "tests/sim/scenario.h"
 
 namespace lull::sim {
@@ -44,6 +45,7 @@ namespace lull::sim {
     X(kClockJump, "clock_jump")                                                                   \
     X(kSignals, "signals_at_the_gate")   /* A9 */                                                 \
     X(kKill, "kills")                    /* of processes, in the middle of what they do */        \
+    X(kFreeze, "freeze")                 /* T5: of the whole file system, and thaw */             \
     X(kMount, "mount_during_shutdown")   /* T9 */                                                 \
     X(kDowngrade, "downgrade")           /* S10 */                                                \
     X(kDiskError, "disk_error")                                                                   \
@@ -79,7 +81,7 @@ struct Plan {
     uint64_t pace_ns = 0;               // up to so long an application thinks
     uint64_t step_ns = 0, sync_ns = 0;  // of every disk; 0: as it is
     uint64_t net_ns = 0;                // the network takes up to so long; 0: as it is
-    bool names_only = false;            // the workers change names and attributes, hardly any data
+    Habits habits;                      // of the workers
     std::vector<Event> events;
 
     // The seed's, without what --without names.

@@ -125,7 +125,7 @@ void Scenario::start_client(size_t i)
         client.workers.push_back(
             std::make_unique<Worker>(w_.c(i), client.trust, "/own" + name,
                                      load_rng_.fork(i * 100 + client.workers.size()),
-                                     plan_.names_only));
+                                     plan_.habits));
         Worker* worker = client.workers.back().get();
         client.tasks.push_back(host.spawn("own" + name, [this, worker] { load(*worker); }));
         client.working++;
@@ -288,6 +288,7 @@ void Scenario::event(Event& e)
     case EventKind::kClockJump: return clock_jump();
     case EventKind::kSignals: return signals();
     case EventKind::kKill: return kills();
+    case EventKind::kFreeze: return freeze();
     case EventKind::kMount: return mount_during_shutdown();
     case EventKind::kDowngrade: return downgrade();
     case EventKind::kDiskError: return disk_error();

@@ -104,6 +104,7 @@ private:
     void signals();
     void kills();
     void kill_some();
+    void freeze();
     void signal_tasks(Target& t);
     void mount_during_shutdown();
     void finish_mount(TaskHandle task, const int& err);

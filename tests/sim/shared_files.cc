@@ -24,6 +24,7 @@ std::string record(unsigned client, unsigned number)
 }
 
 std::string turn_path(unsigned i) { return "/shared/turn" + std::to_string(i); }
+std::string movable_path(unsigned i) { return "/movable/t" + std::to_string(i); }
 std::string alias_path(unsigned i) { return "/shared/alias" + std::to_string(i); }
 
 // One operation of a client: sure when there was no doubt from its begin to its end.
@@ -85,13 +86,25 @@ void SharedFiles::make(SimMount& c)
     for (unsigned i = 0; i < kFiles; i++)
         expect_equal(c.put(turn_path(i), ""), 0, "put", turn_path(i));
     expect_equal(c.put("/shared/log", ""), 0, "put", "/shared/log");
+    expect_equal(c.mkdir("/movable"), 0, "mkdir", "/movable");
+    for (unsigned i = 0; i < kMovable; i++) {
+        expect_equal(c.mkdir(movable_path(i)), 0, "mkdir", movable_path(i));
+        expect_equal(c.put(movable_path(i) + "/is", std::to_string(i)), 0, "put in",
+                     movable_path(i));
+    }
+    expect_equal(c.sync(), 0, "sync", "/movable");
 }
 
 void SharedFiles::step(SimMount& c, const Trust& trust, unsigned client, Rng& rng)
 {
-    switch (rng.below(4)) {
-    case 0: append_record(c, trust, client); break;
-    case 1: race(c, trust); break;
+    switch (rng.below(12)) {
+    case 0:
+    case 1:
+    case 2: append_record(c, trust, client); break;
+    case 3:
+    case 4: race(c, trust); break;
+    case 5: look_on(c, trust); break;
+    case 6: shuffle(c, trust, rng); break;
     default: take_turn(c, trust, client, rng);
     }
     operations++;
@@ -219,6 +232,71 @@ void SharedFiles::append_record(SimMount& c, const Trust& trust, unsigned client
     if (is_short) mine.doubtful = mine.appended;
     else sure.expect(n, static_cast<int64_t>(r.size()), "append to", "/shared/log");
     sure.expect(c.close(fd), 0, "close", "/shared/log");
+    mine.returned = mine.appended;
+}
+
+// While others append: what has been appended is there, and everything else is whole records. A
+// file that is never removed is always there.
+void SharedFiles::look_on(SimMount& c, const Trust& trust)
+{
+    Sureness sure(trust);
+    std::vector<Records> before = records_;
+    int err;
+    std::string log = whole(c, "/shared/log", &err);
+    sure.expect(err, 0, "read of", "/shared/log");
+    for (unsigned client = 0; sure && client < records_.size(); client++)
+        for (unsigned n = records_[client].doubtful; n < before[client].returned; n++)
+            if (log.find(record(client, n)) == std::string::npos)
+                ADD_FAILURE() << "/shared/log, read while others append, lacks: "
+                              << record(client, n);
+    llc_attr a;
+    for (unsigned i = 0; i < kFiles; i++)
+        sure.expect(sys([&] { return c.stat(turn_path(i), &a); }), 0, "stat of", turn_path(i));
+}
+
+// Directories that all clients move into each other, without asking: which moves succeed nobody
+// knows, but each directory stays in one place, and none gets into itself.
+void SharedFiles::shuffle(SimMount& c, const Trust& trust, Rng& rng)
+{
+    Sureness sure(trust);
+    Names paths;
+    find_movable(c, "/movable", &paths);
+    if (paths.empty()) return;
+    std::string from = paths[rng.below(paths.size())];
+    std::string to = rng.chance(300) ? "/movable" : paths[rng.below(paths.size())];
+    to += from.substr(from.rfind('/'));
+    int err = sys([&] { return c.rename(from, to); });
+    for (int allowed : {0, -kENOENT, -kEINVAL, -kENOTEMPTY, -kEEXIST})
+        if (err == allowed) return;
+    sure.expect(err, 0, "move", from + " to " + to);
+}
+
+// Those that are found at their places just now.
+void SharedFiles::find_movable(SimMount& c, const std::string& dir, Names* paths)
+{
+    Names names;
+    if (sys([&] { return c.readdir(dir, &names); })) return;  // moved meanwhile
+    for (auto& n : names) {
+        if (n[0] != 't' || paths->size() >= 2 * kMovable) continue;
+        paths->push_back(dir + "/" + n);
+        find_movable(c, dir + "/" + n, paths);
+    }
+}
+
+void SharedFiles::verify_movable(SimMount& through) const
+{
+    Names paths;
+    find_movable(through, "/movable", &paths);
+    std::sort(paths.begin(), paths.end(), [](const std::string& a, const std::string& b) {
+        return a.substr(a.rfind('/')) < b.substr(b.rfind('/'));
+    });
+    expect_equal(static_cast<int64_t>(paths.size()), kMovable, "directories below", "/movable");
+    for (unsigned i = 0; i < paths.size() && i < kMovable; i++) {
+        int err;
+        expect_text(whole(through, paths[i] + "/is", &err), std::to_string(i), "last read in",
+                    paths[i]);
+        expect_equal(err, 0, "last read in", paths[i]);
+    }
 }
 
 // Every client tries the newest name, the first one wins; a second winner, or none, is an operation
@@ -254,6 +332,7 @@ void SharedFiles::verify(SimMount& through) const
     for (size_t k = 0; k < races_.size(); k++)
         if (!races_[k].unsure)
             expect_equal(races_[k].winners, 1, "winners of", "/shared/x" + std::to_string(k));
+    verify_movable(through);
     std::string log = whole(through, "/shared/log", &err);
     expect_equal(err, 0, "last read of", "/shared/log");
     verify_log(log);

@@ -2,6 +2,7 @@
 // Controlled shutdowns: to their end, cancelled, crashed, two at once, with signals, mounts and
 // other versions.
 #include "include/lull/user_api.h"
+#include "tests/sim/model_check.h"
 #include "tests/sim/scenario_impl.h"
 
 namespace lull::sim {
@@ -284,6 +285,27 @@ void Scenario::kills()
     if (what == 1) return shutdown(rng_.chance(700) ? w_.mdt() : any_target(), Twist::kNone);
     if (what == 2) return plan_.kind == ScenarioKind::kClean ? two_upgrades() : cut();
     pass(rng_.below(kSec));
+}
+
+// T5. The file system stands still, everything is committed, and goes on.
+void Scenario::freeze()
+{
+    Node& mgs = *w_.mdt().at;
+    auto state = [&](const char* is) {
+        std::string states = w_.get_param(mgs, "mgs.MGS.fs_state");
+        return states.find(std::string("lull: ") + is + "\n") != std::string::npos;
+    };
+    note("the file system is frozen");
+    if (int err = w_.set_param(mgs, "mgs.MGS.fs_freeze", "lull"))
+        ADD_FAILURE() << "freeze: " << err;
+    uint64_t until = w_.world.now_ns() + kHaltLimit;
+    while (!state("frozen") && w_.world.now_ns() < until) w_.world.run_for(20 * kMsec);
+    if (!state("frozen")) ADD_FAILURE() << "not frozen\n" << w_.world.report();
+    pass(rng_.below(5 * kSec));
+    for (size_t i = 0; i < clients(); i++)
+        expect_equal(static_cast<int64_t>(w_.c(i).dirty_pages()), 0, "dirty pages, frozen, of",
+                     w_.c(i).host().name());
+    if (int err = w_.set_param(mgs, "mgs.MGS.fs_thaw", "lull")) ADD_FAILURE() << "thaw: " << err;
 }
 
 void Scenario::mount_during_shutdown()

@@ -79,11 +79,11 @@ Status MdtService::plan_layout(Object& parent, const Layout& replayed, NewObject
     Layout of_parent;
     TRY(store().get_layout(parent, &of_parent));
     if (type == KBFS_DIR) return out->layout.copy_from(of_parent);  // inherited
-    Vec<uint32_t> osts;
+    Vec<OstSpace> osts;
     TRY(osts_.for_new_objects(&osts));
     if (osts.empty()) return -kENODEV;
     Layout wanted = effective_default(of_parent, stripe_bytes_, stripe_count_);
-    return place_stripes(wanted, osts, next_turn_.fetch_add(1), &out->layout);
+    return place_stripes(wanted, osts, next_turn_.fetch_add(1), qos_threshold_rr_, &out->layout);
 }
 
 Status MdtService::name_stripes(NewObject* what)

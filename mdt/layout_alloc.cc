@@ -3,6 +3,51 @@
 
 namespace lull {
 
+namespace {
+
+// Its multiples, taken as fractions of 2^64, are spread evenly, however few of them there are (the
+// golden ratio).
+constexpr uint64_t kEvenly = 0x9e3779b97f4a7c15;
+constexpr uint64_t kWeightMax = 1u << 20;
+
+bool is_balanced(std::span<const OstSpace> osts, uint32_t threshold_percent, uint64_t* most)
+{
+    uint64_t least = UINT64_MAX;
+    *most = 0;
+    for (const OstSpace& ost : osts) {
+        if (ost.avail_bytes == 0) continue;
+        if (ost.avail_bytes > *most) *most = ost.avail_bytes;
+        if (ost.avail_bytes < least) least = ost.avail_bytes;
+    }
+    if (*most == 0) return true;
+    unsigned shift = *most >> 56 ? 8 : 0;  // so that percents fit
+    return (least >> shift) * 100 >= (*most >> shift) * (100 - threshold_percent);
+}
+
+Status weigh(std::span<const OstSpace> osts, uint64_t most, Vec<uint32_t>* weights)
+{
+    uint64_t unit = most / kWeightMax + 1;
+    for (const OstSpace& ost : osts) {
+        uint64_t weight = (ost.avail_bytes ? ost.avail_bytes : most) / unit;
+        TRY(weights->push_back(static_cast<uint32_t>(weight ? weight : 1)));
+    }
+    return kOk;
+}
+
+// One of those that have a weight left; it loses it.
+size_t draw(Vec<uint32_t>& weights, uint64_t point)
+{
+    uint64_t total = 0;
+    for (uint32_t weight : weights) total += weight;
+    uint64_t at = (point >> 32) * total >> 32;
+    size_t i = 0;
+    while (at >= weights[i]) at -= weights[i++];
+    weights[i] = 0;
+    return i;
+}
+
+}  // namespace
+
 Status check_default_layout(const Layout& layout)
 {
     if (!layout.objects.empty()) return -kEINVAL;
@@ -23,8 +68,8 @@ Layout effective_default(const Layout& of_directory, uint32_t fs_stripe_bytes,
     return l;
 }
 
-Status place_stripes(const Layout& wanted, std::span<const uint32_t> osts, uint64_t turn,
-                     Layout* out)
+Status place_stripes(const Layout& wanted, std::span<const OstSpace> osts, uint64_t turn,
+                     uint32_t threshold_percent, Layout* out)
 {
     size_t n = wanted.stripe_count;
     if (n > osts.size()) n = osts.size();
@@ -33,7 +78,14 @@ Status place_stripes(const Layout& wanted, std::span<const uint32_t> osts, uint6
     out->stripe_count = static_cast<uint32_t>(n);
     out->objects.clear();
     TRY(out->objects.resize(n));
-    for (size_t i = 0; i < n; i++) out->objects[i].ost_index = osts[(turn + i) % osts.size()];
+    uint64_t most;
+    Vec<uint32_t> weights;
+    bool in_turn = is_balanced(osts, threshold_percent, &most);
+    if (!in_turn) TRY(weigh(osts, most, &weights));
+    for (size_t i = 0; i < n; i++) {
+        size_t at = in_turn ? (turn + i) % osts.size() : draw(weights, (turn * n + i) * kEvenly);
+        out->objects[i].ost_index = osts[at].index;
+    }
     return kOk;
 }
 

@@ -97,6 +97,9 @@ public:
     Orphans& orphans() { return orphans_; }
     uint32_t stripe_bytes() const { return stripe_bytes_; }
     uint32_t stripe_count() const { return stripe_count_; }
+    // Percent, of this life: see layout_alloc.h.
+    uint32_t qos_threshold_rr() const { return qos_threshold_rr_; }
+    void set_qos_threshold_rr(uint32_t percent) { qos_threshold_rr_ = percent; }
     // kept in the target's record
     Status set_default_layout(uint32_t stripe_bytes, uint32_t stripe_count);
 
@@ -217,7 +220,7 @@ private:
     // of the instance before, when it crashed: highest_survivor()
     uint64_t survivor_ = 0;
     std::atomic<uint64_t> next_turn_{0};  // round robin over the OSTs
-    std::atomic<uint32_t> stripe_bytes_{0}, stripe_count_{0};
+    std::atomic<uint32_t> stripe_bytes_{0}, stripe_count_{0}, qos_threshold_rr_{kQosThresholdRr};
 };
 
 }  // namespace lull

@@ -10,8 +10,10 @@ namespace {
 constexpr uint64_t kConnectTryMs = 60000;
 constexpr uint64_t kReachMs = 10000;  // of our life, until one that is not reached is away
 constexpr uint64_t kLookMs = 10000;   // between two looks at its space
-// Below this part of its space it is nearly full, as Lustre's reserved_mb_low.
-constexpr uint64_t kReservedPart = 1000, kReservedBytes = 1u << 20;
+constexpr uint64_t kLookAgainMs = 500;
+// Below this part of its space it is nearly full, as Lustre's reserved_mb_low; and so it stays
+// until it has twice as much.
+constexpr uint64_t kReservedPart = 1000, kReservedBytes = 1u << 20, kReservedFiles = 32;
 
 Status show_import(void* object, TextSink& out)
 {
@@ -35,29 +37,30 @@ constexpr Param kParams[] = {
 
 }  // namespace
 
-Result<Ref<Osp>> Osp::create(Node& node, const TargetConfig& ost, Str mdt_name)
+Result<Ref<Osp>> Osp::create(Node& node, const TargetConfig& ost, Str mdt_name, OspOwner& owner,
+                             bool reached_before)
 {
-    Ref<Osp> osp = make_ref<Osp>(ost.index);
+    Ref<Osp> osp = make_ref<Osp>(ost, owner, reached_before);
     if (!osp) return -kENOMEM;
-    if (Status s = osp->start(node, ost, mdt_name); !s.ok()) {
+    if (Status s = osp->start(node, mdt_name); !s.ok()) {
         osp->close();
         return s;
     }
     return osp;
 }
 
-Status Osp::start(Node& node, const TargetConfig& ost, Str mdt_name)
+Status Osp::start(Node& node, Str mdt_name)
 {
     node_ = &node;
     ImportOptions options;
-    options.target = ost.name;
+    options.target = config_.name;
     TRY(options.client_uuid.assign(mdt_name));
     options.connect_flags = kConnectMds | kConnectUpdateLock;
-    TRY(parse_nids(ost.nids, &options.nids));
+    TRY(parse_nids(config_.nids, &options.nids));
     import_ = TRY(Import::create(node, std::move(options), this));
     env_.attach(*import_, nullptr);
     active_ = TRY(ActiveLock::create(env_, import_->options().target.c_str()));
-    auto name = text_format<64>("%s-osc-%.*s", ost.name.c_str(), STR_ARG(mdt_name));
+    auto name = text_format<64>("%s-osc-%.*s", config_.name.c_str(), STR_ARG(mdt_name));
     device_ = make<Device>("osp", name, std::span<const Param>(kParams), static_cast<void*>(this));
     if (!device_) return -kENOMEM;
     TRY(node.add_device(*device_));
@@ -70,11 +73,8 @@ Osp::~Osp() { LULL_ASSERT(!connect_task_.started()); }
 void Osp::close()
 {
     if (closing_.exchange(true)) return;
-    {
-        auto closed = closed_.lock();
-        *closed = true;
-        close_event_.wake_all();
-    }
+    state_.lock()->closed = true;
+    changed_.wake_all();
     if (import_) import_->close();
     if (active_) active_->shutdown();
     connect_task_.join();
@@ -90,29 +90,47 @@ void Osp::connect_task()
 {
     bool connected = false;
     while (!closing_) {
-        if (connected) look_at_space();
-        else
+        if (!connected)
             connected =
                 import_->connect(deadline_after_ms(kConnectTryMs), WaitMode::kUninterruptible).ok();
-        auto closed = closed_.lock();
-        if (!*closed) (void)closed.wait(close_event_, deadline_after_ms(connected ? kLookMs : 500));
+        bool looked = connected && look_at_space().ok();
+        auto s = state_.lock();
+        (void)s.wait_until(
+            changed_, [&] { return s->closed || s->look; },
+            deadline_after_ms(looked ? kLookMs : kLookAgainMs));
+        s->look = false;
     }
 }
 
-void Osp::look_at_space()
+Status Osp::look_at_space()
 {
     auto call = make_ref<Call<OstStatfsOp>>();
-    if (!call || !is_connected()) return;
+    if (!call) return -kENOMEM;
+    if (!is_connected()) return -kENOTCONN;
     call->try_gate = call->gives_way = true;
-    if (!import_->call(*call).ok()) return;
-    uint64_t part = call->reply.total_bytes / kReservedPart;
-    nearly_full_ = call->reply.avail_bytes < (part > kReservedBytes ? part : kReservedBytes);
+    TRY(import_->call(*call));
+    const StatfsReply& space = call->reply;
+    uint64_t part = space.total_bytes / kReservedPart;
+    uint64_t reserved = part > kReservedBytes ? part : kReservedBytes;
+    uint64_t times = nearly_full_ ? 2 : 1;
+    bool is_full = space.avail_bytes < times * reserved ||
+                   (space.files && space.free_files < times * kReservedFiles);
+    avail_bytes_ = space.avail_bytes;
+    if (nearly_full_.exchange(is_full) != is_full)
+        log_notice("%s: %s", config_.name.c_str(),
+                   is_full ? "nearly full, new files go to other OSTs" : "has space again");
+    return kOk;
 }
 
-bool Osp::takes_new_objects() const
+Osp::Standing Osp::standing() const
 {
-    if (!is_connected()) return !reached_ && now_ns() < began_ns_ + kReachMs * kMsec;
-    return import_->gate().state() == Gate::State::kOpen && !nearly_full_;
+    if (!known_) return Standing::kUnknown;
+    if (!is_connected()) {
+        bool just_began = !reached_ && now_ns() < began_ns_ + kReachMs * kMsec;
+        return just_began ? Standing::kReady : Standing::kAway;
+    }
+    if (nearly_full_) return Standing::kFull;
+    return import_->gate().state() == Gate::State::kOpen ? Standing::kReady : Standing::kAway;
 }
 
 Status Osp::destroy(std::span<const OstFid> objects, uint64_t* transno)
@@ -142,17 +160,21 @@ Status Osp::list(const OstListOp& from, OstListReply* out)
 void Osp::describe(TextSink& out) const
 {
     import_->describe(out);
-    out.printf("active_lock: %s\nnew_objects: %s\n", to_string(active_->state()),
-               takes_new_objects() ? "yes"
-               : nearly_full_      ? "no, nearly full"
-                                   : "no, away");
+    constexpr const char* kWords[] = {"yes", "no, away", "no, nearly full", "no, never reached"};
+    out.printf("active_lock: %s\nnew_objects: %s\navail_bytes: %llu\n", to_string(active_->state()),
+               kWords[static_cast<size_t>(standing())],
+               static_cast<unsigned long long>(avail_bytes()));
 }
 
 void Osp::on_evicted() { active_->on_evicted(); }
 void Osp::on_full(const ConnectReply& reply, bool first)
 {
     reached_ = true;
+    bool first_ever = !known_.exchange(true);
     active_->on_full(first, reply.flags & kConnectUpdateLock);
+    state_.lock()->look = true;
+    changed_.wake_all();
+    if (first_ever) owner_.on_reached();
 }
 void Osp::on_parked() { active_->on_parked(); }
 

@@ -4,7 +4,8 @@
  * and destroys. It caches nothing under locks, so there is nothing to write back when the OST wants
  * the active lock.
  *
- * Connects in the background and for ever. destroy() never waits at a gate.
+ * Connects in the background and for ever, and looks at the space there every ten seconds.
+ * destroy() never waits at a gate.
  *
  * The client uuid is the MDT's name, which holds the fsname and fits (TargetName of at most 40
  * characters): the OST then knows the next life of the MDT, on whatever node, as the one it has a
@@ -18,9 +19,27 @@
 
 namespace lull {
 
+class OspOwner {
+public:
+    // For the first time ever, as far as is known here. In the import's task.
+    virtual void on_reached() = 0;
+
+protected:
+    ~OspOwner() = default;
+};
+
 class Osp final : public RefCounted, private ImportClient {
 public:
-    static Result<Ref<Osp>> create(Node& node, const TargetConfig& ost, Str mdt_name);
+    // In the order in which new objects go there: the first that any OST is.
+    enum class Standing : uint8_t {
+        kReady,    // or not asked yet, soon after our start
+        kAway,     // not connected, or halting: what is written there waits
+        kFull,     // nearly; or of objects
+        kUnknown,  // nobody has ever reached it: nothing
+    };
+    // reached_before: in a former life.
+    static Result<Ref<Osp>> create(Node& node, const TargetConfig& ost, Str mdt_name,
+                                   OspOwner& owner, bool reached_before);
     ~Osp() override;
     void close();  // pending calls fail; joins the tasks. Before the last reference goes
 
@@ -28,9 +47,11 @@ public:
     Import& import() { return *import_; }
     const TargetName& target() const { return import_->options().target; }
     bool is_connected() const { return import_->state() == ImportState::kFull; }
-    // Not so: it is away, halting or nearly full, and others should get what is new. One that was
-    // not reached yet is given some time after our start.
-    bool takes_new_objects() const;
+    Standing standing() const;
+    // In this life or a former one: files may have objects there.
+    bool was_reached() const { return known_.load(); }
+    const TargetConfig& config() const { return config_; }
+    uint64_t avail_bytes() const { return avail_bytes_.load(); }  // 0: not known yet
     // -kEPark: the OST is shutting down or we are not connected; try again later. *transno: to be
     // committed by the OST.
     Status destroy(std::span<const OstFid> objects, uint64_t* transno);
@@ -44,11 +65,16 @@ public:
     void describe(TextSink& out) const;
 
 private:
-    explicit Osp(uint32_t index) : index_(index) {}
+    struct State {
+        bool closed = false, look = false;
+    };
+    Osp(const TargetConfig& ost, OspOwner& owner, bool reached_before)
+        : index_(ost.index), config_(ost), owner_(owner), known_(reached_before)
+    {}
     template <class T, class... Args> friend Ref<T> make_ref(Args&&...);
-    Status start(Node& node, const TargetConfig& ost, Str mdt_name);
+    Status start(Node& node, Str mdt_name);
     void connect_task();
-    void look_at_space();
+    Status look_at_space();
 
     // ImportClient
     void on_evicted() override;
@@ -58,6 +84,8 @@ private:
     void on_callback(Opcode opcode, Decoder& body) override;
 
     const uint32_t index_;
+    const TargetConfig config_;
+    OspOwner& owner_;
     Ref<Import> import_;
     ActiveEnv env_{LockType::kExtent};
     Owned<ActiveLock> active_;
@@ -66,8 +94,10 @@ private:
     Text<40> task_name_;
     const uint64_t began_ns_ = now_ns();
     std::atomic<bool> closing_{false}, reached_{false}, nearly_full_{false};
-    Guarded<bool> closed_{LockRank::kLeaf};  // for connect_task: closing_, with its event
-    CondVar close_event_;
+    std::atomic<bool> known_;
+    std::atomic<uint64_t> avail_bytes_{0};
+    Guarded<State> state_{LockRank::kLeaf};  // for connect_task
+    CondVar changed_;
     Task connect_task_;
 };
 

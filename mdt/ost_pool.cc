@@ -28,12 +28,27 @@ Status OstPool::load()
     Decoder in(kProtocol2, stored.value());
     known.io(in);
     TRY(in.finish());
-    bool fresh;
-    for (const TargetConfig& ost : known.targets) TRY(add(ost, &fresh));
+    for (const TargetConfig& ost : known.targets) TRY(add(ost, true));
+    saved_ = known.targets.size();
     return kOk;
 }
 
-Status OstPool::save(MgsConfigReply& known)
+// Those that were reached, when there is one that is not kept yet.
+Status OstPool::save()
+{
+    MgsConfigReply known;
+    {
+        auto s = state_.lock();
+        for (Ref<Osp>& osp : s->osts)
+            if (osp->was_reached()) TRY(known.targets.push_back(osp->config()));
+    }
+    if (known.targets.size() == saved_) return kOk;
+    TRY(write(known));
+    saved_ = known.targets.size();
+    return kOk;
+}
+
+Status OstPool::write(MgsConfigReply& known)
 {
     Encoder out(kProtocol2);
     known.io(out);
@@ -79,6 +94,7 @@ void OstPool::task()
     OutageLog outage;
     for (;;) {
         Status status = fetch();
+        (void)save();  // what was not, is with the next look
         uint64_t now = now_ns();
         if (status.ok()) outage.over();
         else if (!state_.lock()->stop && outage.failed(now))
@@ -106,17 +122,10 @@ Status OstPool::fetch()
         drop_mgc();
         return status;
     }
-    MgsConfigReply known;
-    bool any_fresh = false;
-    for (const TargetConfig& t : call->reply.targets) {
-        if (t.kind != static_cast<uint8_t>(TargetKind::kOst)) continue;
-        bool fresh = false;
-        TRY(add(t, &fresh));
-        any_fresh |= fresh;
-        TRY(known.targets.push_back(t));
-    }
+    for (const TargetConfig& t : call->reply.targets)
+        if (t.kind == static_cast<uint8_t>(TargetKind::kOst)) TRY(add(t, false));
     for (const TargetPlace& place : call->reply.places) (void)take_place(place);
-    return any_fresh ? save(known) : kOk;
+    return kOk;
 }
 
 bool OstPool::take_place(const TargetPlace& place)
@@ -189,12 +198,12 @@ void OstPool::drop_mgc()
     if (mgc) mgc->close();
 }
 
-Status OstPool::add(const TargetConfig& ost, bool* fresh)
+Status OstPool::add(const TargetConfig& ost, bool reached_before)
 {
-    *fresh = false;
     if (find(ost.index)) return kOk;
     if (ost.index >= kOstsMax) return -kEINVAL;
-    Ref<Osp> osp = TRY(Osp::create(target_.node(), ost, target_.target_name()));
+    Ref<Osp> osp =
+        TRY(Osp::create(target_.node(), ost, target_.target_name(), *this, reached_before));
     Status status;
     {
         auto s = state_.lock();
@@ -206,7 +215,6 @@ Status OstPool::add(const TargetConfig& ost, bool* fresh)
             changed_.wake_all();
         }
     }
-    *fresh = status.ok();
     if (!status.ok()) osp->close();
     else
         log_info("%s: uses %s at %s", target_.target_name().c_str(), ost.name.c_str(),
@@ -214,20 +222,30 @@ Status OstPool::add(const TargetConfig& ost, bool* fresh)
     return status;
 }
 
+bool OstPool::any_reached(const State& s) const
+{
+    for (const Ref<Osp>& osp : s.osts)
+        if (osp->was_reached()) return true;
+    return false;
+}
+
 Status OstPool::wait_known()
 {
     auto s = state_.lock();
+    if (any_reached(*s)) return kOk;
     if (s->osts.empty()) {
         s->kicked = true;
         changed_.wake_all();
     }
-    auto over = [&] { return s->stop || s->parked || !s->osts.empty(); };
+    auto over = [&] { return s->stop || s->parked || any_reached(*s); };
     (void)s.wait_until(changed_, over, deadline_after_ms(kWaitKnownMs));
-    if (!s->osts.empty()) return kOk;
+    if (any_reached(*s)) return kOk;
     if (s->parked) return -kEPark;
+    bool none = s->osts.empty();
     s.unlock();
-    log_err("%s: a file cannot be created: no OST of %s has registered at the MGS",
-            target_.target_name().c_str(), target_.identity().fsname.c_str());
+    log_err("%s: a file cannot be created: no OST of %s %s", target_.target_name().c_str(),
+            target_.identity().fsname.c_str(),
+            none ? "has registered at the MGS" : "could be reached yet");
     s.relock();
     return -kENODEV;
 }
@@ -239,13 +257,20 @@ Status OstPool::indices(Vec<uint32_t>* out)
     return kOk;
 }
 
-Status OstPool::for_new_objects(Vec<uint32_t>* out)
+Status OstPool::for_new_objects(Vec<OstSpace>* out)
 {
     Vec<uint32_t> all;
     TRY(indices(&all));
-    for (uint32_t index : all)
-        if (Ref<Osp> osp = find(index); osp && osp->takes_new_objects()) TRY(out->push_back(index));
-    return out->empty() ? out->assign(all.data(), all.size()) : kOk;
+    Osp::Standing best = Osp::Standing::kUnknown;
+    for (uint32_t index : all) {
+        Ref<Osp> osp = find(index);
+        Osp::Standing standing = osp ? osp->standing() : Osp::Standing::kUnknown;
+        if (standing > best || standing == Osp::Standing::kUnknown) continue;
+        if (standing < best) out->clear();
+        best = standing;
+        TRY(out->push_back({index, osp->avail_bytes()}));
+    }
+    return kOk;
 }
 
 Ref<Osp> OstPool::find(uint32_t index)

@@ -2,20 +2,22 @@
 /*
  * The OSTs of the file system as the MDT knows them: asked from the MGS at the start, when it tells
  * of one that is not known here, and every kRefreshMs, so that a new OST is used without a restart.
- * One Osp for each, for good. What the MGS said is kept in CONFIGS/<target>-osts, so that an MDT
- * that is restarted while the MGS is down can create files at once.
+ * One Osp for each, for good. Those that were reached once are kept in CONFIGS/<target>-osts, so
+ * that an MDT that is restarted while the MGS is down can create files at once. One that never was,
+ * since it was added by mistake, say, gets no objects, so that nobody waits for it.
  *
  * The MGS says, too, where an OST that has started runs (R5).
  *
  * park(true), for a drain, lets nobody wait here and nothing be written.
  */
 #pragma once
+#include "mdt/layout_alloc.h"
 #include "mdt/osp.h"
 #include "target/target.h"
 
 namespace lull {
 
-class OstPool final : ImportClient {
+class OstPool final : ImportClient, OspOwner {
 public:
     static constexpr uint64_t kRefreshMs = 10000;      // when some are known
     static constexpr uint64_t kFirstRefreshMs = 1000;  // until then
@@ -29,11 +31,13 @@ public:
     void close();    // ends everything, calls of Osp::destroy() included
     void park(bool on);
 
-    // Until an OST is known: -kEPark while parked, -ENODEV with a log line after kWaitKnownMs.
+    // Until an OST has been reached, now or in a former life: -kEPark while parked, -ENODEV with a
+    // log line after kWaitKnownMs.
     Status wait_known();
     Status indices(Vec<uint32_t>* out);  // ascending
-    // Those that take new objects; all, if none does.
-    Status for_new_objects(Vec<uint32_t>* out);
+    // Those that take new objects. If none does, those that are away: what is written waits for
+    // them. If there is none of these, those that are full. None: nobody was ever reached.
+    Status for_new_objects(Vec<OstSpace>* out);
     Ref<Osp> find(uint32_t index);
     void show(TextSink& out);
 
@@ -49,17 +53,21 @@ private:
     void drop_mgc();
     void kick();                                // asks the MGS now
     bool take_place(const TargetPlace& place);  // false: not one of the known OSTs
+    void on_reached() override { kick(); }
     void on_full(const ConnectReply& reply, bool first) override;
     void on_callback(Opcode opcode, Decoder& body) override;
-    Status add(const TargetConfig& ost, bool* fresh);
+    Status add(const TargetConfig& ost, bool reached_before);
     NameText file_name() const;
     Status load();
-    Status save(MgsConfigReply& known);
+    Status save();
+    Status write(MgsConfigReply& known);
+    bool any_reached(const State& s) const;
 
     Target& target_;
     Guarded<State> state_{LockRank::kLeaf};
     CondVar changed_;
     Task task_;
+    size_t saved_ = 0;  // OSTs in the file; of the task
 };
 
 }  // namespace lull

@@ -57,6 +57,22 @@ Status store_stripecount(void* o, Str value)
     return mdt_of(o).set_default_layout(mdt_of(o).stripe_bytes(), static_cast<uint32_t>(n));
 }
 
+Status show_threshold(void* o, TextSink& out)
+{
+    out.printf("%u%%", mdt_of(o).qos_threshold_rr());
+    return out.status();
+}
+
+// "17%", as it is shown, or "17".
+Status store_threshold(void* o, Str value)
+{
+    if (!value.empty() && value[value.size() - 1] == '%') value = value.substr(0, value.size() - 1);
+    uint64_t percent = TRY(parse_u64(value));
+    if (percent > 100) return -kERANGE;
+    mdt_of(o).set_qos_threshold_rr(static_cast<uint32_t>(percent));
+    return kOk;
+}
+
 Status show_orphans(void* o, TextSink& out)
 {
     mdt_of(o).orphans().show(out);
@@ -71,6 +87,7 @@ constexpr Param kParams[] = {
     {"stripesize", show_stripesize, store_stripesize},
     {"stripecount", show_stripecount, store_stripecount},
     {"osts", show_osts, nullptr},
+    {"qos_threshold_rr", show_threshold, store_threshold},
 };
 
 }  // namespace

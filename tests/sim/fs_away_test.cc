@@ -8,6 +8,27 @@ using lull::kSec;
 
 namespace {
 
+// The index of the OST that a file of one stripe lies on.
+std::string ost_of(SimMount& c, const std::string& path)
+{
+    std::string text;
+    EXPECT_EQ(c.get_layout(path, &text), 0);
+    size_t at = text.find("objects=") + 8;
+    return text.substr(at, text.find(':', at) - at);
+}
+
+// How many of so many new files lie on that OST.
+unsigned count_on(SimMount& c, const std::string& ost, const std::string& prefix, unsigned files)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < files; i++) {
+        std::string name = prefix + std::to_string(i);
+        EXPECT_EQ(c.mknod(name, 0100644), 0);
+        n += ost_of(c, name) == ost;
+    }
+    return n;
+}
+
 // With one of its two OSTs away, and a file on each of them: "/on0", "/on1".
 class OneIsAway {
 public:
@@ -148,29 +169,107 @@ TEST(FsAway, NewFilesGoWhereTheyCanBeWritten)
     w.finish();
 }
 
-// One that is full gets nothing while another one has space.
+// One that is full gets nothing while another one has space; and not when the other one is only
+// away for a while.
 TEST(FsAway, NewFilesGoWhereThereIsSpace)
 {
     FsOptions options;
     options.disk_bytes = 48ull << 20;
     FsWorld w(1, options);
+    std::string full;
     w.on(0, [&] {
         SimMount& c = w.c(0);
         EXPECT_EQ(c.set_layout("/", "stripe_count=1 stripe_size=65536"), 0);
-        std::string text, piece = pattern(1 << 20);
+        std::string piece = pattern(1 << 20);
         int fd = c.open("/large", SimMount::kWrite | SimMount::kCreate);
-        EXPECT_EQ(c.get_layout("/large", &text), 0);
-        std::string full = text.substr(text.find("objects="), 10);
+        full = ost_of(c, "/large");
         for (uint64_t at = 0; c.pwrite(fd, at, piece.data(), piece.size()) > 0;) at += piece.size();
         EXPECT_EQ(c.close(fd), 0);
         EXPECT_EQ(c.sync(), 0);
-        kapi_sleep_ns(21 * kSec);  // the MDT looks every ten
+        kapi_sleep_ns(11 * kSec);  // the MDT looks every ten
         for (unsigned i = 0; i < 6; i++) {
             std::string name = "/f" + std::to_string(i);
             EXPECT_EQ(c.put(name, piece), 0);
-            EXPECT_EQ(c.get_layout(name, &text), 0);
-            EXPECT_EQ(text.find(full), std::string::npos) << text;
+            EXPECT_NE(ost_of(c, name), full);
         }
     });
+    FsWorld::Target& other = w.ost(full == "0" ? 1 : 0);
+    ASSERT_TRUE(w.controlled_shutdown(other));
+    w.on(0, [&] { EXPECT_EQ(count_on(w.c(0), full, "/later", 6), 0u); });
+    EXPECT_EQ(w.start(other, w.oss1), 0);
+    w.on(0, [&] { EXPECT_EQ(w.c(0).put("/later0", pattern(1000)), 0); });
+    w.finish();
+}
+
+// Of two OSTs the one with more space gets more, beyond the threshold: also right after the MDT has
+// been restarted.
+TEST(FsAway, FreeSpaceWeighs)
+{
+    FsOptions options;
+    options.clients = 1;
+    options.disk_bytes = 128ull << 20;
+    FsWorld w(1, options);
+    std::string fuller;
+    w.on(0, [&] {
+        SimMount& c = w.c(0);
+        EXPECT_EQ(c.set_layout("/", "stripe_count=1 stripe_size=65536"), 0);
+        EXPECT_EQ(count_on(c, "0", "/even", 20), 10u);
+        EXPECT_EQ(c.put("/large", pattern(64 << 20)), 0);
+        EXPECT_EQ(c.sync(), 0);
+        fuller = ost_of(c, "/large");
+        kapi_sleep_ns(11 * kSec);
+        unsigned n = count_on(c, fuller, "/a", 40);
+        EXPECT_GT(n, 4u);
+        EXPECT_LT(n, 16u);
+    });
+    const std::string threshold = "mdt.lull-MDT0000.qos_threshold_rr";
+    EXPECT_EQ(w.get_param(w.mds1, threshold), threshold + "=17%\n");
+    EXPECT_EQ(w.set_param(w.mds1, threshold, "101"), -kERANGE);
+    EXPECT_EQ(w.set_param(w.mds1, threshold, "100%"), 0);
+    w.on(0, [&] { EXPECT_EQ(count_on(w.c(0), fuller, "/b", 40), 20u); });
+    ASSERT_TRUE(w.controlled_shutdown(w.mdt()));
+    EXPECT_EQ(w.start(w.mdt(), w.mds2), 0);
+    w.on(0, [&] {
+        EXPECT_EQ(w.c(0).mknod("/first", 0100644), 0);
+        kapi_sleep_ns(2 * kSec);
+        EXPECT_LT(count_on(w.c(0), fuller, "/c", 40), 16u);
+    });
+    w.finish();
+}
+
+// An OST that was added by mistake, with a service node that is nowhere: nobody waits for it, while
+// it is mounted, after it was, and after the MDT has been restarted.
+TEST(FsAway, OneThatNobodyReachesGetsNothing)
+{
+    FsOptions options;
+    options.osts = 3;
+    options.lost_osts = 1;
+    FsWorld w(1, options);
+    auto create_for = [&](unsigned seconds, const std::string& prefix) {
+        w.on(0, [&] {
+            SimMount& c = w.c(0);
+            for (unsigned i = 0; i < seconds; i++) {
+                uint64_t began = lull::now_ns();
+                std::string name = prefix + std::to_string(i), text;
+                EXPECT_EQ(c.put(name, pattern(200000)), 0);
+                EXPECT_EQ(c.get_layout(name, &text), 0);
+                EXPECT_EQ(text.find("stripe_count=2"), 0u) << text;
+                EXPECT_LT(lull::now_ns() - began, kSec);
+                kapi_sleep_ns(kSec);
+            }
+        });
+    };
+    w.on(0, [&] { EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0); });
+    EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.imperative_recovery", "0"), 0);
+    EXPECT_EQ(w.start(w.ost(2), w.oss1), 0);
+    create_for(25, "/mounted");
+    EXPECT_NE(w.get_param(w.mds1, "mgs.MGS.targets").find("OST0002"), std::string::npos);
+    std::string import = w.get_param(w.mds1, "osp.lull-OST0002*.import");
+    EXPECT_NE(import.find("new_objects: no, never reached"), std::string::npos) << import;
+    w.stop(w.ost(2));
+    create_for(5, "/unmounted");
+    ASSERT_TRUE(w.controlled_shutdown(w.mdt()));
+    EXPECT_EQ(w.start(w.mdt(), w.mds2), 0);
+    create_for(15, "/restarted");
     w.finish();
 }

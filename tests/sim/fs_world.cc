@@ -40,11 +40,14 @@ FsWorld::FsWorld(uint64_t seed, FsOptions options, bool mount)
         t->disk = &make_disk(world, t->name, options.disk_bytes);
         t->disk->attach(*t->home->host, t->device);
         t->disk->attach(*t->partner->host, t->device);
-        format(*t, i ? "ost" : "mgs,mdt", i ? i - 1 : 0);
+        bool lost = i > options.osts - options.lost_osts;
+        format(*t, i ? "ost" : "mgs,mdt", i ? i - 1 : 0,
+               lost ? "10.99.0.1@tcp" : nid(*t->home) + ":" + nid(*t->partner));
         targets_.push_back(std::move(t));
     }
     if (!mount) return;
-    for (auto& t : targets_) {
+    for (size_t i = 0; i < targets_.size() - options.lost_osts; i++) {
+        auto& t = targets_[i];
         std::string why;
         EXPECT_EQ(start(*t, *t->home, "", &why), 0) << why;
     }
@@ -71,11 +74,12 @@ std::string FsWorld::nid(const Node& node) const
 
 std::string FsWorld::source() const { return nid(mds1) + ":" + nid(mds2) + ":/lull"; }
 
-void FsWorld::format(Target& t, const std::string& kinds, unsigned index)
+void FsWorld::format(Target& t, const std::string& kinds, unsigned index,
+                     const std::string& servicenode)
 {
     std::string data = "format=1\nfsname=lull\nkinds=" + kinds +
                        "\nindex=" + std::to_string(index) + "\nuuid=" + t.name +
-                       "-uuid\nservicenode=" + nid(*t.home) + ":" + nid(*t.partner) +
+                       "-uuid\nservicenode=" + servicenode +
                        "\nstripesize=" + std::to_string(options_.stripe_bytes) +
                        "\nstripecount=" + std::to_string(options_.stripe_count) + "\n";
     if (kinds == "ost") data += "mgsnode=" + nid(mds1) + ":" + nid(mds2) + "\n";

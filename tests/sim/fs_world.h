@@ -28,6 +28,8 @@ namespace lull::sim {
 
 struct FsOptions {
     unsigned osts = 2, clients = 2;
+    // So many of the OSTs, the last ones, have a service node that is nowhere, and are not started.
+    unsigned lost_osts = 0;
     unsigned unmounted = 0;  // further clients, without a mount
     unsigned server_protocol = 2, client_protocol = 2;
     uint64_t disk_bytes = 256ull << 20;
@@ -104,7 +106,8 @@ public:
     void watch(lull::TargetObserver* observer);
 
 private:
-    void format(Target& target, const std::string& kinds, unsigned index);
+    void format(Target& target, const std::string& kinds, unsigned index,
+                const std::string& servicenode);
     std::string nid(const Node& node) const;
 
     FsOptions options_;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "ptlrpc/fake_target_test.h"
+#include "ptlrpc/message.h"
 #include "ptlrpc/restart_spread.h"
 
 using namespace lull;
@@ -989,6 +990,61 @@ TEST(Server, BadRequests)
         EXPECT_TRUE(connection.value()->send(junk, {}).ok());
         EXPECT_TRUE(soon([&] { return raw.closed == 1; }));
         EXPECT_TRUE(c.create("still fine").ok());
+    });
+}
+
+// S10: each side reads what the other one writes by the version that they agreed on at the connect,
+// also when a node speaks both.
+TEST(Server, RequestsAreOfTheNegotiatedVersion)
+{
+    Cluster c(7);
+    c.mount();
+    c.on(c.client_host, [&] {
+        struct Raw : ConnectionSink {
+            std::vector<Message> replies;
+            void on_message(Connection&, Message&& m) override { replies.push_back(std::move(m)); }
+            void on_closed(Connection&, Status) override {}
+        } raw;
+        auto connection =
+            c.client_node->transport().dial(Nid{c.server.address()}, &raw, deadline_after_ms(1000));
+        ASSERT_TRUE(connection.ok() &&
+                    connection.value()->wait_open(WaitMode::kUninterruptible).ok());
+        uint64_t cookie = 0, xid = 0;
+        auto send = [&](auto& op, uint16_t protocol, RpcHeader* reply,
+                        std::span<const uint8_t>* body) {
+            RpcHeader h;
+            h.kind = static_cast<uint16_t>(RpcKind::kRequest);
+            h.opcode = static_cast<uint16_t>(std::remove_reference_t<decltype(op)>::kOpcode);
+            h.xid = ++xid;
+            h.export_cookie = cookie;
+            Encoder out(protocol);
+            EXPECT_TRUE(begin_message(out).ok());
+            op.io(out);
+            EXPECT_TRUE(finish_message(out, h, 0).ok());
+            size_t before = raw.replies.size();
+            EXPECT_TRUE(connection.value()->send(out.output(), {}).ok());
+            EXPECT_TRUE(soon([&] { return raw.replies.size() > before; }));
+            EXPECT_TRUE(parse_header(raw.replies.back().body, 0, reply, body).ok());
+            return static_cast<int32_t>(reply->status);
+        };
+        RpcHeader header;
+        std::span<const uint8_t> body;
+        ConnectOp connect;
+        connect.target = Str("lull-MDT0000");
+        connect.client_uuid = "another";
+        connect.nodename = "another";
+        connect.protocol_min = kProtocol1;
+        connect.protocol_max = kProtocol2;
+        ASSERT_EQ(send(connect, kProtocol1, &header, &body), 0);
+        ConnectReply reply;
+        Decoder in(header.protocol, body);
+        reply.io(in);
+        cookie = reply.export_cookie;
+        ASSERT_EQ(reply.protocol, kProtocol2);
+        MdsCloseOp close;
+        EXPECT_EQ(send(close, kProtocol1, &header, &body), -kEPROTO);
+        PingOp ping;
+        EXPECT_EQ(send(ping, kProtocol2, &header, &body), 0);
     });
 }
 

@@ -62,7 +62,10 @@ void Service::execute(Ref<ServerRequest> request)
         return refuse(*request, -kEEvicted);
     }
     Status s = request->begin();
-    if (s.ok()) {
+    if (s.ok() && request->protocol() != request->exp->protocol()) {
+        // replays, too: what was kept is encoded anew for the server of now (S10)
+        refuse(*request, -kEPROTO);
+    } else if (s.ok()) {
         handler.handle(request);
     } else if (s.is(kEEvicted)) {
         request->exp.reset();

@@ -55,6 +55,8 @@ public:
 
     bool reserve_grant(uint64_t bytes) override { return state_.lock()->grant.reserve(bytes); }
     void return_grant(uint64_t bytes) override { state_.lock()->grant.release(bytes); }
+    bool has_grant(uint64_t bytes) override { return state_.lock()->grant.has(bytes); }
+    uint64_t reserved_grant() override { return state_.lock()->grant.reserved(); }
     Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data,
                  size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
                  Holder* holder) override;

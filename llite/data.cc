@@ -15,6 +15,34 @@ bool Inode::reserve_page(uint64_t index)
     return true;
 }
 
+// Without it every page would be a message of its own from here on: a client's grant is used up by
+// what it has dirty, and nobody else writes that back before it is old. Once for each attempt to
+// write, and only while there is something to write back: from a full OST no grant comes, however
+// often it is asked.
+Status Inode::bring_grant(uint64_t pos, uint64_t bytes, WaitMode mode)
+{
+    FileLayout* layout = layout_.load();
+    if (!layout) return kOk;
+    const Striping& striping = layout->striping;
+    for (Stripe& stripe : layout->stripes) {
+        uint64_t n = striping.object_size(stripe.index, pos + bytes) -
+                     striping.object_size(stripe.index, pos);
+        if (n > 0) TRY(bring_grant(*stripe.osc, n, mode));
+    }
+    return kOk;
+}
+
+Status Inode::bring_grant(Osc& osc, uint64_t bytes, WaitMode mode)
+{
+    uint64_t before = osc.reserved_grant();
+    if (before == 0 || osc.has_grant(bytes)) return kOk;
+    // where the caller can be killed: write-back cannot
+    TRY(osc.import().gate().wait_open(mode, true));
+    write_back(osc.index());
+    if (osc.reserved_grant() >= before) mount.write_back(osc, bytes);
+    return kOk;
+}
+
 void Inode::unreserve_page(uint64_t index)
 {
     FileLayout* layout = layout_.load();

@@ -151,6 +151,8 @@ public:
     // true: the scope is to end
     Result<bool> write_through(uint64_t pos, const void* from, size_t bytes, IoScope* scope);
     Status fsync(bool data_only);
+    Status bring_grant(uint64_t pos, uint64_t bytes, WaitMode mode);  // the caller is in no scope
+    Status bring_grant(Osc& osc, uint64_t bytes, WaitMode mode);
     void write_back(uint32_t ost_index);  // what is dirty there; the host keeps errors
     // What was written and acknowledged, and was never stored.
     void data_lost() { losses_.fetch_add(1); }

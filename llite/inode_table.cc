@@ -40,6 +40,12 @@ Ref<Inode> Mount::next_inode(const Fid& after)
     return {};
 }
 
+Fid Mount::last_inode()
+{
+    auto tables = tables_.lock();
+    return tables->inodes.empty() ? Fid{} : tables->inodes.rbegin()->fid;
+}
+
 Ref<Inode> Mount::find_object(const Fid& object, uint32_t* stripe)
 {
     auto tables = tables_.lock();

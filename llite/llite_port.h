@@ -207,6 +207,10 @@ bool llc_io_end(struct llc_inode *i, struct llc_io *io);
  * none to be had: write it through (llc_write_through, at once) so that an error reaches the
  * writer. */
 int llc_reserve_page(struct llc_inode *i, uint64_t page_index);
+/* Before such a scope and outside of any: where there is no grant for these bytes, writes back what
+ * this client has dirty on their OSTs, in whatever file; the answers bring grant, as far as the OST
+ * has space. mode: 0 or LLC_IO_NOINTR. 0, or -ERESTARTSYS while the OST is away. */
+int llc_bring_grant(struct llc_inode *i, uint64_t pos, uint64_t bytes, unsigned mode);
 /* page was dropped without being written */
 void llc_unreserve_page(struct llc_inode *i, uint64_t page_index);
 /* After data was copied: size and mtime grow. */

@@ -81,16 +81,20 @@ void Inode::forget_size(Stripe& stripe, bool discard)
     if (Host host(*this); host) llp_size_lost(host.get());
 }
 
+// As far as the file reaches now: who goes on writing must not keep the caller here.
 void Inode::write_back(uint32_t ost_index)
 {
     FileLayout* layout = layout_.load();
     if (!layout || state_.lock()->dirty_pages == 0) return;
     Host host(*this);
     if (!host) return;
-    for (Stripe& stripe : layout->stripes)
-        if (stripe.osc->index() == ost_index)
-            for_each_range(*layout, host.get(), stripe.index, 0, UINT64_MAX,
+    uint64_t size = this->size();
+    for (Stripe& stripe : layout->stripes) {
+        uint64_t end = layout->striping.object_size(stripe.index, size);
+        if (stripe.osc->index() == ost_index && end > 0)
+            for_each_range(*layout, host.get(), stripe.index, 0, end - 1,
                            [&](uint64_t a, uint64_t b) { (void)llp_flush(host.get(), a, b); });
+    }
 }
 
 void Mount::on_extent_lock_lost(uint32_t, const ResourceId& object, uint64_t start, uint64_t end,
@@ -107,13 +111,19 @@ void Mount::on_extent_lock_lost(uint32_t, const ResourceId& object, uint64_t sta
 
 void Mount::on_ost_evicted(uint32_t) { stats.evictions++; }
 
-// Only what lies on this OST: pages of another, which may be down, must not hold up its drain (B3).
 void Mount::on_ost_warm(uint32_t ost_index)
 {
-    Fid at{};
+    if (Osc* osc = known_osc(ost_index)) write_back(*osc, UINT64_MAX);
+}
+
+// Not of files that come after it has begun: FIDs of new ones are greater.
+void Mount::write_back(Osc& osc, uint64_t room)
+{
+    Fid at{}, last = last_inode();
     while (Ref<Inode> inode = next_inode(at)) {
+        if (last < inode->fid || osc.has_grant(room)) break;
         at = inode->fid;
-        inode->write_back(ost_index);
+        inode->write_back(osc.index());
     }
 }
 

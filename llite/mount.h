@@ -55,6 +55,9 @@ public:
     {
         return index < kOstsMax ? oscs_[index].load() : nullptr;
     }
+    // Of every file, until there is grant for so much. Only what lies on this OST: pages of
+    // another, which may be down, must not hold up its drain (B3).
+    void write_back(Osc& osc, uint64_t room);
     UseCount& host_uses() { return host_uses_; }
     Status statfs(struct llc_statfs* out);
     Status sync();
@@ -110,6 +113,7 @@ private:
     Status connect_osts(WhyText* why);
     Status refresh_config();
     Ref<Inode> next_inode(const Fid& after);
+    Fid last_inode();  // the greatest FID
     void close();
     void give_up_lost(bool recovering_too);
     void force_task();

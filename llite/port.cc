@@ -248,6 +248,11 @@ int llc_reserve_page(llc_inode* i, uint64_t page_index)
 {
     return of(i)->reserve_page(page_index) ? 0 : -kEAGAIN;
 }
+int llc_bring_grant(llc_inode* i, uint64_t pos, uint64_t bytes, unsigned mode)
+{
+    WaitMode wait = mode & LLC_IO_NOINTR ? WaitMode::kKillable : WaitMode::kInterruptible;
+    return answer(of(i)->mount, of(i)->bring_grant(pos, bytes, wait));
+}
 uint64_t llc_last_page_beside(llc_inode* i, uint64_t page_index)
 {
     return of(i)->last_page_beside(page_index);

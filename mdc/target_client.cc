@@ -96,6 +96,7 @@ void TargetClient::run_warm(Node::Work* work)
 {
     Warm& warm = *static_cast<Warm*>(work);
     warm.client->owner_.on_warm();
+    warm.client->import().ping();
     warm.busy.store(false);
     warm.uses.leave();
 }
@@ -103,6 +104,7 @@ void TargetClient::run_warm(Node::Work* work)
 void TargetClient::on_callback(Opcode opcode, Decoder& body)
 {
     if (opcode == Opcode::kActiveWarm) {
+        owner_.on_warm_asked();
         import().ping();
         return begin_warm();
     }

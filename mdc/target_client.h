@@ -18,8 +18,11 @@ public:
     virtual void on_lock_lost(ClientLock& lock, bool discard) = 0;
     // after every lock was dropped
     virtual void on_evicted() = 0;
-    // the target is about to be shut down: write back, service goes on (B2)
+    // The target is about to be shut down (B2). First it is asked for, then, in a task of its own,
+    // what is dirty is written back. Service goes on.
+    virtual void on_warm_asked() {}
     virtual void on_warm() {}
+    virtual uint64_t dirty_bytes() { return 0; }
     virtual Status on_replay_flocks() { return kOk; }
     virtual void on_connected(const ConnectReply& /*reply*/, bool /*first*/) {}
 
@@ -60,6 +63,7 @@ private:
     void on_full(const ConnectReply& reply, bool first) override;
     void on_parked() override { active_->on_parked(); }
     uint64_t active_grants() override { return active_->grants(); }
+    uint64_t dirty_bytes() override { return owner_.dirty_bytes(); }
     void on_callback(Opcode opcode, Decoder& body) override;
     void begin_warm();
     static void run_warm(Node::Work* work);

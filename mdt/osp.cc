@@ -180,6 +180,7 @@ void Osp::on_parked() { active_->on_parked(); }
 
 void Osp::on_callback(Opcode opcode, Decoder& body)
 {
+    if (opcode == Opcode::kActiveWarm) return import_->ping();  // it has nothing to write back
     if (opcode != Opcode::kLdlmBlAst) return;
     LdlmBlAst ast;
     ast.io(body);

@@ -17,9 +17,13 @@ namespace lull {
 
 class GrantAccount {
 public:
+    bool has(uint64_t bytes) const
+    {
+        return reserved_ <= granted_ && bytes <= granted_ - reserved_;
+    }
     bool reserve(uint64_t bytes)
     {
-        if (reserved_ + bytes > granted_) return false;
+        if (!has(bytes)) return false;
         reserved_ += bytes;
         return true;
     }

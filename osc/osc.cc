@@ -12,6 +12,12 @@ constexpr uint64_t kGrantTargetBytes = 32u << 20;  // spare grant a client likes
 // written data kept until the OST has committed it
 constexpr uint64_t kReplayLimitDefaultBytes = 64u << 20;
 constexpr size_t kSmallWriteBytes = 64u << 10;  // without memory for more
+// While an OST that is about to be shut down asks for what is dirty (B2): who writes goes on at
+// the speed of the wire, and the drain finds little. The limit ends with the next connect, or by
+// itself, for nobody is told that a shutdown was cancelled.
+constexpr uint64_t kWarmDirtyBytes = 2u << 20;
+constexpr uint64_t kWarmMs = 30000;
+constexpr uint64_t kWarmSayMs = 100;  // how often the OST is told meanwhile what is left
 
 Status show_grant(void* object, TextSink& out);
 Status show_dirty(void* object, TextSink& out);
@@ -55,6 +61,14 @@ public:
 
     bool reserve_grant(uint64_t bytes) override { return state_.lock()->grant.reserve(bytes); }
     void return_grant(uint64_t bytes) override { state_.lock()->grant.release(bytes); }
+    bool has_grant(uint64_t bytes) override
+    {
+        auto state = state_.lock();
+        if (!state->grant.has(bytes)) return false;
+        return now_ns() >= state->warm_until_ns ||
+               state->grant.reserved() + bytes <= kWarmDirtyBytes;
+    }
+    uint64_t reserved_grant() override { return state_.lock()->grant.reserved(); }
     Status write(const Fid& file, const Fid& object, uint64_t offset, const void* data,
                  size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
                  Holder* holder) override;
@@ -75,7 +89,9 @@ private:
     struct State {
         GrantAccount grant;
         bool syncing = false;
+        uint64_t warm_until_ns = 0, said_ns = 0;  // 0: it is not about to be shut down
     };
+    void written(uint64_t grant_used, uint64_t grant_more);
     Status write_one(const Fid& file, const Fid& object, uint64_t offset, const uint8_t* data,
                      size_t bytes, uint64_t grant_used, uint64_t mtime_ns, uint64_t* blocks_512,
                      Holder* holder);
@@ -90,11 +106,15 @@ private:
                                    discard);
     }
     void on_evicted() override { owner_.on_ost_evicted(index_); }
+    void on_warm_asked() override { state_.lock()->warm_until_ns = deadline_after_ms(kWarmMs); }
     void on_warm() override { owner_.on_ost_warm(index_); }
+    uint64_t dirty_bytes() override { return reserved_grant(); }
     void on_connected(const ConnectReply& reply, bool first) override
     {
+        auto state = state_.lock();
+        state->warm_until_ns = 0;
         if (first || reply.result == static_cast<uint8_t>(ConnectResult::kNew))
-            state_.lock()->grant.restart(reply.grant_bytes);
+            state->grant.restart(reply.grant_bytes);
     }
 
     const uint32_t index_;
@@ -167,9 +187,21 @@ Status OscImpl::write_one(const Fid& file, const Fid& object, uint64_t offset, c
     call->op.grant_want = state_.lock()->grant.want(kGrantTargetBytes);
     call->holder = holder;
     TRY(import().call(*call));
-    state_.lock()->grant.used(grant_used, call->reply.grant_bytes);
+    written(grant_used, call->reply.grant_bytes);
     if (blocks_512) *blocks_512 = call->reply.blocks_512;
     return kOk;
+}
+
+void OscImpl::written(uint64_t grant_used, uint64_t grant_more)
+{
+    {
+        auto state = state_.lock();
+        uint64_t now = now_ns();
+        state->grant.used(grant_used, grant_more);
+        if (now >= state->warm_until_ns || now - state->said_ns < kWarmSayMs * kMsec) return;
+        state->said_ns = now;
+    }
+    import().ping();
 }
 
 bool OscImpl::is_full() { return import().replay_bulk_bytes() > replay_limit_bytes_.load(); }

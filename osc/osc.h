@@ -44,6 +44,9 @@ public:
     // it used.
     virtual bool reserve_grant(uint64_t bytes) = 0;
     virtual void return_grant(uint64_t bytes) = 0;
+    // less while the OST is about to be shut down (B2)
+    virtual bool has_grant(uint64_t bytes) = 0;
+    virtual uint64_t reserved_grant() = 0;  // by what is dirty or on its way
     // blocks_512: what the object occupies after it (may be null). Never waits at a gate; waits out
     // recoveries, not interruptible. holder: told before it waits for more than an answer; null:
     // nothing else is held.

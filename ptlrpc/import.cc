@@ -395,6 +395,10 @@ void ImportImpl::keepalive(MutexLock& lock)
     last_sent_ns_ = now_ns();  // without memory: tried again after the same time
     ping_wanted_ = false;
     if (!ping) return;
+    lock.unlock();
+    ping->op.dirty_bytes = client_.dirty_bytes();
+    lock.relock();
+    if (lost_ || !connection_) return;
     (void)send_first(lock, *ping);
     if (ping->track.state != Request::Track::State::kSent) return;
     ping_xid_ = ping->track.xid;

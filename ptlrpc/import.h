@@ -65,6 +65,8 @@ public:
     // How often the active lock was granted. An answer "park" to what was sent before the last
     // grant says nothing about now.
     virtual uint64_t active_grants() { return 0; }
+    // What is not yet written back: pings tell it (B2).
+    virtual uint64_t dirty_bytes() { return 0; }
     // A BlAst arrived; runs in a service task, may block.
     virtual void on_callback(Opcode /*opcode*/, Decoder& /*body*/) {}
 
@@ -131,7 +133,7 @@ public:
     // attempts' back-off and expect a new instance. spread_ms: the server asks its clients to
     // spread their return over so long (restart_spread.h).
     virtual void expect_restart(uint32_t spread_ms = 0) = 0;
-    // The server asks for a sign of life: it gets a ping at once.
+    // The server is to hear of us, and what is dirty here: it gets a ping at once.
     virtual void ping() = 0;
     // Connect now, to nid first when it is not zero; returns when FULL again (R1). -EINVAL: the
     // target is not known to run there; -ENODEV: FULL, but at another node; -ETIMEDOUT,

@@ -373,6 +373,7 @@ void ImportImpl::complete_locked(Request& r, Status status)
     free_slot_locked(r);
     if (r.track.xid == ping_xid_) {
         ping_xid_ = 0;
+        if (ping_wanted_) task_wake_.wake_all();
         if (status.ok()) ping_time_.add(now_ns() - ping_sent_ns_, now_ns(), node_.adaptive());
     }
     r.track.status = status.error();

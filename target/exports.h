@@ -22,6 +22,8 @@ struct TargetExport final : ExportData {
     // it was away when a shutdown drained: it resumes at the next instance (T7)
     std::atomic<bool> let_go{false};
     std::atomic<uint64_t> progress_ns{0};  // see Target::note_progress()
+    // what its last ping that told of it said is not yet written back, and when; 0: never
+    std::atomic<uint64_t> dirty_bytes{0}, dirty_said_ns{0};
     SetHook hook;
 
     static TargetExport* of(const Export& e)

@@ -24,7 +24,7 @@ void TargetImpl::handle(Ref<ServerRequest> request)
     if (request->opcode() == Opcode::kOstWrite) last_write_ns_.store(now_ns());
     Empty empty;
     switch (request->opcode()) {
-    case Opcode::kPing: return request->reply(empty);
+    case Opcode::kPing: note_dirty(*client, *request); return request->reply(empty);
     case Opcode::kDisconnect: return disconnect(std::move(request));
     case Opcode::kLdlmCancel: return cancel_locks(std::move(request));
     case Opcode::kLdlmFlockCancel: return ldlm_->flocks().handle_cancel(std::move(request));
@@ -39,6 +39,14 @@ void TargetImpl::handle(Ref<ServerRequest> request)
         return;
     default: return run(std::move(request));
     }
+}
+
+void TargetImpl::note_dirty(TargetExport& client, ServerRequest& ping)
+{
+    PingOp op;
+    if (ping.body().empty() || !ping.decode(&op).ok()) return;
+    client.dirty_bytes.store(op.dirty_bytes);
+    client.dirty_said_ns.store(now_ns());
 }
 
 void TargetImpl::note_progress(Export& exp)

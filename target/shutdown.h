@@ -72,7 +72,7 @@ struct ShutdownTunables {
     // without progress, or a sign of life before the drain, a client is evicted after this (S12)
     uint32_t soft_ms = 30000;
     uint32_t hard_ms = 300000;  // absolute limit of the whole drain (S12)
-    // limit of the warm-up; it ends when no more comes. 0: none, and nobody is asked (B2)
+    // limit of the warm-up; it ends when little is dirty. 0: none, and nobody is asked (B2)
     uint32_t warm_ms = 5000;
 };
 

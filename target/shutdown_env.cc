@@ -11,26 +11,46 @@ namespace {
 constexpr uint64_t kFreezeMs = 60000;  // the longest a request that is being executed may take
 constexpr unsigned kCommitTriesMax = 10;
 constexpr size_t kNamesMax = 32;  // of those who still hold the lock, in the status
-// a client that has anything to write back does so within this time
+// The warm-up ends when so little is dirty on all clients together that the drain may as well find
+// it, or when it has not become less for so long.
+constexpr uint64_t kWarmBytes = 4u << 20;
+constexpr uint64_t kStillMs = 500;
+// a client that does not say what it has does write it back within this time
 constexpr uint64_t kQuietMs = 200;
 }  // namespace
 
 void TargetShutdownEnv::begin_warm()
 {
     auto callback = make_ref<Call<ActiveWarmOp>>();
-    unheard_.clear();
+    forget_unheard();
     // then the drain takes longer
     if (!callback || !target_.ldlm().active_holders(&unheard_).ok()) return;
-    asked_ns_ = now_ns();
+    if (!target_.ldlm().active_holders(&asked_).ok()) asked_.clear();
+    asked_ns_ = least_at_ns_ = now_ns();
+    least_dirty_ = UINT64_MAX;
     for (Ref<Export>& exp : unheard_) (void)exp->post(*callback);
     target_.last_write_ns_.store(now_ns());
 }
 
-// Clients of an MDT have nothing to write back to it.
+// Clients of an MDT have nothing to write back to it. Others say what they have; who writes without
+// pause keeps nobody here, for it is slowed to what the wire takes.
 bool TargetShutdownEnv::is_warm()
 {
-    return target_.identity().kind != TargetKind::kOst ||
-           now_ns() - target_.last_write_ns_.load() >= kQuietMs * kMsec;
+    if (target_.identity().kind != TargetKind::kOst) return true;
+    uint64_t dirty = 0, now = now_ns();
+    bool all_say = true;
+    for (Ref<Export>& exp : asked_) {
+        TargetExport* client = TargetExport::of(*exp);
+        if (exp->is_dead() || !client) continue;
+        if (client->dirty_said_ns.load() < asked_ns_) all_say = false;
+        else dirty += client->dirty_bytes.load();
+    }
+    if (!all_say && now - target_.last_write_ns_.load() < kQuietMs * kMsec) return false;
+    if (dirty < least_dirty_) {
+        least_dirty_ = dirty;
+        least_at_ns_ = now;
+    }
+    return dirty <= kWarmBytes || now - least_at_ns_ >= kStillMs * kMsec;
 }
 
 bool TargetShutdownEnv::all_heard()
@@ -60,6 +80,7 @@ void TargetShutdownEnv::evict_unheard()
 void TargetShutdownEnv::forget_unheard()
 {
     unheard_.clear();
+    asked_.clear();
     withheld_.lock()->drain.silent_names = {};
 }
 

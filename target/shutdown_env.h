@@ -60,8 +60,10 @@ private:
     mutable Guarded<State> withheld_;
     // The shutdown task's own.
     bool is_frozen_ = false;
-    Vec<Ref<Export>> unheard_;  // asked at asked_ns_, and silent since
+    Vec<Ref<Export>> asked_, unheard_;  // asked at asked_ns_; silent since
     uint64_t asked_ns_ = 0;
+    // the least that was dirty since then, as far as clients say, and when it was that
+    uint64_t least_dirty_ = 0, least_at_ns_ = 0;
 };
 
 }  // namespace lull

@@ -147,6 +147,7 @@ private:
     bool answer_from_slot(ServerRequest& request, TargetExport& client);
     bool must_park(const ServerRequest& request, const TargetExport& client) const;
     void lose_store();
+    void note_dirty(TargetExport& client, ServerRequest& ping);
     void cancel_locks(Ref<ServerRequest> request);
     void settle(TargetExport& client);
     void settle_uuid(const UuidText& client);

@@ -74,7 +74,10 @@ struct DisconnectOp {
 struct PingOp {
     static constexpr Opcode kOpcode = Opcode::kPing;
     using Reply = Empty;
-    template <class Io> void io(Io&) {}
+    // What the client has for this target and has not yet written back. Older clients say nothing:
+    // their pings are empty. Older servers do not look.
+    uint64_t dirty_bytes = 0;
+    template <class Io> void io(Io& x) { x.u64(dirty_bytes); }
 };
 // Last step of a client's recovery; answered when the recovery window is closed.
 struct ReplayDoneOp {

@@ -89,14 +89,15 @@ static vm_fault_t ll_page_mkwrite(struct vm_fault *vmf)
 	struct page *page = vmf->page;
 	u64 pos = page_offset(page);
 	vm_fault_t ret = VM_FAULT_RETRY;
+	unsigned int nointr = vmf->flags & FAULT_FLAG_USER ? 0 : LLC_IO_NOINTR;
 	int tries;
 
 	for (tries = 0; ret == VM_FAULT_RETRY && tries < RESERVE_TRIES; tries++) {
+		int err = llc_bring_grant(ll_core(inode), pos, PAGE_SIZE, nointr);
 		struct llc_io io;
-		int err;
 
-		if (tries) /* writing back what is dirty brings grant */
-			filemap_write_and_wait(inode->i_mapping);
+		if (err)
+			return fault_error(err);
 		err = begin(vmf, pos, pos | ~PAGE_MASK, LLC_IO_WRITE, &io);
 		if (err)
 			return fault_error(err);

@@ -204,6 +204,7 @@ ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct file *file = iocb->ki_filp;
 	struct inode *inode = file_inode(file);
+	bool append = iocb->ki_flags & IOCB_APPEND;
 	ssize_t done = 0, n;
 
 	if (iocb->ki_flags & IOCB_NOWAIT)
@@ -221,12 +222,17 @@ ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		size_t want = min_t(size_t, iov_iter_count(from), WRITE_CHUNK_BYTES);
 		size_t missing = fault_in_iov_iter_readable(from, want);
 		bool again = false, last = false;
+		u64 start = append ? ll_size(inode) : iocb->ki_pos; /* or about there */
 
 		if (missing == want) {
 			n = -EFAULT;
 			break;
 		}
-		n = write_chunk(iocb, from, want - missing, &again, &last);
+		want -= missing;
+		n = llc_bring_grant(ll_core(inode), start & PAGE_MASK, want + PAGE_SIZE, 0);
+		if (n < 0)
+			break;
+		n = write_chunk(iocb, from, want, &again, &last);
 		if (n < 0 && again) {
 			n = 1;
 			continue;
@@ -234,7 +240,7 @@ ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		if (n < 0)
 			break;
 		done += n;
-		if (last && (iocb->ki_flags & IOCB_APPEND))
+		if (last && append)
 			/* others may have appended since: what is left does not belong there */
 			break;
 		n = 1;

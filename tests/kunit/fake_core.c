@@ -38,6 +38,13 @@ int fake_enter(enum fake_call call, struct llc_inode *i)
 	return p->error && n >= p->first && n < p->end ? p->error : 0;
 }
 
+bool fake_will_fail(enum fake_call call)
+{
+	struct fake_plan *p = &plans[call];
+
+	return p->error && fake.calls[call] >= p->first && fake.calls[call] < p->end;
+}
+
 void fake_fail(enum fake_call call, unsigned int skip, unsigned int times, int error)
 {
 	struct fake_plan *p = &plans[call];

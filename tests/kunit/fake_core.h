@@ -20,7 +20,7 @@
 	X(punch) X(open) X(open_create) X(close) X(fsync) X(revalidate) X(dir_epoch) X(io_begin)   \
 	X(io_end) X(reserve) X(read) X(write) X(write_through) X(statfs) X(sync) X(flock_set)      \
 	X(flock_release) X(flock_test) X(layout_get) X(layout_set) X(mount) X(interrupt) X(force)  \
-	X(intact) X(loss_was_told) X(root) X(cached_attr)
+	X(bring_grant) X(intact) X(loss_was_told) X(root) X(cached_attr)
 #define FAKE_ENUM(name) FAKE_##name,
 /* punch is no call: the moment of a truncation at which the host has dropped its pages, and the
  * OSTs have not heard of it. cached_attr: when the answer is made, and not yet given. */
@@ -63,6 +63,7 @@ struct fake_world {
 	unsigned int calls[FAKE_CALLS];
 	unsigned int mounts, nodes, open_files;
 	u64 stripe_pages; /* 0: one stripe */
+	u64 grant_pages;  /* 0: without end */
 	bool narrow;	  /* a write-through meets an OST that is away */
 	bool many_tasks;  /* a page may be dirtied again while it is on its way */
 	unsigned int last_io_mode;

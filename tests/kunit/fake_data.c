@@ -125,6 +125,20 @@ bool llc_io_end(struct llc_inode *i, struct llc_io *io)
 
 /* ---- grant */
 
+int llc_bring_grant(struct llc_inode *i, uint64_t pos, uint64_t bytes, unsigned int mode)
+{
+	unsigned int have = fake_reserved(i);
+	int err = fake_enter(FAKE_bring_grant, i);
+
+	FAKE_EXPECT(!holds_scope(i, false), "grant is waited for inside a scope");
+	if (err || !have)
+		return err;
+	if (fake_will_fail(FAKE_reserve) ||
+	    (fake.grant_pages && have + (bytes >> PAGE_SHIFT) > fake.grant_pages))
+		(void)fake_flush(i, 0, U64_MAX);
+	return 0;
+}
+
 int llc_reserve_page(struct llc_inode *i, uint64_t page_index)
 {
 	int err = fake_enter(FAKE_reserve, i);
@@ -132,6 +146,8 @@ int llc_reserve_page(struct llc_inode *i, uint64_t page_index)
 
 	if (err)
 		return err;
+	if (fake.grant_pages && fake_reserved(i) >= fake.grant_pages)
+		return -EAGAIN;
 	FAKE_EXPECT(i->write_scopes, "grant is reserved outside of a write scope");
 	FAKE_EXPECT(page_index < FAKE_FILE_PAGES, "grant for page %llu", page_index);
 	if (page_index >= FAKE_FILE_PAGES)

@@ -28,6 +28,7 @@ extern spinlock_t fake_lock; /* counters, hosts, sizes, grant */
 
 /* Counts the call, runs the test's hook, gives the answer that the test wants (0: the true one). */
 int fake_enter(enum fake_call call, struct llc_inode *i);
+bool fake_will_fail(enum fake_call call);
 struct llp_inode *fake_host(struct llc_inode *i);
 struct fake_entry *fake_entry(struct llc_inode *dir, const char *name, size_t len);
 int fake_add_entry(struct llc_inode *dir, const char *name, size_t len, struct llc_inode *i);

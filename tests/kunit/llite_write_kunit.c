@@ -161,6 +161,20 @@ static void without_grant_it_is_written_at_once(struct kunit *test)
 	expect_stored(test, i, 100, 5 * PAGE_SIZE, 4);
 }
 
+/* A stream that has more dirty than it was promised goes on in large messages. */
+static void a_stream_brings_its_grant(struct kunit *test)
+{
+	struct llc_inode *i;
+	struct file *file = open_new(test, &i);
+
+	fake.grant_pages = 300;
+	write_pattern(test, file, 0, FAKE_FILE_BYTES, 4);
+	KUNIT_EXPECT_EQ(test, vfs_fsync(file, 0), 0);
+	KUNIT_EXPECT_EQ(test, fake.calls[FAKE_write_through], 0u);
+	KUNIT_EXPECT_EQ(test, fake.calls[FAKE_write], FAKE_FILE_BYTES >> 20);
+	expect_stored(test, i, 0, FAKE_FILE_BYTES, 4);
+}
+
 /* The error reaches the writer; what the cache shows is what the OST has. */
 static void a_full_ost_tells_the_writer(struct kunit *test)
 {
@@ -568,6 +582,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(holes_are_zeros),
 	KUNIT_CASE(one_stripe_at_a_time),
 	KUNIT_CASE(without_grant_it_is_written_at_once),
+	KUNIT_CASE(a_stream_brings_its_grant),
 	KUNIT_CASE(a_full_ost_tells_the_writer),
 	KUNIT_CASE(a_scope_that_ended_early),
 	KUNIT_CASE(appends_go_to_the_end),

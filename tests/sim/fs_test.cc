@@ -957,6 +957,60 @@ TEST(FsShutdown, CloseDoesNotWait)
     });
 }
 
+// Issue 19, 8. What is dirty has used up the grant; more comes with write-back, of whatever file.
+TEST(Fs, AStreamGoesOnInLargeMessages)
+{
+    FsOptions one;
+    one.osts = one.stripe_count = 1;
+    FsWorld w(1, one);
+    const uint64_t before = w.client_counter("requests");
+    const std::string mb(1 << 20, 'x'), small(64 << 10, 'x');
+    w.on(0, [&] {
+        int fd = w.c(0).open("/a", SimMount::kWrite | SimMount::kCreate);
+        for (uint64_t i = 0; i < 95; i++)
+            EXPECT_EQ(w.c(0).pwrite(fd, i << 20, mb.data(), mb.size()), int64_t{1} << 20);
+        EXPECT_EQ(w.c(0).close(fd), 0);
+        for (int i = 0; i < 128; i++) EXPECT_EQ(w.c(0).put("/s" + std::to_string(i), small), 0);
+        EXPECT_EQ(w.c(0).sync(), 0);
+    });
+    // sim_pages.cc writes back 64 KiB at a time; a small file is made, opened and locked, too
+    EXPECT_LT(w.client_counter("requests") - before, 95 * 16 + 128 * 6);
+    w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/a") == std::string(95 << 20, 'x')); });
+    w.finish();
+}
+
+// Issue 19, 8. Who needs grant writes back what is dirty now, not what others add meanwhile.
+TEST(Fs, BringingGrantEndsBesideAStream)
+{
+    FsOptions one;
+    one.osts = one.stripe_count = one.clients = 1;
+    FsWorld w(1, one);
+    const std::string piece(64 << 10, 'x');
+    constexpr uint64_t kMost = 192 << 20;
+    bool small_done = false;
+    uint64_t streamed = 0;
+    w.on(0, [&] { EXPECT_EQ(w.c(0).put("/small", "x"), 0); });
+    w.spawn(0, "stream", [&] {
+        int fd = w.c(0).open("/stream", SimMount::kWrite | SimMount::kCreate);
+        for (; streamed < kMost && !small_done; streamed += piece.size())
+            ASSERT_EQ(w.c(0).pwrite(fd, streamed, piece.data(), piece.size()),
+                      static_cast<int64_t>(piece.size()));
+        EXPECT_EQ(w.c(0).close(fd), 0);
+    });
+    w.spawn(0, "small", [&] {
+        int fd = w.c(0).open("/small", SimMount::kWrite);
+        while (streamed < 16 << 20) kapi_sleep_ns(kMsec);
+        for (uint64_t i = 0; i < 64; i++)
+            ASSERT_EQ(w.c(0).pwrite(fd, i * piece.size(), piece.data(), piece.size()),
+                      static_cast<int64_t>(piece.size()));
+        small_done = true;
+        EXPECT_EQ(w.c(0).close(fd), 0);
+    });
+    EXPECT_TRUE(w.join());
+    EXPECT_LT(streamed, kMost);
+    w.finish();
+}
+
 // T9. A mount waits for an OST that restarts; if that takes long, what is on it waits.
 TEST(FsShutdown, MountWaitsForATargetThatIsDown)
 {
@@ -1229,6 +1283,46 @@ TEST(FsFull, CachedWritesNeverFail)
     });
 }
 
+// From a full OST no grant comes: an attempt to write costs one refused message, and is over.
+TEST(FsFull, NobodyWaitsForGrantThatNeverComes)
+{
+    for_seeds([](uint64_t seed) {
+        constexpr unsigned kTasks = 6, kTries = 20;
+        FsOptions o;
+        o.disk_bytes = 8 << 20;
+        o.osts = o.stripe_count = 1;
+        FsWorld w(seed, o);
+        SimMount& c = w.c(0);
+        const std::string data = pattern(65536);
+        auto name = [](unsigned i) { return "/f" + std::to_string(i); };
+        w.on(0, [&] {
+            for (unsigned i = 0; i < kTasks; i++) EXPECT_EQ(c.put(name(i), data), 0);
+            int fd = fill_disk(c, "/big");
+            EXPECT_EQ(c.sync(), 0);
+            EXPECT_EQ(c.close(fd), 0);
+        });
+        const uint64_t requests = w.client_counter("requests"), asked = c.asked;
+        const uint64_t began = w.world.now_ns();
+        for (unsigned i = 0; i < kTasks; i++)
+            w.spawn(0, "writer", [&, i] {
+                int fd = c.open(name(i), SimMount::kRead | SimMount::kWrite);
+                for (unsigned n = 0; n < kTries; n++) {
+                    EXPECT_EQ(c.pwrite(fd, 0, data.data(), data.size()), -kENOSPC);
+                    EXPECT_EQ(c.mapped_write(fd, 4096 * (n % 16), 'x'), -kENOSPC);
+                }
+                EXPECT_EQ(c.close(fd), 0);
+            });
+        EXPECT_TRUE(w.join());
+        const uint64_t attempts = uint64_t{kTasks} * kTries * 2;
+        // each task opens, locks and closes its file, too; and there are pings
+        EXPECT_LE(w.client_counter("requests") - requests, attempts + kTasks * 6);
+        EXPECT_LE(c.asked - asked, uint64_t{kTasks} * 2);
+        EXPECT_LT(w.world.now_ns() - began, 10 * kSec);
+        EXPECT_EQ(w.client_counter("evictions"), 0u);
+        w.finish();
+    });
+}
+
 // What write(2) has taken is not lost for want of memory at its write-back.
 TEST(FsMemory, WriteBackIsTriedAgain)
 {
@@ -1401,6 +1495,34 @@ TEST(Fs, KilledFsyncLosesNoDataOfOthers)
         });
         EXPECT_TRUE(w.join());
         w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/f") == data) << "acknowledged writes are lost"; });
+        w.finish();
+    });
+}
+
+// Issue 19, 8. fsync asks for a commit only who owes one.
+TEST(Fs, FsyncAsksWhoOwesACommit)
+{
+    for_seeds([](uint64_t seed) {
+        FsOptions one;
+        one.stripe_count = one.osts = one.clients = 1;
+        FsWorld w(seed, one);
+        SimMount& c = w.c(0);
+        int fd = -1;
+        auto expect_asked = [&](uint64_t mdt, uint64_t ost, const std::function<void()>& fn) {
+            uint64_t to_mdt = w.client_counter("requests", "mdc");
+            uint64_t to_ost = w.client_counter("requests", "osc");
+            w.on(0, fn);
+            EXPECT_EQ(w.client_counter("requests", "mdc") - to_mdt, mdt);
+            EXPECT_EQ(w.client_counter("requests", "osc") - to_ost, ost);
+        };
+        auto sync = [&] { EXPECT_EQ(c.fsync(fd), 0); };
+        w.on(0, [&] { EXPECT_GE(fd = c.open("/f", SimMount::kWrite | SimMount::kCreate), 0); });
+        expect_asked(1, 0, sync);
+        expect_asked(0, 0, sync);
+        w.on(0, [&] { EXPECT_EQ(c.pwrite(fd, 0, "x", 1), 1); });
+        expect_asked(0, 2, sync);  // the data, and its commit
+        expect_asked(0, 0, sync);
+        w.on(0, [&] { EXPECT_EQ(c.close(fd), 0); });
         w.finish();
     });
 }

@@ -124,6 +124,8 @@ int64_t SimMount::write_chunk(Inode& i, uint64_t pos, const char* buf, size_t by
 {
     for (;;) {
         bool again = false;
+        uint64_t start = append ? i.size : pos;
+        if (int err = llc_bring_grant(i.core, start - start % kPage, bytes + kPage, 0)) return err;
         int64_t n = write_scope(i, pos, buf, bytes, append, &again);
         if (n >= 0 || !again) return n;
     }
@@ -202,6 +204,7 @@ int SimMount::mapped_write(int fd, uint64_t pos, char byte)
     uint64_t start = pos - pos % kPage;
     for (;;) {
         llc_io io;
+        if (int err = llc_bring_grant(i.core, start, kPage, 0)) return err;
         if (int err = llc_io_begin(i.core, start, start + kPage - 1, LLC_IO_WRITE, &io)) return err;
         copy_size(i);
         bool last = false;

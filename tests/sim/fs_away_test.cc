@@ -262,7 +262,9 @@ TEST(FsAway, OneThatNobodyReachesGetsNothing)
     };
     w.on(0, [&] { EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0); });
     EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.imperative_recovery", "0"), 0);
-    EXPECT_EQ(w.start(w.ost(2), w.oss1), 0);
+    std::string why;
+    EXPECT_EQ(w.start(w.ost(2), w.oss1, "", &why), 0);
+    EXPECT_NE(why.find("is none of its service nodes (10.99.0.1@tcp first)"), std::string::npos);
     create_for(25, "/mounted");
     EXPECT_NE(w.get_param(w.mds1, "mgs.MGS.targets").find("OST0002"), std::string::npos);
     std::string import = w.get_param(w.mds1, "osp.lull-OST0002*.import");

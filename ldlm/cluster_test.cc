@@ -599,6 +599,8 @@ public:
     Status recover_now(Nid nid, uint64_t until) override { return at_->recover_now(nid, until); }
     void target_is_at(Nid nid, uint64_t n) override { at_->target_is_at(nid, n); }
     Status wait_full(uint64_t until, WaitMode mode) override { return at_->wait_full(until, mode); }
+    void set_active(bool yes) override { at_->set_active(yes); }
+    bool is_active() const override { return at_->is_active(); }
     void interrupt_waits() override { at_->interrupt_waits(); }
     void close() override { at_->close(); }
     void describe(TextSink& out) const override { at_->describe(out); }

@@ -164,7 +164,10 @@ Result<bool> Inode::write_through(uint64_t pos, const void* from, size_t bytes, 
 Status Inode::fsync(bool data_only)
 {
     if (FileLayout* layout = layout_.load())
-        for (Stripe& stripe : layout->stripes) TRY(mount.sync_ost(*stripe.osc));
+        for (Stripe& stripe : layout->stripes) {
+            if (!stripe.osc->import().is_active()) return -kEIO;
+            TRY(mount.sync_ost(*stripe.osc));
+        }
     return data_only ? kOk : mount.sync_mdt();
 }
 

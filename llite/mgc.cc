@@ -41,6 +41,23 @@ void Mgc::ask()
     call->reply_wait = WaitMode::kUninterruptible;
     if (!import_->call(*call).ok()) return;
     for (const TargetPlace& place : call->reply.places) owner_.on_target_at(place);
+    if (auto settings = fetch_settings()) owner_.on_settings(settings->reply);
+}
+
+Ref<Call<MgsSettingsOp>> Mgc::fetch_settings()
+{
+    auto call = make_ref<Call<MgsSettingsOp>>();
+    if (!call) return {};
+    call->op.fsname = fsname_;
+    call->reply_wait = WaitMode::kUninterruptible;
+    if (!import_->call(*call).ok()) return {};
+    return call;
+}
+
+void Mgc::ask_again()
+{
+    state_.lock()->ask = true;
+    changed_.wake_all();
 }
 
 void Mgc::on_full(const ConnectReply& reply, bool first)
@@ -48,8 +65,7 @@ void Mgc::on_full(const ConnectReply& reply, bool first)
     // we were away for too long
     bool forgotten = reply.result == static_cast<uint8_t>(ConnectResult::kNew);
     owner_.on_mgs_full(first || forgotten);
-    state_.lock()->ask = true;
-    changed_.wake_all();
+    ask_again();
 }
 
 void Mgc::on_callback(Opcode opcode, Decoder& body)
@@ -57,7 +73,9 @@ void Mgc::on_callback(Opcode opcode, Decoder& body)
     if (opcode == Opcode::kMgsTargetAt) {
         MgsTargetAt news;
         news.io(body);
-        if (body.finish().ok() && news.fsname == fsname_.str()) owner_.on_target_at(news.place);
+        if (!body.finish().ok() || !(news.fsname == fsname_.str())) return;
+        if (news.place.nid) owner_.on_target_at(news.place);
+        else ask_again();
     } else if (opcode == Opcode::kMgsFsWanted) {
         MgsFsWanted wanted;
         wanted.io(body);

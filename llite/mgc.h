@@ -17,6 +17,8 @@ class MgcOwner {
 public:
     // In a task of the Mgc, of its import or a service task; must not block for long.
     virtual void on_target_at(const TargetPlace& place) = 0;
+    // What an administrator has told of some OSTs; the others are as ever. In the task of the Mgc.
+    virtual void on_settings(const MgsSettingsReply& settings) = 0;
     virtual void on_mgs_full(bool first_of_instance) = 0;
     virtual void on_freeze_wanted(uint64_t handle) = 0;  // T5
 
@@ -32,6 +34,9 @@ public:
     virtual ~Mgc() { close(); }
     Import& import() { return *import_; }
     void close();
+    void ask_again();  // in its task
+    // Null: no memory, or an MGS that knows none.
+    Ref<Call<MgsSettingsOp>> fetch_settings();
 
 private:
     struct State {

@@ -48,7 +48,9 @@ Status Mount::init(Str source, Str options, WhyText* why)
                                 source_.fsname.c_str());
         return -kENODEV;
     }
+    if (auto settings = mgc_->fetch_settings()) apply_settings(settings->reply);
     targets_known_.store(true);
+    mgc_->ask_again();
     // wanted meanwhile
     for_each_gate([](Gate& gate, void* lock) { static_cast<FsLock*>(lock)->join(gate); },
                   fs_lock_.get());
@@ -131,10 +133,10 @@ Status Mount::connect_osts(WhyText* why)
     uint64_t deadline = deadline_after_ms(kOstPatienceMs);
     for (auto& known : oscs_) {
         Osc* osc = known.load();
-        if (!osc) continue;
+        if (!osc || !osc->import().is_active()) continue;
         Status s = connect(*osc, deadline, why);
         if (s.ok()) continue;
-        if (!s.is(kETIMEDOUT) && !s.is(kENODEV)) return s;
+        if (!s.is(kETIMEDOUT) && !s.is(kENODEV) && osc->import().is_active()) return s;
         log_warn("%s: %s; files on it wait for it", source_.fsname.c_str(), why->c_str());
         *why = {};
     }
@@ -146,7 +148,7 @@ Status Mount::begin_to_connect(Osc& osc)
 {
     for (;;) {
         Status s = osc.connect(0, WaitMode::kUninterruptible);
-        if (!s.is(kENOMEM)) return s.is(kETIMEDOUT) ? kOk : s;
+        if (!s.is(kENOMEM)) return s.is(kETIMEDOUT) || !osc.import().is_active() ? kOk : s;
         if (forced_.load()) return -kESHUTDOWN;
         kapi_sleep_ns(kRetryNs);
     }
@@ -169,6 +171,7 @@ Status Mount::refresh_config()
         TRY(add_ost(target));
         TRY(begin_to_connect(*known_osc(target.index)));
         log_info("%s: %s has joined", source_.fsname.c_str(), target.name.c_str());
+        mgc_->ask_again();
     }
     return kOk;
 }
@@ -205,6 +208,23 @@ void Mount::on_target_at(const TargetPlace& place)
     tell(mdc_->import());
     for (auto& osc : oscs_)
         if (osc.load()) tell(osc.load()->import());
+}
+
+void Mount::on_settings(const MgsSettingsReply& settings)
+{
+    if (targets_known_.load()) apply_settings(settings);
+}
+
+void Mount::apply_settings(const MgsSettingsReply& settings)
+{
+    for (auto& known : oscs_) {
+        Osc* osc = known.load();
+        if (!osc) continue;
+        bool active = true;
+        for (const TargetSettings& s : settings.settings)
+            if (s.name == osc->import().options().target.str()) active = s.active != 0;
+        osc->import().set_active(active);
+    }
 }
 
 // ---- the file-system-wide lock (T5)
@@ -355,7 +375,7 @@ Status Mount::statfs(struct llc_statfs* out)
     out->block_bytes = kPageBytes;
     out->name_max = kNameMax;
     for (auto& osc : oscs_) {
-        if (!osc.load()) continue;
+        if (!osc.load() || !osc.load()->import().is_active()) continue;
         StatfsReply one;
         Status s = osc.load()->statfs(!options_.lazystatfs, &one);
         if (s.is(kEPark) || s.is(kEGiveWay)) continue;  // away

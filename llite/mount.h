@@ -100,6 +100,8 @@ private:
     Status ask_mgs(Import& mgc, Call<MgsConfigOp>& call, WhyText* why);
     Status make_mgc();
     void on_target_at(const TargetPlace& place) override;
+    void on_settings(const MgsSettingsReply& settings) override;
+    void apply_settings(const MgsSettingsReply& settings);
     void on_mgs_full(bool first_of_instance) override;
     void on_freeze_wanted(uint64_t handle) override;
     void for_each_gate(void (*fn)(Gate& gate, void* arg), void* arg) override;

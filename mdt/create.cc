@@ -81,7 +81,7 @@ Status MdtService::plan_layout(Object& parent, const Layout& replayed, NewObject
     if (type == KBFS_DIR) return out->layout.copy_from(of_parent);  // inherited
     Vec<OstSpace> osts;
     TRY(osts_.for_new_objects(&osts));
-    if (osts.empty()) return -kENODEV;
+    if (osts.empty()) return -kENOSPC;  // an administrator wants it so
     Layout wanted = effective_default(of_parent, stripe_bytes_, stripe_count_);
     return place_stripes(wanted, osts, next_turn_.fetch_add(1), qos_threshold_rr_, &out->layout);
 }

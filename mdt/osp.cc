@@ -122,8 +122,15 @@ Status Osp::look_at_space()
     return kOk;
 }
 
+void Osp::apply(const TargetSettings& settings)
+{
+    creates_ = settings.active && settings.max_create_count > 0;
+    import_->set_active(settings.active != 0);
+}
+
 Osp::Standing Osp::standing() const
 {
+    if (!creates_) return Standing::kOff;
     if (!known_) return Standing::kUnknown;
     if (!is_connected()) {
         bool just_began = !reached_ && now_ns() < began_ns_ + kReachMs * kMsec;
@@ -160,7 +167,8 @@ Status Osp::list(const OstListOp& from, OstListReply* out)
 void Osp::describe(TextSink& out) const
 {
     import_->describe(out);
-    constexpr const char* kWords[] = {"yes", "no, away", "no, nearly full", "no, never reached"};
+    constexpr const char* kWords[] = {"yes", "no, away", "no, nearly full", "no, never reached",
+                                      "no, as an administrator wants"};
     out.printf("active_lock: %s\nnew_objects: %s\navail_bytes: %llu\n", to_string(active_->state()),
                kWords[static_cast<size_t>(standing())],
                static_cast<unsigned long long>(avail_bytes()));

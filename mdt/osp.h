@@ -36,6 +36,7 @@ public:
         kAway,     // not connected, or halting: what is written there waits
         kFull,     // nearly; or of objects
         kUnknown,  // nobody has ever reached it: nothing
+        kOff,      // an administrator wants nothing new there
     };
     // reached_before: in a former life.
     static Result<Ref<Osp>> create(Node& node, const TargetConfig& ost, Str mdt_name,
@@ -50,6 +51,7 @@ public:
     Standing standing() const;
     // In this life or a former one: files may have objects there.
     bool was_reached() const { return known_.load(); }
+    void apply(const TargetSettings& settings);
     const TargetConfig& config() const { return config_; }
     uint64_t avail_bytes() const { return avail_bytes_.load(); }  // 0: not known yet
     // -kEPark: the OST is shutting down or we are not connected; try again later. *transno: to be
@@ -94,7 +96,7 @@ private:
     Text<40> task_name_;
     const uint64_t began_ns_ = now_ns();
     std::atomic<bool> closing_{false}, reached_{false}, nearly_full_{false};
-    std::atomic<bool> known_;
+    std::atomic<bool> known_, creates_{true};
     std::atomic<uint64_t> avail_bytes_{0};
     Guarded<State> state_{LockRank::kLeaf};  // for connect_task
     CondVar changed_;

@@ -19,17 +19,29 @@ NameText OstPool::file_name() const
     return text_format<kNameMax>("%s-osts", target_.target_name().c_str());
 }
 
-Status OstPool::load()
+NameText OstPool::settings_name() const
 {
-    Result<Bytes> stored = target_.store().read_config(file_name());
+    return text_format<kNameMax>("%s-set", target_.target_name().c_str());
+}
+
+template <class Record> Status OstPool::read_record(const NameText& name, Record* out)
+{
+    Result<Bytes> stored = target_.store().read_config(name);
     if (stored.is(kENOENT)) return kOk;
     if (!stored.ok()) return stored.status();
-    MgsConfigReply known;
     Decoder in(kProtocol2, stored.value());
-    known.io(in);
-    TRY(in.finish());
+    out->io(in);
+    return in.finish();
+}
+
+Status OstPool::load()
+{
+    MgsConfigReply known;
+    TRY(read_record(file_name(), &known));
+    TRY(read_record(settings_name(), &settings_));
     for (const TargetConfig& ost : known.targets) TRY(add(ost, true));
     saved_ = known.targets.size();
+    apply_settings();
     return kOk;
 }
 
@@ -43,22 +55,22 @@ Status OstPool::save()
             if (osp->was_reached()) TRY(known.targets.push_back(osp->config()));
     }
     if (known.targets.size() == saved_) return kOk;
-    TRY(write(known));
+    TRY(write_record(file_name(), known));
     saved_ = known.targets.size();
     return kOk;
 }
 
-Status OstPool::write(MgsConfigReply& known)
+template <class Record> Status OstPool::write_record(const NameText& name, Record& record)
 {
     Encoder out(kProtocol2);
-    known.io(out);
+    record.io(out);
     TRY(out.status());
     {
         auto s = state_.lock();
         if (s->parked || s->stop) return -kEPark;
         s->saving = true;
     }
-    Status status = target_.store().write_config(file_name(), out.output());
+    Status status = target_.store().write_config(name, out.output());
     auto s = state_.lock();
     s->saving = false;
     changed_.wake_all();
@@ -125,7 +137,40 @@ Status OstPool::fetch()
     for (const TargetConfig& t : call->reply.targets)
         if (t.kind == static_cast<uint8_t>(TargetKind::kOst)) TRY(add(t, false));
     for (const TargetPlace& place : call->reply.places) (void)take_place(place);
+    fetch_settings(*mgc);
     return kOk;
+}
+
+// An MGS that knows none changes nothing.
+void OstPool::fetch_settings(Import& mgc)
+{
+    auto call = make_ref<Call<MgsSettingsOp>>();
+    if (!call) return;
+    call->op.fsname = target_.identity().fsname;
+    if (!mgc.call(*call).ok()) return;
+    bool same = call->reply.settings.size() == settings_.settings.size();
+    for (size_t i = 0; same && i < settings_.settings.size(); i++) {
+        const TargetSettings &a = settings_.settings[i], &b = call->reply.settings[i];
+        same = a.name == b.name.str() && a.active == b.active &&
+               a.max_create_count == b.max_create_count;
+    }
+    if (!same && write_record(settings_name(), call->reply).ok())
+        settings_ = std::move(call->reply);
+    apply_settings();
+}
+
+// Those that are told of nothing are as by default.
+void OstPool::apply_settings()
+{
+    Vec<uint32_t> all;
+    if (!indices(&all).ok()) return;  // with the next look
+    for (uint32_t index : all) {
+        Ref<Osp> osp = find(index);
+        TargetSettings wanted;
+        for (const TargetSettings& s : settings_.settings)
+            if (osp && s.name == osp->target().str()) wanted = s;
+        if (osp) osp->apply(wanted);
+    }
 }
 
 bool OstPool::take_place(const TargetPlace& place)
@@ -155,7 +200,8 @@ void OstPool::on_callback(Opcode opcode, Decoder& body)
     if (opcode != Opcode::kMgsTargetAt) return;
     news.io(body);
     if (!body.finish().ok() || !(news.fsname == target_.identity().fsname.str())) return;
-    if (!take_place(news.place)) kick();  // an OST that has just registered
+    // an OST that has just registered, or settings
+    if (!news.place.nid || !take_place(news.place)) kick();
 }
 
 Result<Ref<Import>> OstPool::connect_mgc()

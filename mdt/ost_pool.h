@@ -6,7 +6,8 @@
  * that an MDT that is restarted while the MGS is down can create files at once. One that never was,
  * since it was added by mistake, say, gets no objects, so that nobody waits for it.
  *
- * The MGS says, too, where an OST that has started runs (R5).
+ * The MGS says, too, where an OST that has started runs (R5), and what an administrator has told
+ * of it, which is kept in CONFIGS/<target>-set.
  *
  * park(true), for a drain, lets nobody wait here and nothing be written.
  */
@@ -36,7 +37,8 @@ public:
     Status wait_known();
     Status indices(Vec<uint32_t>* out);  // ascending
     // Those that take new objects. If none does, those that are away: what is written waits for
-    // them. If there is none of these, those that are full. None: nobody was ever reached.
+    // them. If there is none of these, those that are full. None: nobody was ever reached, or an
+    // administrator wants nothing new anywhere.
     Status for_new_objects(Vec<OstSpace>* out);
     Ref<Osp> find(uint32_t index);
     void show(TextSink& out);
@@ -60,14 +62,20 @@ private:
     NameText file_name() const;
     Status load();
     Status save();
-    Status write(MgsConfigReply& known);
+    template <class Record> Status read_record(const NameText& name, Record* out);
+    template <class Record> Status write_record(const NameText& name, Record& record);
+    NameText settings_name() const;
+    void fetch_settings(Import& mgc);
+    void apply_settings();
     bool any_reached(const State& s) const;
 
     Target& target_;
     Guarded<State> state_{LockRank::kLeaf};
     CondVar changed_;
     Task task_;
-    size_t saved_ = 0;  // OSTs in the file; of the task
+    // of the task
+    size_t saved_ = 0;  // OSTs in the file
+    MgsSettingsReply settings_;
 };
 
 }  // namespace lull

@@ -40,6 +40,7 @@ public:
     std::span<const Param> params() const override;
     Registry& registry() { return registry_; }
     FsLocks& fs_locks() { return fs_locks_; }
+    Status change_setting(Str text);
     std::atomic<bool> announces{true};
 
 private:
@@ -53,6 +54,7 @@ private:
     Status run(ServerRequest& request);
     Status do_register(ServerRequest& request);
     Status do_config(ServerRequest& request);
+    Status do_settings(ServerRequest& request);
     Status do_fs_lock(ServerRequest& request);
     Status do_fs_unlock(ServerRequest& request);
     Target& target_;
@@ -74,6 +76,7 @@ Status MgsService::run(ServerRequest& request)
     switch (request.opcode()) {
     case Opcode::kMgsRegister: return do_register(request);
     case Opcode::kMgsConfig: return do_config(request);
+    case Opcode::kMgsSettings: return do_settings(request);
     case Opcode::kMgsFsLock: return do_fs_lock(request);
     case Opcode::kMgsFsUnlock: return do_fs_unlock(request);
     default: return -kEOPNOTSUPP;
@@ -138,6 +141,26 @@ Status MgsService::do_config(ServerRequest& request)
     return kOk;
 }
 
+Status MgsService::do_settings(ServerRequest& request)
+{
+    MgsSettingsOp op;
+    TRY(request.decode(&op));
+    MgsSettingsReply reply;
+    TRY(registry_.settings(op.fsname, &reply));
+    request.reply(reply);
+    return kOk;
+}
+
+// Everybody is told, and asks what it is.
+Status MgsService::change_setting(Str text)
+{
+    MgsTargetAt what;
+    TRY(registry_.change(text, &what));
+    TRY(state_.lock()->news.push_back(what));
+    changed_.wake_all();
+    return kOk;
+}
+
 // Answered by fs_locks_, perhaps later.
 Status MgsService::do_fs_lock(ServerRequest& request)
 {
@@ -177,6 +200,17 @@ Status show_targets(void* object, TextSink& out)
     return out.status();
 }
 
+Status show_settings(void* object, TextSink& out)
+{
+    static_cast<MgsService*>(object)->registry().show_settings(out);
+    return out.status();
+}
+
+Status store_setting(void* object, Str value)
+{
+    return static_cast<MgsService*>(object)->change_setting(trimmed(value));
+}
+
 Status show_filesystems(void* object, TextSink& out)
 {
     static_cast<MgsService*>(object)->registry().show_filesystems(out);
@@ -203,6 +237,7 @@ constexpr Param kParams[] = {
     {"fs_thaw", nullptr, store_fs<&FsLocks::thaw>},
     {"fs_state", show_fs_state, nullptr},
     {"targets", show_targets, nullptr},
+    {"conf_param", show_settings, store_setting},
     {"filesystems", show_filesystems, nullptr},
 };
 

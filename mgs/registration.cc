@@ -43,6 +43,7 @@ Status set_field(Registration& r, Str key, Str value)
     uint64_t n = TRY(parse_u64(value));
     if (key == "kind" && n <= UINT8_MAX) r.target.kind = static_cast<uint8_t>(n);
     else if (key == "index" && n <= UINT32_MAX) r.target.index = static_cast<uint32_t>(n);
+    else if (n <= UINT32_MAX) return set_setting({{}, key, static_cast<uint32_t>(n)}, &r);
     else return -kEINVAL;
     return kOk;
 }
@@ -66,11 +67,46 @@ Status check_registration(const MgsRegisterOp& op)
     return check_target(op.fsname, op.target, op.target_uuid);
 }
 
+Status parse_setting(Str text, SettingText* out)
+{
+    size_t equals = text.find('=');
+    if (equals == SIZE_MAX) return -kEINVAL;
+    uint64_t n = TRY(parse_u64(trimmed(text.substr(equals + 1))));
+    if (n > UINT32_MAX) return -kERANGE;
+    out->value = static_cast<uint32_t>(n);
+    for (Str left = text.substr(0, equals); !left.empty();) {
+        size_t dot = left.find('.');
+        Str word = left.substr(0, dot);
+        left = dot == SIZE_MAX ? Str() : left.substr(dot + 1);
+        if (left.empty()) out->key = word;
+        else if (!(word == "osc") && !(word == "osp")) {
+            if (!out->target.empty()) return -kEINVAL;
+            out->target = word;
+        }
+    }
+    if (out->target.empty()) return -kEINVAL;
+    if (out->target[out->target.size() - 1] == '*')
+        out->target = out->target.substr(0, out->target.size() - 1);
+    return kOk;
+}
+
+Status set_setting(const SettingText& setting, Registration* r)
+{
+    if (static_cast<TargetKind>(r->target.kind) != TargetKind::kOst) return -kEINVAL;
+    if (setting.key == "active" && setting.value <= 1) r->active = setting.value == 1;
+    else if (setting.key == "max_create_count") r->max_create_count = setting.value;
+    else return -kEINVAL;
+    return kOk;
+}
+
 Status registration_to_text(const Registration& r, TextSink& out)
 {
     out.printf("registration=1\nfsname=%s\nname=%s\nkind=%u\nindex=%u\n", r.fsname.c_str(),
                r.target.name.c_str(), r.target.kind, r.target.index);
     out.printf("uuid=%s\nnids=%s\n", r.uuid.c_str(), r.target.nids.c_str());
+    if (!r.active) out.append("active=0\n");
+    if (r.max_create_count != TargetSettings::kMaxCreateCount)
+        out.printf("max_create_count=%u\n", r.max_create_count);
     return out.status();
 }
 

@@ -65,6 +65,8 @@ Status Registry::register_target(const MgsRegisterOp& op, bool* moved)
             return -kEADDRINUSE;
         }
         if (!(known->target.nids == op.target.nids.str())) {
+            fresh->active = known->active;
+            fresh->max_create_count = known->max_create_count;
             TRY(save(*fresh));
             log_notice("MGS: %s is now at %s", op.target.name.c_str(), op.target.nids.c_str());
             fresh->nid = known->nid;
@@ -93,6 +95,49 @@ Status Registry::config(Str fsname, MgsConfigReply* out)
     return out->targets.empty() ? Status(-kENOENT) : kOk;
 }
 
+Status Registry::settings(Str fsname, MgsSettingsReply* out)
+{
+    auto table = table_.lock();
+    for (const Owned<Registration>& r : *table) {
+        bool plain = r->active && r->max_create_count == TargetSettings::kMaxCreateCount;
+        if (plain || !(r->fsname == fsname)) continue;
+        TRY(out->settings.push_back(
+            TargetSettings{r->target.name, r->active, r->max_create_count}));
+    }
+    return kOk;
+}
+
+Status Registry::change(Str text, MgsTargetAt* what)
+{
+    SettingText setting;
+    TRY(parse_setting(text, &setting));
+    auto table = table_.lock();
+    for (Owned<Registration>& known : *table) {
+        if (!(known->target.name == setting.target)) continue;
+        Owned<Registration> changed = make<Registration>(*known);
+        if (!changed) return -kENOMEM;
+        TRY(set_setting(setting, changed.get()));
+        TRY(save(*changed));
+        log_notice("MGS: %s: %.*s is %u now", known->target.name.c_str(), STR_ARG(setting.key),
+                   setting.value);
+        what->fsname = known->fsname;
+        what->place.name = known->target.name;
+        known = std::move(changed);
+        return kOk;
+    }
+    return -kENOENT;
+}
+
+void Registry::show_settings(TextSink& out)
+{
+    auto table = table_.lock();
+    for (const Owned<Registration>& r : *table) {
+        if (!r->active) out.printf("%s.osc.active=0\n", r->target.name.c_str());
+        if (r->max_create_count != TargetSettings::kMaxCreateCount)
+            out.printf("%s.osc.max_create_count=%u\n", r->target.name.c_str(), r->max_create_count);
+    }
+}
+
 bool Registry::knows(Str fsname)
 {
     auto table = table_.lock();
@@ -105,10 +150,10 @@ void Registry::show(TextSink& out)
 {
     auto table = table_.lock();
     for (const Owned<Registration>& r : *table)
-        out.printf("%s uuid=%s nids=%s at=%s instance=%llu\n", r->target.name.c_str(),
+        out.printf("%s uuid=%s nids=%s at=%s instance=%llu%s\n", r->target.name.c_str(),
                    r->uuid.c_str(), r->target.nids.c_str(),
                    r->nid ? to_text(Nid{r->nid}).c_str() : "?",
-                   static_cast<unsigned long long>(r->instance));
+                   static_cast<unsigned long long>(r->instance), r->active ? "" : " active=0");
 }
 
 void Registry::show_filesystems(TextSink& out)

@@ -18,6 +18,8 @@ struct Registration {
     Text<32> fsname;
     TargetConfig target;
     UuidText uuid;
+    bool active = true;  // TargetSettings
+    uint32_t max_create_count = TargetSettings::kMaxCreateCount;
     uint32_t nid = 0;  // where it runs; not on disk
     uint64_t instance = 0;
 };
@@ -27,6 +29,14 @@ TargetName target_name_of(Str fsname, TargetKind kind, uint32_t index);
 Status check_registration(const MgsRegisterOp& op);
 Status registration_to_text(const Registration& r, TextSink& out);
 Result<Owned<Registration>> registration_from_text(Str text);  // -EINVAL
+// One setting, as Lustre's conf_param and set_param -P have it: lull-OST0001.osc.active=0,
+// osp.lull-OST0001*.max_create_count=0. -EINVAL.
+struct SettingText {
+    Str target, key;
+    uint32_t value = 0;
+};
+Status parse_setting(Str text, SettingText* out);
+Status set_setting(const SettingText& setting, Registration* r);
 
 class Registry {
 public:
@@ -37,6 +47,10 @@ public:
     Status register_target(const MgsRegisterOp& op, bool* moved);
     Status config(Str fsname, MgsConfigReply* out);  // -ENOENT
     bool knows(Str fsname);
+    Status settings(Str fsname, MgsSettingsReply* out);
+    // -ENOENT: no such OST. *what: of which file system and target.
+    Status change(Str text, MgsTargetAt* what);
+    void show_settings(TextSink& out);
     void show(TextSink& out);  // one line for each target
     void show_filesystems(TextSink& out);
 

@@ -55,4 +55,39 @@ TEST(MgsRegistration, TextRoundTrip)
     EXPECT_FALSE(registration_from_text("registration=1\nwhat=ever\n").ok());
 }
 
+// As Lustre's conf_param and set_param -P have it.
+TEST(MgsRegistration, Settings)
+{
+    for (const char* text :
+         {"lull-OST0001.osc.active=0", "osp.lull-OST0001*.active=0", "lull-OST0001.active=0\n"}) {
+        SettingText setting;
+        ASSERT_TRUE(parse_setting(text, &setting).ok()) << text;
+        EXPECT_EQ(Str("lull-OST0001"), setting.target);
+        EXPECT_EQ(Str("active"), setting.key);
+        EXPECT_EQ(0u, setting.value);
+    }
+    for (const char* text : {"", "=0", "active=0", "lull-OST0001.active", "a.b.active=0",
+                             "osc.active=0", "lull-OST0001.active=no"}) {
+        SettingText setting;
+        EXPECT_FALSE(parse_setting(text, &setting).ok()) << text;
+    }
+    Registration r;
+    MgsRegisterOp op = registration("lull", TargetKind::kOst, 1, "uuid-1");
+    r.fsname = op.fsname;
+    r.target = op.target;
+    r.uuid = op.target_uuid;
+    EXPECT_TRUE(set_setting({{}, "active", 0}, &r).ok());
+    EXPECT_TRUE(set_setting({{}, "active", 2}, &r).is(kEINVAL));
+    EXPECT_TRUE(set_setting({{}, "max_create_count", 0}, &r).ok());
+    EXPECT_TRUE(set_setting({{}, "what", 0}, &r).is(kEINVAL));
+    TextSink text(2048);
+    ASSERT_TRUE(registration_to_text(r, text).ok());
+    auto back = registration_from_text(text.text());
+    ASSERT_TRUE(back.ok());
+    EXPECT_FALSE(back.value()->active);
+    EXPECT_EQ(0u, back.value()->max_create_count);
+    r.target.kind = static_cast<uint8_t>(TargetKind::kMdt);
+    EXPECT_TRUE(set_setting({{}, "active", 0}, &r).is(kEINVAL));
+}
+
 }  // namespace

@@ -16,6 +16,13 @@ struct Control {
     uint64_t interrupts = 0;
     uint64_t longest_wait_ns = 0;
 };
+
+// Why nobody may wait.
+Status refusal(const Control& c)
+{
+    if (c.state == Gate::State::kShut) return c.shut_error;
+    return c.reasons & Gate::kInactive ? Status(-kEIO) : kOk;
+}
 }  // namespace
 
 struct Gate::Impl {
@@ -80,7 +87,8 @@ Status Gate::try_enter()
     if (kapi_drainref_tryget(&impl_->inside)) [[likely]]
         return kOk;
     auto c = impl_->control.lock();
-    return c->state == State::kShut ? c->shut_error : Status(-kEPark);
+    Status s = refusal(*c);
+    return s.ok() ? Status(-kEPark) : s;
 }
 
 void Gate::leave() { kapi_drainref_put(&impl_->inside); }
@@ -116,13 +124,12 @@ Status Gate::Impl::wait(bool hold, WaitMode mode, bool and_reachable)
     };
     c->waiting++;
     Status s = c.wait_until(
-        changed, [&] { return is_open() || c->state == State::kShut || is_sent_away(); }, kForever,
-        mode);
+        changed, [&] { return is_open() || !refusal(*c).ok() || is_sent_away(); }, kForever, mode);
     c->waiting--;
     uint64_t waited = now_ns() - since;
     if (waited > c->longest_wait_ns) c->longest_wait_ns = waited;
     if (!s.ok()) return s;
-    if (c->state == State::kShut) return c->shut_error;
+    TRY(refusal(*c));
     if (!is_open()) return -kERESTARTSYS;
     if (hold) {
         bool held =
@@ -142,6 +149,7 @@ void Gate::close(Reason reason)
         c->reasons |= reason;
         begins = c->state == State::kOpen;
         if (begins) impl_->move(*c, State::kClosing);
+        else if (reason == kInactive) impl_->changed.wake_all();
     }
     if (begins && impl_->watcher) impl_->watcher->on_gate_closing();
 }

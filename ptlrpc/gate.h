@@ -14,8 +14,9 @@
  *   any       shut(error)                 shut      every enter fails with error (unmount, eviction
  *                                                   of the mount)
  *
- * Reasons are independent bits; the gate is open when none is set. A new import's gate is closed
- * for kActiveLock until the first grant. Depends on kapi only (B8).
+ * Reasons are independent bits; the gate is open when none is set. While kInactive is, nobody
+ * waits: every enter fails with -EIO. A new import's gate is closed for kActiveLock until the first
+ * grant. Depends on kapi only (B8).
  */
 #pragma once
 #include <span>
@@ -41,13 +42,14 @@ public:
         kActiveLock = 1,  // the server wants the active lock back, or we do not hold it
         kBarrier = 2,     // manual barrier on this client (T1)
         kFileSystem = 4,  // the whole file system is being frozen, by its MGS (T5)
+        kInactive = 8,    // an administrator has told that the target will not be back soon
     };
 
     static Result<Owned<Gate>> create(uint32_t closed_for);
     ~Gate();
 
     // Waits until open, then holds it. -ERESTARTSYS on a signal (by mode), the error given to
-    // shut().
+    // shut(), -EIO.
     Status enter(WaitMode mode = WaitMode::kInterruptible);
     // Does not wait: -kEPark when it is not open.
     Status try_enter();

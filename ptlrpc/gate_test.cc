@@ -178,6 +178,30 @@ TEST(Gate, SignalsByMode)
     });
 }
 
+// Who waits, and who comes, is sent away; the other reasons go on as ever.
+TEST(Gate, NobodyWaitsForWhatIsInactive)
+{
+    with_gate(Gate::kActiveLock, [](Gate& gate) {
+        Visitor waits(gate, WaitMode::kUninterruptible);
+        kapi_sleep_ns(5 * kMsec);
+        EXPECT_FALSE(waits.done);
+        gate.close(Gate::kInactive);
+        kapi_sleep_ns(5 * kMsec);
+        EXPECT_TRUE(waits.done && waits.status.is(kEIO));
+        EXPECT_TRUE(gate.try_enter().is(kEIO));
+        EXPECT_TRUE(gate.wait_open(WaitMode::kInterruptible, false).is(kEIO));
+        Gate* const both[] = {&gate, nullptr};
+        GateScope scope;
+        EXPECT_TRUE(scope.enter(both).is(kEIO));
+        EXPECT_TRUE(gate.wait_parked(now_ns() + kSec).ok());
+        gate.reopen(Gate::kActiveLock);
+        EXPECT_TRUE(gate.enter().is(kEIO));
+        gate.reopen(Gate::kInactive);
+        EXPECT_TRUE(gate.try_enter().ok());
+        gate.leave();
+    });
+}
+
 // A8.
 TEST(GateScope, AllOrNothing)
 {

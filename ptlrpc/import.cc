@@ -88,9 +88,11 @@ Status ImportImpl::connect(uint64_t deadline_ns, WaitMode mode)
         }
     }
     Status s = changed_.wait_until(
-        lock, [&] { return full_count_ > 0 || closing_ || hopeless_; }, deadline_ns, mode);
+        lock, [&] { return full_count_ > 0 || closing_ || hopeless_ || rests_; }, deadline_ns,
+        mode);
     if (full_count_ > 0) return kOk;
     if (closing_) return -kESHUTDOWN;
+    if (rests_) return -kEIO;
     bool says_why = hopeless_ || last_error_.is(kENODEV);
     return says_why && !s.is(kERESTARTSYS) ? last_error_ : s;
 }
@@ -152,6 +154,7 @@ Status ImportImpl::recover_now(Nid nid, uint64_t deadline_ns)
     Ref<Connection> other;
     MutexLock lock(lock_);
     if (closing_) return -kESHUTDOWN;
+    if (rests_) return -kEIO;
     bool known = nid.is_zero();
     for (const Nid& n : options_.nids) known = known || n == nid;
     if (!known) return -kEINVAL;
@@ -164,9 +167,9 @@ Status ImportImpl::recover_now(Nid nid, uint64_t deadline_ns)
         lock.relock();
     }
     TRY(changed_.wait_until(
-        lock, [&] { return full_count_ > before || closing_; }, deadline_ns,
+        lock, [&] { return full_count_ > before || closing_ || rests_; }, deadline_ns,
         WaitMode::kInterruptible));
-    if (full_count_ == before) return -kESHUTDOWN;
+    if (full_count_ == before) return closing_ ? Status(-kESHUTDOWN) : Status(-kEIO);
     return nid.is_zero() || current_nid_ == nid ? kOk : Status(-kENODEV);
 }
 
@@ -189,7 +192,8 @@ void ImportImpl::target_is_at(Nid nid, uint64_t instance)
     {
         MutexLock lock(lock_);
         bool there = connection_ && !lost_ && state_ != ImportState::kConnecting;
-        if (closing_ || nid.is_zero() || instance < instance_ || (instance == instance_ && there))
+        if (closing_ || rests_ || nid.is_zero() || instance < instance_ ||
+            (instance == instance_ && there))
             return;
         bool asking_there = state_ == ImportState::kConnecting && current_nid_ == nid && !lost_;
         spread_.target_runs(kapi_random_u64());  // everybody hears it now
@@ -227,6 +231,7 @@ void ImportImpl::run()
         own_task_ = kapi_task_self();
     }
     for (;;) {
+        rest();
         {
             MutexLock lock(lock_);
             if (closing_) break;
@@ -244,11 +249,11 @@ void ImportImpl::stay_full()
 {
     {
         MutexLock lock(lock_);
-        while (!closing_ && !lost_ && !reconnect_wanted_) {
+        while (!closing_ && !rests_ && !lost_ && !reconnect_wanted_) {
             (void)task_wake_.wait(lock, next_look_locked());
             keepalive(lock);
         }
-        if (closing_ && !lost_) {
+        if ((closing_ || rests_) && !lost_) {
             lock.unlock();
             say_goodbye();
             lock.relock();
@@ -267,7 +272,7 @@ void ImportImpl::leave_connection()
         lost_ = ping_wanted_ = false;
         ping_xid_ = 0;
         was_full = std::exchange(was_full_, false);
-        expected = closing_ || now_ns() < expect_restart_until_ns_;
+        expected = closing_ || rests_ || now_ns() < expect_restart_until_ns_;
         fail_sent_locked(-kENOTCONN, true);
         set_state_locked(ImportState::kDisconn);
     }
@@ -283,6 +288,59 @@ void ImportImpl::leave_connection()
                    to_text(gone->peer()).c_str());
     }
     client_.on_disconnected();
+}
+
+void ImportImpl::set_active(bool yes)
+{
+    Ref<Connection> halfway;
+    if (!yes) gate_->close(Gate::kInactive);
+    {
+        MutexLock lock(lock_);
+        if (active_ == yes || closing_) return;
+        active_ = yes;
+        if (!yes) {
+            rests_ = true;
+            eviction_epoch_++;
+            fail_sent_locked(-kEIO, false);
+            if (state_ != ImportState::kFull) halfway = connection_;
+        }
+        wake_all_locked();
+    }
+    log_notice("%s: %s", name(),
+               yes ? "active again" : "inactive: what lies there cannot be used, says the MGS");
+    if (halfway) halfway->close();
+}
+
+bool ImportImpl::is_active() const
+{
+    MutexLock lock(lock_);
+    return active_;
+}
+
+// While it is inactive: everything of the target is dropped, as by an eviction, and it is not
+// looked for. Then it is another client to the target, which so drops what it has of this one.
+void ImportImpl::rest()
+{
+    MutexLock lock(lock_);
+    if (!rests_) return;
+    while (rests_ && !closing_) {
+        stats_.evictions++;
+        fail_sent_locked(-kEIO, false);
+        drop_all_kept_locked();
+        last_committed_ = instance_ = full_instance_ = told_instance_ = 0;
+        recovery_ = {};
+        cookie_ = fresh_cookie();
+        lock.unlock();
+        client_.on_evicted();
+        lock.relock();
+        (void)task_wake_.wait_until(lock, [&] { return active_ || closing_; });
+        rests_ = !active_;
+    }
+    if (closing_) return;
+    outage_.over();
+    failed_in_row_ = 0;
+    lock.unlock();
+    gate_->reopen(Gate::kInactive);
 }
 
 void ImportImpl::say_goodbye()
@@ -306,18 +364,18 @@ void ImportImpl::back_off(Status why)
     last_error_ = why;
     hopeless_ = (why.is(kEPROTONOSUPPORT) || is_nowhere_locked(why)) && full_count_ == 0;
     if (hopeless_) changed_.wake_all();
-    bool on_purpose = closing_ || reconnect_wanted_;
+    bool on_purpose = closing_ || rests_ || reconnect_wanted_;
     uint64_t now = now_ns();
     if (!on_purpose && now >= expect_restart_until_ns_ && outage_.failed(now))
         log_info("%s: no connection to %s: error %d, %s", name(), to_text(current_nid_).c_str(),
                  why.error(), outage_.describe(now).c_str());
-    if (closing_ || ++failed_in_row_ % options_.nids.size() != 0) return;
+    if (closing_ || rests_ || ++failed_in_row_ % options_.nids.size() != 0) return;
     uint64_t limit = now < expect_restart_until_ns_ ? kReconnectExpectedMs : kReconnectMaxMs;
     uint64_t ms = backoff_ms_ < limit ? backoff_ms_ : limit;
     backoff_ms_ = longer_backoff(ms, kReconnectMaxMs);
     ms = spread_.pause_ms(ms);
     (void)task_wake_.wait_until(
-        lock, [&] { return closing_ || reconnect_wanted_; }, deadline_after_ms(ms));
+        lock, [&] { return closing_ || rests_ || reconnect_wanted_; }, deadline_after_ms(ms));
 }
 
 // Its nodes are up, and none of them has it. A target that is being moved is so for a moment.
@@ -333,7 +391,7 @@ bool ImportImpl::is_nowhere_locked(Status why)
 void ImportImpl::await_place()
 {
     MutexLock lock(lock_);
-    while (!closing_ && spread_.on()) {
+    while (!closing_ && !rests_ && spread_.on()) {
         if (now_ns() >= expect_restart_until_ns_) spread_.over();
         if (now_ns() >= spread_.not_before_ns()) return;
         (void)task_wake_.wait(lock, spread_.not_before_ns());

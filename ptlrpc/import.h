@@ -11,6 +11,7 @@
  *                                (kRecover: window; kResume: opens and file locks, no wait)
  *   CONNECTING → EVICTED → FULL  (kNew, though we were connected before: everything cached is
  *                                dropped, requests fail -EIO)
+ *   any → DISCONN                (inactive: as evicted, and not looked for until active again)
  *   any → CLOSED
  *
  * One task per import drives all of it (recovery.cc is a straight list of named steps); callers of
@@ -143,6 +144,11 @@ public:
     // or a later one, look there at once. Only a hint: without one, or with a wrong one, the target
     // is looked for as ever.
     virtual void target_is_at(Nid nid, uint64_t instance) = 0;
+    // An administrator's word that the target is away for long: what waits for it and what comes
+    // fails with -EIO, everything cached and everything kept for it is dropped, and it is not
+    // looked for. Active again, it knows nothing of us, nor we of it. From one task at a time.
+    virtual void set_active(bool yes) = 0;
+    virtual bool is_active() const = 0;
     // Whoever waits for a target that is not connected, and may be killed there, is sent away with
     // -ERESTARTSYS, as by a signal; nothing else changes (umount -f).
     virtual void interrupt_waits() = 0;

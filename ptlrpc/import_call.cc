@@ -69,7 +69,7 @@ Status ImportImpl::pause(uint64_t ms, WaitMode mode)
 {
     MutexLock lock(lock_);
     Status s = changed_.wait_until(
-        lock, [&] { return closing_; }, deadline_after_ms(ms), mode);
+        lock, [&] { return closing_ || rests_; }, deadline_after_ms(ms), mode);
     return s.is(kETIMEDOUT) || s.ok() ? kOk : s;
 }
 
@@ -104,7 +104,7 @@ Status ImportImpl::wait_turn(MutexLock& lock, Request& r, bool own)
         // While the client drops its cache it may wait for what the caller holds (a page, say): the
         // caller must not wait for it.
         bool being_evicted = state_ == ImportState::kEvicted && !own && !r.in_recovery;
-        if (epoch != eviction_epoch_ || being_evicted) return -kEIO;
+        if (epoch != eviction_epoch_ || being_evicted || (rests_ && !own)) return -kEIO;
         bool ready = own             ? connection_ && !lost_
                      : r.in_recovery ? may_send_in_recovery(state_, r.opcode())
                                      : state_ == ImportState::kFull && !quiesced_;

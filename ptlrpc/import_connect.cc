@@ -75,7 +75,7 @@ Status ImportImpl::wait_open(Ref<Connection> dialled)
         lost_ = true;  // for now
         last_heard_ns_ = last_sent_ns_ = now_ns();
         bool elsewhere = !preferred_nid_.is_zero() && !(preferred_nid_ == current_nid_);
-        if (closing_ || elsewhere) dialled->close();
+        if (closing_ || rests_ || elsewhere) dialled->close();
     }
     return dialled->wait_open(WaitMode::kUninterruptible);
 }

@@ -10,10 +10,10 @@ void ImportImpl::describe(TextSink& out) const
 {
     MutexLock lock(lock_);
     out.printf(
-        "import:\n    target: %s\n    client_uuid: %s\n    state: %s\n    instance: %llu\n    "
-        "protocol: %u\n",
-        name(), options_.client_uuid.c_str(), to_string(state_), static_cast<ull>(instance_),
-        protocol_);
+        "import:\n    target: %s\n    client_uuid: %s\n    state: %s\n    active: %d\n    "
+        "instance: %llu\n    protocol: %u\n",
+        name(), options_.client_uuid.c_str(), to_string(state_), active_ ? 1 : 0,
+        static_cast<ull>(instance_), protocol_);
     out.printf("    connect_flags: [%s%s%s ]\n",
                granted_flags_ & kConnectUpdateLock ? " update_lock" : "",
                granted_flags_ & kConnectMds ? " mds" : "",

@@ -80,7 +80,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     uint64_t instance() const override;
     uint16_t protocol() const override;
     uint64_t last_committed() const override;
-    uint64_t cookie() const override { return cookie_; }
+    uint64_t cookie() const override { return cookie_.load(); }
     const ImportOptions& options() const override { return options_; }
     ImportStats stats() const override;
     bool is_owed_a_commit() const override;
@@ -92,6 +92,8 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     void ping() override;
     Status recover_now(Nid nid, uint64_t deadline_ns) override;
     void target_is_at(Nid nid, uint64_t instance) override;
+    void set_active(bool yes) override;
+    bool is_active() const override;
     void interrupt_waits() override;
     Status wait_full(uint64_t deadline_ns, WaitMode mode) override;
     void close() override;
@@ -109,6 +111,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     void run();
     void stay_full();
     void leave_connection();
+    void rest();
     void say_goodbye();
     void back_off(Status why);
     bool is_nowhere_locked(Status why);
@@ -194,7 +197,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     Node& node_;
     ImportOptions options_;
     ImportClient& client_;
-    const uint64_t cookie_;
+    std::atomic<uint64_t> cookie_;  // another one for each life, which ends with a rest()
     Owned<Gate> gate_;
     LogLimit log_limit_;
     Task task_;
@@ -207,6 +210,8 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     ImportState state_ = ImportState::kNew;
     bool starting_ = false;  // connect() was called
     bool closing_ = false, closed_ = false;
+    bool active_ = true;  // as set_active() was told
+    bool rests_ = false;  // inactive, or the task has not noticed yet that it is active again
     bool reconnect_wanted_ = false;
     bool quiesced_ = false;  // only in_recovery requests may be sent
     uint64_t full_count_ = 0;

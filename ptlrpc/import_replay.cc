@@ -157,7 +157,7 @@ Status ImportImpl::replay_send(MutexLock& lock, Request& r, uint32_t flags)
 // Until so many are in flight. On an error none is: what was in flight is forgotten.
 Status ImportImpl::replay_wait(MutexLock& lock, size_t in_flight_max)
 {
-    while (replaying_count_ > in_flight_max && !lost_ && !closing_) {
+    while (replaying_count_ > in_flight_max && !lost_ && !closing_ && !rests_) {
         (void)task_wake_.wait(lock, next_keepalive_locked());
         keepalive(lock);
     }

@@ -68,6 +68,7 @@ Status ImportImpl::run_step(size_t index, uint64_t* took_ns)
     {
         MutexLock lock(lock_);
         if (closing_) return -kESHUTDOWN;
+        if (rests_) return -kEIO;
         if (lost_) return -kENOTCONN;
         if (step.state != ImportState::kFull) set_state_locked(step.state);
     }

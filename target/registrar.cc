@@ -87,8 +87,30 @@ Status Registrar::attempt(uint64_t patience_ms)
                              {&yes, 1});
 }
 
+bool Registrar::is_service_node() const
+{
+    Nid own = node_.transport().own_nid();
+    if (identity_.service_nids.empty() || own.is_zero()) return true;
+    for (const Nid& nid : identity_.service_nids)
+        if (nid == own) return true;
+    return false;
+}
+
+// Whoever is not told by the MGS looks for it at its service nodes alone.
+void Registrar::warn_if_lost(Text<200>* why)
+{
+    if (is_service_node()) return;
+    *why = text_format<200>(
+        "%s: this node, %s, is none of its service nodes (%s first): clients and "
+        "the MDT will look for it in vain",
+        identity_.name.c_str(), to_text(node_.transport().own_nid()).c_str(),
+        to_text(identity_.service_nids[0]).c_str());
+    log_warn("%s", why->c_str());
+}
+
 Status Registrar::start(Text<200>* why)
 {
+    warn_if_lost(why);
     if (!registered_before()) {
         Status s = attempt(kFirstTryMs);
         if (s.ok()) return kOk;

@@ -23,6 +23,7 @@ public:
     ~Registrar() { stop(); }
 
     // -EADDRINUSE with *why: refused. An MGS that cannot be reached is no error: the task goes on.
+    // Without an error *why is what whoever mounts it should know.
     Status start(Text<200>* why);
     void stop();
 
@@ -37,6 +38,8 @@ private:
     Status connect_and_call(Import& import, uint64_t patience_ms);
     void run();
     bool registered_before();
+    bool is_service_node() const;
+    void warn_if_lost(Text<200>* why);
 
     Node& node_;
     Store& store_;

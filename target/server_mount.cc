@@ -95,6 +95,7 @@ Status ServerMount::start(const char* device, const StartOptions& options, Text<
         *store_.lock() = std::move(mounted);
     }
     Status s = start_targets(*store, options, why);
+    if (s.ok()) *why = {};
     if (s.ok()) s = register_targets(*store, why);
     if (s.ok()) return kOk;
     if (why->empty()) *why = text_format<200>("%s cannot be started (error %d)", device, s.error());
@@ -164,7 +165,7 @@ int lull_server_start(lull_node* node, const char* device, const char* options, 
         s = mount ? mount->start(device, parsed, &reason) : Status(-kENOMEM);
         if (s.ok()) *out = reinterpret_cast<lull_server*>(mount.release());
     }
-    if (why_bytes) kapi_snprintf(why, why_bytes, "%s", s.ok() ? "" : reason.c_str());
+    if (why_bytes) kapi_snprintf(why, why_bytes, "%s", reason.c_str());
     return s.error();
 }
 

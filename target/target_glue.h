@@ -14,7 +14,7 @@ extern "C" {
 struct lull_server; /* class ServerMount: the targets of one device */
 
 /* options: "-o" text as given to mount: force, abort_recov, … ; why: room for a sentence that names
- * the cause of a failure. */
+ * the cause of a failure; without one, what whoever mounts it should know, or "". */
 int lull_server_start(struct lull_node *node, const char *device, const char *options,
                       struct lull_server **out, char *why, size_t why_bytes);
 /* flags: LULL_STOP_FORCE evicts all clients (umount -f). Also right after a controlled shutdown has

@@ -98,6 +98,25 @@ int set_params(const std::vector<std::string>& words, bool quiet)
     return worst;
 }
 
+// What an administrator tells the MGS, on its node: it is kept there and told to everybody.
+int conf_params(const std::vector<std::string>& settings)
+{
+    int worst = 0;
+    for (const std::string& setting : settings) {
+        Answer answer = control(LULL_CTL_SET, "mgs.MGS.conf_param=" + setting);
+        if (!answer.error) continue;
+        bool no_mgs = control(LULL_CTL_LIST, "mgs.MGS.conf_param").error == ENOENT;
+        std::string why = no_mgs                   ? "the MGS does not run on this node"
+                          : answer.error == ENOENT ? "no such OST is registered"
+                          : answer.error == EINVAL ? "write it as lull-OST0001.osc.active=0|1, or "
+                                                     "lull-OST0001.osc.max_create_count=N"
+                                                   : answer.text;
+        fprintf(stderr, "lctl: conf_param %s: %s\n", setting.c_str(), why.c_str());
+        worst = answer.error;
+    }
+    return worst;
+}
+
 // What went wrong with a recovery, by the number that the parameter gives (ptlrpc/import.h).
 std::string explain_recover(const Answer& answer)
 {
@@ -171,6 +190,12 @@ int main(int argc, char** argv)
                            "set parameters: lctl set_param mdt.lull-MDT0000.controlled_shutdown=1");
     set->add_flag("-n", quiet, "print nothing");
     set->add_option("NAME=VALUE", names, "names or globs with values")->required();
+    CLI::App* conf =
+        app.add_subcommand("conf_param",
+                           "on the MGS, for good: lctl conf_param lull-OST0001.osc.active=0 (what "
+                           "lies there gives EIO), lull-OST0001.osc.max_create_count=0 (nothing "
+                           "new there); lctl get_param mgs.MGS.conf_param shows all");
+    conf->add_option("OST.osc.SETTING=VALUE", names)->required();
     CLI::App* list = app.add_subcommand("list_param", "list names of parameters");
     bool recursive = false;
     list->add_flag("-R", recursive, "the whole tree (always so)");
@@ -204,6 +229,7 @@ int main(int argc, char** argv)
     }
     if (*get) return each(LULL_CTL_GET, "get_param", names, values_only);
     if (*set) return set_params(names, quiet);
+    if (*conf) return conf_params(names);
     if (*list)
         return each(LULL_CTL_LIST, "list_param",
                     names.empty() ? std::vector<std::string>{"*"} : names);

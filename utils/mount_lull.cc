@@ -166,6 +166,9 @@ int mount_it(const Request& r)
     if (read_only && fsconfig(fs, FSCONFIG_SET_FLAG, "ro", nullptr, 0) != 0)
         return fail(r, fs, errno);
     if (fsconfig(fs, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return fail(r, fs, errno);
+    if (std::string words = kernel_words(fs); !words.empty())
+        fprintf(stderr, "mount.lull: %s on %s: %s\n", r.source.c_str(), r.target.c_str(),
+                words.c_str());
     int mnt = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
     if (mnt < 0) return fail(r, fs, errno);
     if (move_mount(mnt, "", AT_FDCWD, r.target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)

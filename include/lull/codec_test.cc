@@ -160,6 +160,7 @@ TEST(Codec, Mgs)
 {
     op_and_reply<MgsRegisterOp>();
     op_and_reply<MgsConfigOp>();
+    op_and_reply<MgsSettingsOp>();
 }
 
 TEST(Codec, Mds)

@@ -38,6 +38,7 @@ enum class GateClass : uint8_t { kGated, kExempt, kInternal, kCallback };
     X(MgsFsLock,        23, kExempt,   false, false)     \
     X(MgsFsUnlock,      24, kExempt,   false, false)     \
     X(MgsFsWanted,      25, kCallback, false, false)     \
+    X(MgsSettings,      26, kExempt,   false, false)     \
     X(MdsGetattr,       30, kGated,    false, false)     \
     X(MdsReaddir,       31, kGated,    false, false)     \
     X(MdsReadlink,      32, kGated,    false, false)     \

@@ -50,8 +50,26 @@ struct MgsConfigOp {         // -ENOENT: no file system of that name is known
     Text<32> fsname;
     template <class Io> void io(Io& x) { x.text(fsname); }
 };
+// What an administrator has told the MGS of an OST.
+struct TargetSettings {
+    TargetName name;
+    uint8_t active = 1;      // 0: what lies there cannot be used, nobody waits for it
+    uint32_t max_create_count = kMaxCreateCount;  // 0: no new objects
+    static constexpr uint32_t kMaxCreateCount = 20000;  // as Lustre's, and of no other meaning here
+    template <class Io> void io(Io& x) { x.text(name); x.u8(active); x.u32(max_create_count); }
+};
+struct MgsSettingsReply {    // those that are not as by default
+    Vec<TargetSettings> settings;
+    template <class Io> void io(Io& x) { x.list(settings, 1024); }
+};
+struct MgsSettingsOp {       // -EOPNOTSUPP: an MGS that knows none
+    static constexpr Opcode kOpcode = Opcode::kMgsSettings;
+    using Reply = MgsSettingsReply;
+    Text<32> fsname;
+    template <class Io> void io(Io& x) { x.text(fsname); }
+};
 // To everybody connected to the MGS, when a target has started. Who was away asks with MgsConfig
-// when it is back.
+// when it is back. Without an address: its settings have changed.
 struct MgsTargetAt {
     static constexpr Opcode kOpcode = Opcode::kMgsTargetAt;
     using Reply = Empty;

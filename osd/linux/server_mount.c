@@ -97,6 +97,8 @@ static int start_server(struct server_sb *s, struct fs_context *fc)
 		errorf(fc, "lull: %s: %s", s->source, s->why[0] ? s->why : "cannot start");
 		return err;
 	}
+	if (s->why[0])
+		warnf(fc, "lull: %s", s->why);
 	s->net = fc->net_ns;
 	return 0;
 }

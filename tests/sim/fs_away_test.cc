@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // While one OST is halted, or gone: who does not need it does not wait for it.
+#include "kapi/sim/network.h"
 #include "tests/sim/fs_load.h"
 
 using namespace lull::sim;
@@ -261,7 +262,9 @@ TEST(FsAway, OneThatNobodyReachesGetsNothing)
     };
     w.on(0, [&] { EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0); });
     EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.imperative_recovery", "0"), 0);
-    EXPECT_EQ(w.start(w.ost(2), w.oss1), 0);
+    std::string why;
+    EXPECT_EQ(w.start(w.ost(2), w.oss1, "", &why), 0);
+    EXPECT_NE(why.find("is none of its service nodes (10.99.0.1@tcp first)"), std::string::npos);
     create_for(25, "/mounted");
     EXPECT_NE(w.get_param(w.mds1, "mgs.MGS.targets").find("OST0002"), std::string::npos);
     std::string import = w.get_param(w.mds1, "osp.lull-OST0002*.import");
@@ -271,5 +274,147 @@ TEST(FsAway, OneThatNobodyReachesGetsNothing)
     ASSERT_TRUE(w.controlled_shutdown(w.mdt()));
     EXPECT_EQ(w.start(w.mdt(), w.mds2), 0);
     create_for(15, "/restarted");
+    w.finish();
+}
+
+namespace {
+
+int conf_param(FsWorld& w, const std::string& setting)
+{
+    int rc = w.set_param(*w.mdt().at, "mgs.MGS.conf_param", setting);
+    w.run_for_ms(1000);  // everybody is told
+    return rc;
+}
+
+}  // namespace
+
+// An OST that will not be back soon is told to be inactive: what waits for it, and what comes, gets
+// EIO at once, new files go elsewhere, and nobody waits for it any more, at a mount either. Nothing
+// of what it had committed is lost when it is back.
+TEST(FsAway, InactiveIsToldAtOnce)
+{
+    OneIsAway lab;
+    FsWorld& w = lab.w;
+    int fd = -1, err = 0;
+    w.on(0, [&] {
+        EXPECT_GE(fd = w.c(0).open("/on1", SimMount::kWrite), 0);
+        EXPECT_EQ(w.c(0).pwrite(fd, 5000, "lost", 4), 4);
+    });
+    struct llc_statfs all, rest;
+    lab.at_once([&](SimMount& c) { EXPECT_EQ(c.statfs(&all), 0); });
+    w.crash(w.ost(1));
+    bool answered = false;
+    w.spawn(1, "reader", [&] {
+        (void)w.c(1).get("/on1", &err);
+        answered = true;
+    });
+    int synced = 0;
+    w.spawn(0, "fsync", [&] { synced = w.c(0).fsync(fd); });
+    w.run_for_ms(30000);
+    EXPECT_FALSE(answered);
+    EXPECT_EQ(conf_param(w, "lull-OST0009.osc.active=0"), -kENOENT);
+    EXPECT_EQ(conf_param(w, "lull-MDT0000.osc.active=0"), -kEINVAL);
+    EXPECT_EQ(conf_param(w, "lull-OST0001.osc.active=2"), -kEINVAL);
+    EXPECT_EQ(conf_param(w, "lull-OST0001.osc.active=0"), 0);
+    EXPECT_TRUE(w.join(5 * kSec));
+    EXPECT_EQ(err, -kEIO);
+    EXPECT_EQ(synced, -kEIO);
+    auto look = [&](SimMount& c) {
+        EXPECT_EQ(c.statfs(&rest), 0);
+        EXPECT_EQ(rest.total_bytes, all.total_bytes / 2);
+        EXPECT_EQ(c.sync(), 0);
+        (void)c.get("/on1", &err);
+        EXPECT_EQ(err, -kEIO);
+        llc_attr a;
+        EXPECT_EQ(c.stat("/on1", &a), -kEIO);
+        EXPECT_EQ(c.put("/on0", "else"), 0);
+    };
+    lab.at_once(look);
+    lab.at_once([&](SimMount& c) {
+        EXPECT_EQ(c.fsync(fd), -kEIO);
+        EXPECT_EQ(c.pwrite(fd, 0, "x", 1), -kEIO);
+        (void)c.close(fd);
+    });
+    w.umount(0);
+    uint64_t began = w.world.now_ns();
+    EXPECT_EQ(w.mount(0), 0);
+    EXPECT_LT(w.world.now_ns() - began, kSec);
+    lab.at_once(look);
+    ASSERT_TRUE(w.controlled_shutdown(w.mdt()));
+    EXPECT_EQ(w.start(w.mdt(), w.mds2), 0);
+    w.on(0, [&] {
+        EXPECT_EQ(count_on(w.c(0), "1", "/n", 6), 0u);
+        EXPECT_EQ(w.c(0).link("/on1", "/second"), 0);
+        EXPECT_EQ(w.c(0).unlink("/on1"), 0);
+    });
+    std::string told = w.get_param(w.mds2, "mgs.MGS.conf_param");
+    EXPECT_NE(told.find("lull-OST0001.osc.active=0"), std::string::npos) << told;
+    w.boot(w.oss2);
+    EXPECT_EQ(w.start(w.ost(1), w.oss2), 0);
+    w.run_for_ms(10000);
+    lab.at_once([&](SimMount& c) {
+        (void)c.get("/second", &err);
+        EXPECT_EQ(err, -kEIO);
+    });
+    EXPECT_EQ(conf_param(w, "osp.lull-OST0001*.active=1"), 0);
+    w.on(0, [&] {
+        EXPECT_EQ(w.c(0).get("/second"), pattern(1000));
+        EXPECT_EQ(w.c(0).statfs(&rest), 0);
+        EXPECT_EQ(rest.total_bytes, all.total_bytes);
+        EXPECT_GT(count_on(w.c(0), "1", "/m", 6), 0u);
+    });
+    w.finish();
+}
+
+// A live OST, too, that hears no good-bye: what a client had there and was not committed is told by
+// fsync, and when it is active again that client is a stranger to it, with no lock of the life
+// before.
+TEST(FsAway, ActiveAgainIsAnotherLife)
+{
+    OneIsAway lab;
+    FsWorld& w = lab.w;
+    int fd = -1;
+    w.on(0, [&] {
+        EXPECT_GE(fd = w.c(0).open("/on1", SimMount::kWrite), 0);
+        EXPECT_EQ(w.c(0).pwrite(fd, 0, "dirty", 5), 5);
+    });
+    w.world.network().cut(*w.client_nodes[0]->host, *w.oss2.host);
+    EXPECT_EQ(conf_param(w, "lull-OST0001.active=0"), 0);
+    w.run_for_ms(5000);  // it is not said later, either
+    w.world.network().heal_all();
+    EXPECT_EQ(conf_param(w, "lull-OST0001.active=1"), 0);
+    w.on(1, [&] {
+        uint64_t began = lull::now_ns();
+        EXPECT_EQ(w.c(1).get("/on1"), pattern(1000));
+        EXPECT_EQ(w.c(1).put("/on1", "theirs"), 0);
+        EXPECT_EQ(w.c(1).sync(), 0);
+        EXPECT_LT(lull::now_ns() - began, 2 * kSec);
+    });
+    w.on(0, [&] {
+        EXPECT_EQ(w.c(0).get("/on1"), "theirs");
+        EXPECT_EQ(w.c(0).fsync(fd), -kEIO);
+        EXPECT_EQ(w.c(0).pwrite(fd, 0, "ours", 4), 4);
+        EXPECT_EQ(w.c(0).fsync(fd), 0);
+        EXPECT_EQ(w.c(0).close(fd), 0);
+    });
+    w.on(1, [&] { EXPECT_EQ(w.c(1).get("/on1"), "oursrs"); });
+    w.finish();
+}
+
+// max_create_count=0: nothing new, and everything else as ever. With no OST left that is ENOSPC.
+TEST(FsAway, NothingNewWhereAnAdministratorWantsNothing)
+{
+    OneIsAway lab;
+    FsWorld& w = lab.w;
+    EXPECT_EQ(conf_param(w, "lull-OST0001.osc.max_create_count=0"), 0);
+    w.on(0, [&] {
+        EXPECT_EQ(count_on(w.c(0), "1", "/a", 6), 0u);
+        EXPECT_EQ(w.c(0).get("/on1"), pattern(1000));
+        EXPECT_EQ(w.c(0).put("/on1", "written"), 0);
+    });
+    EXPECT_EQ(conf_param(w, "osp.lull-OST0000.max_create_count=0"), 0);
+    w.on(0, [&] { EXPECT_EQ(w.c(0).mknod("/none", 0100644), -kENOSPC); });
+    EXPECT_EQ(conf_param(w, "osp.lull-OST0001.max_create_count=20000"), 0);
+    w.on(0, [&] { EXPECT_EQ(count_on(w.c(0), "1", "/b", 6), 6u); });
     w.finish();
 }

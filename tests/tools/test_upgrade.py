@@ -252,6 +252,15 @@ def test_no_mgs_to_ask_and_a_target_nowhere(paper):
     assert not paper.changed()
 
 
+def test_an_inactive_ost_is_said_and_not_missed(paper):
+    state = paper.read()
+    del state["nodes"]["oss1"]["mounts"]["/mnt/ost1"]
+    state["mgs"][2] += " active=0"
+    paper.write(state)
+    rc, out = paper.upgrade("--replace", "true")
+    assert rc == 0 and "lull-OST0001: inactive" in out, out
+
+
 def test_a_target_in_use_elsewhere_is_not_missed(paper):
     state = paper.read()
     del state["nodes"]["oss1"]["mounts"]["/mnt/ost1"]

@@ -119,7 +119,8 @@ std::vector<Registered> Cluster::registered(const std::string& node) const
         std::smatch fields;
         if (!std::regex_match(line, fields, form)) continue;
         std::string at = fields[3];
-        out.push_back({fields[1], to_addresses(fields[2]), at.substr(0, at.find('@'))});
+        bool active = line.find(" active=0") == std::string::npos;
+        out.push_back({fields[1], to_addresses(fields[2]), at.substr(0, at.find('@')), active});
     }
     return out;
 }

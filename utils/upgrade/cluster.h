@@ -37,6 +37,7 @@ struct Registered {
     std::string name;
     std::vector<std::string> addresses;  // of the nodes that may run it, its home first
     std::string at;                      // where it started last; "?"
+    bool active = true;                  // as an administrator has told the MGS
 };
 
 class Cluster {

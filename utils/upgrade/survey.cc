@@ -26,8 +26,14 @@ Survey::Survey(const Cluster& cluster, const std::vector<std::string>& servers,
     for (const std::string& node : order_)
         nodes_[node] = {cluster.mounts(node), cluster.disks(node), cluster.addresses(node)};
     ask_mgs(mgs);
-    for (const std::string& target : wanted())
-        if (!is_mounted(target)) look_for(target);
+    for (const std::string& target : wanted()) {
+        const Registered* r = find(target);
+        bool active = !r || r->active;
+        if (!active)
+            say_(fmt::format("{}: inactive, as the MGS was told (lctl conf_param {}.osc.active=1)",
+                             target, target));
+        if (active && !is_mounted(target)) look_for(target);
+    }
 }
 
 std::optional<Disk> Survey::disk(const std::string& node, const std::string& device) const

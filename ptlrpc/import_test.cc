@@ -1003,7 +1003,8 @@ TEST(Server, RequestsAreOfTheNegotiatedVersion)
         struct Raw : ConnectionSink {
             std::vector<Message> replies;
             void on_message(Connection&, Message&& m) override { replies.push_back(std::move(m)); }
-            void on_closed(Connection&, Status) override {}
+            int closed = 0;
+            void on_closed(Connection&, Status) override { closed++; }
         } raw;
         auto connection =
             c.client_node->transport().dial(Nid{c.server.address()}, &raw, deadline_after_ms(1000));
@@ -1045,6 +1046,8 @@ TEST(Server, RequestsAreOfTheNegotiatedVersion)
         EXPECT_EQ(send(close, kProtocol1, &header, &body), -kEPROTO);
         PingOp ping;
         EXPECT_EQ(send(ping, kProtocol2, &header, &body), 0);
+        connection.value()->close();
+        EXPECT_TRUE(soon([&] { return raw.closed == 1; }));
     });
 }
 

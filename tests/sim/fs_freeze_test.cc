@@ -170,6 +170,9 @@ TEST(FsFreeze, ClientsThatTheMgsDoesNotKnowOf)
             ASSERT_TRUE(w.controlled_shutdown(w.mdt()));
             ASSERT_EQ(w.start(w.mdt(), w.mds2), 0);
             EXPECT_EQ(w.set_param(w.mds2, "mgs.MGS.fs_freeze", "lull"), 0);
+            w.run_for_ms(3000);  // both are back by now, but that is not for the MGS to know
+            EXPECT_NE(w.get_param(w.mds2, "mgs.MGS.fs_state").find("lull: freezing\n"),
+                      std::string::npos);
             ASSERT_TRUE(wait_state(w, w.mds2, "frozen"));
             expect_still(w, load);
             bool made = false;

@@ -76,20 +76,18 @@ void Inode::leave_unsettled(Request& change)
     if (!import.goes_on(change)) return;
     {
         auto state = state_.lock();
-        is_unsettled_.store(true);
         if (state->unsettled.push_back(Ref<Request>(&change)).ok()) return;
-        is_unsettled_.store(!state->unsettled.empty());
     }
     (void)import.await(change, kForever);  // no memory: the killed caller waits itself
 }
 
 Status Inode::settle(WaitMode wait)
 {
-    while (is_unsettled_.load()) {
+    for (;;) {
         Ref<Request> change;
         {
             auto state = state_.lock();
-            if (state->unsettled.empty()) break;
+            if (state->unsettled.empty()) return kOk;
             change = state->unsettled[0];
         }
         Status s = mount.mdc().import().await(*change, kForever, wait);
@@ -97,12 +95,10 @@ Status Inode::settle(WaitMode wait)
         auto state = state_.lock();
         if (state->unsettled.empty() || state->unsettled[0].get() != change.get()) continue;
         state->unsettled.erase_at(0);
-        is_unsettled_.store(!state->unsettled.empty());
         state->valid = false;
         state->dir_epoch = 0;
         state->changed_at = mount.next_change();
     }
-    return kOk;
 }
 
 bool Inode::match_inode_lock(LockUse* use)

@@ -223,7 +223,6 @@ private:
     std::atomic<FileLayout*> layout_{nullptr};  // owned
     std::atomic<uint32_t> given_up_{0};         // reads that gave way (B3)
     std::atomic<uint32_t> losses_{0};
-    std::atomic<bool> is_unsettled_{false};  // state_.unsettled is not empty
 };
 
 // One modification of an object by this client, from before its request to after its reply. Not

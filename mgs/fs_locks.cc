@@ -5,6 +5,16 @@
 #include "ptlrpc/export.h"
 
 namespace lull {
+namespace {
+
+Ref<Call<MgsFsWanted>> new_wanted(Str fsname)
+{
+    auto call = make_ref<Call<MgsFsWanted>>();
+    if (call) call->op.fsname = fsname;
+    return call;
+}
+
+}  // namespace
 
 Result<FsLocks::Fs*> FsLocks::find(State& s, Str fsname)
 {
@@ -78,17 +88,16 @@ void FsLocks::enqueue(Ref<ServerRequest> request, Str fsname)
     }
     if (!s.ok()) return request->reply_error(s);
     request->reply(reply);
-    if (wanted) ask_for(*client, fsname, reply.handle);
+    if (wanted) ask_for(new_wanted(fsname).get(), {client, reply.handle});
 }
 
-// Without memory it is not asked, and the file system goes on freezing until a thaw.
-void FsLocks::ask_for(Export& client, Str fsname, uint64_t handle)
+// No call: there was no memory for one. It is not asked, and the file system goes on freezing until
+// a thaw.
+void FsLocks::ask_for(Call<MgsFsWanted>* call, const Holder& holder)
 {
-    auto call = make_ref<Call<MgsFsWanted>>();
     if (!call) return;
-    call->op.fsname = fsname;
-    call->op.handle = handle;
-    (void)client.post(*call);
+    call->op.handle = holder.handle;
+    (void)holder.client->post(*call);
 }
 
 void FsLocks::release(Export& client, Str fsname)
@@ -125,6 +134,8 @@ void FsLocks::gone(Export& client)
 Status FsLocks::freeze(Str fsname)
 {
     Vec<Holder> told;
+    auto call = new_wanted(fsname);
+    if (!call) return -kENOMEM;
     {
         auto state = state_.lock();
         Fs* fs = TRY(find(*state, fsname));
@@ -135,7 +146,7 @@ Status FsLocks::freeze(Str fsname)
     }
     log_notice("MGS: freezing %.*s: %zu clients are asked", static_cast<int>(fsname.size()),
                fsname.data(), told.size());
-    for (Holder& h : told) ask_for(*h.client, fsname, h.handle);
+    for (Holder& h : told) ask_for(call.get(), h);
     return kOk;
 }
 

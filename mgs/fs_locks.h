@@ -64,7 +64,7 @@ private:
     static Result<uint64_t> grant(State& s, Fs& fs, const Ref<Export>& client);
     bool is_frozen(const Fs& fs) const;
     void told_if_frozen(const Fs& fs) const;
-    static void ask_for(Export& client, Str fsname, uint64_t handle);
+    static void ask_for(Call<MgsFsWanted>* call, const Holder& holder);
     Guarded<State> mutable state_;
     uint64_t all_back_ns_ = 0;
 };

@@ -941,28 +941,43 @@ TEST(Import, OwnTaskDoesNotWaitForItself)
     });
 }
 
+// A connection of a test to the server, without an import. In a task of the client's host.
+struct RawClient : ConnectionSink {
+    std::vector<Message> replies;
+    int closed = 0;
+    Ref<Connection> connection;
+    void on_message(Connection&, Message&& m) override { replies.push_back(std::move(m)); }
+    void on_closed(Connection&, Status) override { closed++; }
+
+    bool dial(Cluster& c)
+    {
+        auto dialled =
+            c.client_node->transport().dial(Nid{c.server.address()}, this, deadline_after_ms(1000));
+        if (!dialled.ok()) return false;
+        connection = dialled.release_value();
+        return connection->wait_open(WaitMode::kUninterruptible).ok();
+    }
+    // The header of the answer.
+    RpcHeader ask(std::span<const uint8_t> bytes)
+    {
+        RpcHeader h;
+        size_t before = replies.size();
+        EXPECT_TRUE(connection->send(bytes, {}).ok());
+        EXPECT_TRUE(soon([&] { return replies.size() > before; }));
+        EXPECT_GE(replies.back().body.size(), sizeof h);
+        memcpy(&h, replies.back().body.data(), sizeof h);
+        return h;
+    }
+};
+
 // What a client that does not follow the protocol gets.
 TEST(Server, BadRequests)
 {
     Cluster c(7);
     c.mount();
     c.on(c.client_host, [&] {
-        struct Raw : ConnectionSink {
-            std::vector<RpcHeader> replies;
-            int closed = 0;
-            void on_message(Connection&, Message&& m) override
-            {
-                RpcHeader h;
-                ASSERT_GE(m.body.size(), sizeof h);
-                memcpy(&h, m.body.data(), sizeof h);
-                replies.push_back(h);
-            }
-            void on_closed(Connection&, Status) override { closed++; }
-        } raw;
-        auto connection =
-            c.client_node->transport().dial(Nid{c.server.address()}, &raw, deadline_after_ms(1000));
-        ASSERT_TRUE(connection.ok() &&
-                    connection.value()->wait_open(WaitMode::kUninterruptible).ok());
+        RawClient raw;
+        ASSERT_TRUE(raw.dial(c));
         auto send = [&](uint16_t opcode, uint16_t protocol, uint64_t cookie, size_t body) {
             std::vector<uint8_t> bytes(sizeof(RpcHeader) + body, 0xff);
             RpcHeader h;
@@ -975,11 +990,9 @@ TEST(Server, BadRequests)
             h.export_cookie = cookie;
             h.body_bytes = static_cast<uint32_t>(body);
             memcpy(bytes.data(), &h, sizeof h);
-            size_t before = raw.replies.size();
-            EXPECT_TRUE(connection.value()->send(bytes, {}).ok());
-            EXPECT_TRUE(soon([&] { return raw.replies.size() > before; }));
-            EXPECT_EQ(raw.replies.back().xid, 5u);
-            return static_cast<int32_t>(static_cast<uint32_t>(raw.replies.back().status));
+            RpcHeader reply = raw.ask(bytes);
+            EXPECT_EQ(reply.xid, 5u);
+            return static_cast<int32_t>(static_cast<uint32_t>(reply.status));
         };
         EXPECT_EQ(send(1, 1, 0, 10), -kEPROTO);
         EXPECT_EQ(send(999, 1, 0, 0), -kEOPNOTSUPP);
@@ -987,7 +1000,7 @@ TEST(Server, BadRequests)
         EXPECT_EQ(send(3, 7, 0, 0), -kEPROTONOSUPPORT);
         EXPECT_EQ(send(3, 1, 12345, 0), -kEEvicted);
         uint8_t junk[200] = {};
-        EXPECT_TRUE(connection.value()->send(junk, {}).ok());
+        EXPECT_TRUE(raw.connection->send(junk, {}).ok());
         EXPECT_TRUE(soon([&] { return raw.closed == 1; }));
         EXPECT_TRUE(c.create("still fine").ok());
     });
@@ -1000,16 +1013,8 @@ TEST(Server, RequestsAreOfTheNegotiatedVersion)
     Cluster c(7);
     c.mount();
     c.on(c.client_host, [&] {
-        struct Raw : ConnectionSink {
-            std::vector<Message> replies;
-            void on_message(Connection&, Message&& m) override { replies.push_back(std::move(m)); }
-            int closed = 0;
-            void on_closed(Connection&, Status) override { closed++; }
-        } raw;
-        auto connection =
-            c.client_node->transport().dial(Nid{c.server.address()}, &raw, deadline_after_ms(1000));
-        ASSERT_TRUE(connection.ok() &&
-                    connection.value()->wait_open(WaitMode::kUninterruptible).ok());
+        RawClient raw;
+        ASSERT_TRUE(raw.dial(c));
         uint64_t cookie = 0, xid = 0;
         auto send = [&](auto& op, uint16_t protocol, RpcHeader* reply,
                         std::span<const uint8_t>* body) {
@@ -1022,9 +1027,7 @@ TEST(Server, RequestsAreOfTheNegotiatedVersion)
             EXPECT_TRUE(begin_message(out).ok());
             op.io(out);
             EXPECT_TRUE(finish_message(out, h, 0).ok());
-            size_t before = raw.replies.size();
-            EXPECT_TRUE(connection.value()->send(out.output(), {}).ok());
-            EXPECT_TRUE(soon([&] { return raw.replies.size() > before; }));
+            (void)raw.ask(out.output());
             EXPECT_TRUE(parse_header(raw.replies.back().body, 0, reply, body).ok());
             return static_cast<int32_t>(reply->status);
         };
@@ -1046,7 +1049,7 @@ TEST(Server, RequestsAreOfTheNegotiatedVersion)
         EXPECT_EQ(send(close, kProtocol1, &header, &body), -kEPROTO);
         PingOp ping;
         EXPECT_EQ(send(ping, kProtocol2, &header, &body), 0);
-        connection.value()->close();
+        raw.connection->close();
         EXPECT_TRUE(soon([&] { return raw.closed == 1; }));
     });
 }

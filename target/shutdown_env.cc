@@ -25,7 +25,7 @@ void TargetShutdownEnv::begin_warm()
     forget_unheard();
     // then the drain takes longer
     if (!callback || !target_.ldlm().active_holders(&unheard_).ok()) return;
-    if (!target_.ldlm().active_holders(&asked_).ok()) asked_.clear();
+    if (!asked_.assign(unheard_.data(), unheard_.size()).ok()) asked_.clear();
     asked_ns_ = least_at_ns_ = now_ns();
     least_dirty_ = UINT64_MAX;
     for (Ref<Export>& exp : unheard_) (void)exp->post(*callback);

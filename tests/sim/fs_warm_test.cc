@@ -99,6 +99,15 @@ void restart(FsWorld& w)
     EXPECT_EQ(w.start(w.ost(0), at), 0);
 }
 
+// The OST comes back, and the streams have noticed nothing.
+void go_on_and_end(FsWorld& w, Streams& streams)
+{
+    restart(w);
+    EXPECT_TRUE(streams.end());
+    EXPECT_EQ(w.client_counter("evictions"), 0u);
+    w.finish();
+}
+
 }  // namespace
 
 // It ends by what is dirty: not by silence, which a stream never grants, and not before the drain
@@ -111,10 +120,7 @@ TEST(FsWarm, EndsForAStream)
         WarmUp r = warm_up(w, 24 * kMiB);
         EXPECT_LT(r.ms, 3000u);
         EXPECT_LE(r.dirty_bytes, 5 * kMiB);
-        restart(w);
-        EXPECT_TRUE(streams.end());
-        EXPECT_EQ(w.client_counter("evictions"), 0u);
-        w.finish();
+        go_on_and_end(w, streams);
     });
 }
 
@@ -128,10 +134,7 @@ TEST(FsWarm, EndsForManyStreams)
         WarmUp r = warm_up(w, kClients * 16 * kMiB);
         EXPECT_LT(r.ms, 4000u);
         EXPECT_LE(r.dirty_bytes, kClients * 3 * kMiB);
-        restart(w);
-        EXPECT_TRUE(streams.end());
-        EXPECT_EQ(w.client_counter("evictions"), 0u);
-        w.finish();
+        go_on_and_end(w, streams);
     });
 }
 

@@ -11,7 +11,11 @@
 #include "tests/kunit/suites.h"
 
 #define PAGES 64
-#define ROUNDS 400
+/*
+ * Fits a byte: a reader may see a word of which some bytes are of the page's last round and some of
+ * this one, since copies are made byte by byte (as `rep movsb` is on an emulated processor).
+ */
+#define ROUNDS U8_MAX
 #define WORDS (PAGE_SIZE / sizeof(u64))
 
 /* Each word of a page says which page it is of, and of which round. */
@@ -87,7 +91,7 @@ static void expect_page(struct load *load, const u64 *page, u32 index, u32 low, 
 	for (k = 0; k < WORDS; k++) {
 		u32 of = page[k] >> 32, round = page[k];
 
-		if ((of == index || !page[k]) && round >= low && round <= high)
+		if (of == index && round >= low && round <= high)
 			continue;
 		KUNIT_FAIL(load->test, "page %u, word %u: of page %u, round %u, not %u-%u", index,
 			   k, of, round, low, high);
@@ -205,7 +209,8 @@ static void all_at_once(struct kunit *test)
 	load->test = test;
 	fake.many_tasks = true;
 	load->inode = fake_make_file(fake.root, "file", PAGES * PAGE_SIZE, 0);
-	memset(fake_data(load->inode), 0, PAGES * PAGE_SIZE);
+	for (k = 0; k < PAGES; k++)
+		fill((u64 *)(fake_data(load->inode) + k * PAGE_SIZE), k, 0);
 	load->file = open_ok(test, "file", O_RDWR);
 	map_it(load);
 

@@ -14,6 +14,14 @@ from lab import Cluster, NodeSpec  # noqa: E402
 SUITES = {"lull_cond", "lull_drainref", "lull_socket", "lull_basics", "lull_kbfs", "lull_llite_read", "lull_llite_write",
           "lull_llite_mmap", "lull_llite_names", "lull_llite_attr", "lull_llite_tasks"}
 
+FAILED = re.compile(r"\s*not ok|\s*# .*(EXPECTATION|ASSERTION) FAILED")
+
+
+def context(lines, pattern, after=6):
+    """The lines that match, each with those that say what was expected and what came."""
+    wanted = {k + i for k, line in enumerate(lines) if pattern.match(line) for i in range(after)}
+    return [line for k, line in enumerate(lines) if k in wanted]
+
 
 def debug_kernel():
     text = subprocess.run([CHECKOUT / "tests/setup/debug-kernel.sh"], check=True, text=True, stdout=subprocess.PIPE).stdout
@@ -38,9 +46,9 @@ def run_suites(outdir):
 def test_suites(tmp_path):
     lines = run_suites(tmp_path)
     passed = {m[1] for m in (re.match(r"ok \d+ (?:- )?(\w+)", line) for line in lines) if m}
-    failed = [line for line in lines if re.match(r"\s*not ok|\s*# .*(EXPECTATION|ASSERTION) FAILED", line)]
+    failed = [line for line in lines if FAILED.match(line)]
     skipped = [line for line in lines if "# SKIP" in line]
-    assert not failed, "\n".join(line for line in lines if "#" in line or "ok" in line)
+    assert not failed, "\n".join(context(lines, FAILED))
     assert not skipped
     assert SUITES <= passed, f"missing: {SUITES - passed}"
 

@@ -146,13 +146,15 @@ std::vector<Disk> Cluster::disks(const std::string& node) const
 
 Disk Cluster::identify(const std::string& node, const std::string& device) const
 {
-    std::string device_word = quoted(device);
-    auto value = [&](const char* name) {
-        return remote_.run(node,
-                           fmt::format("blkid -p -s {} -o value {} || true", name, device_word));
-    };
-    (void)remote_.run(node, fmt::format("lsblk -rno NAME {}", device_word));  // it is there
-    return {device, value("LABEL"), value("UUID")};
+    // Fails if there is no such device; one without a file system has neither.
+    std::istringstream lines(remote_.run(
+        node, fmt::format("lsblk -rno NAME {0} >/dev/null && echo \"$(blkid -p -s LABEL -o value "
+                          "{0})\" && echo \"$(blkid -p -s UUID -o value {0})\"",
+                          quoted(device))));
+    Disk disk{device, {}, {}};
+    std::getline(lines, disk.label);
+    std::getline(lines, disk.uuid);
+    return disk;
 }
 
 std::string Cluster::find(const std::string& node, const Disk& disk,

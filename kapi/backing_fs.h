@@ -88,6 +88,9 @@ int kbfs_setattr(struct kbfs_node *n, const struct kbfs_attr *attr, uint32_t val
 int64_t kbfs_read(struct kbfs_node *n, uint64_t offset, void *buf, size_t bytes);
 /* all or an error */
 int kbfs_write(struct kbfs_node *n, uint64_t offset, const void *buf, size_t bytes);
+/* 1: all of this was written before, so that writing it again takes no space. 0: not so, or not
+ * known. */
+int kbfs_is_written(struct kbfs_node *n, uint64_t offset, size_t bytes);
 
 /* name: without prefix; stored as trusted.lull.<name>. value up to 3000 bytes.
  * get: the length; -ENODATA, -ERANGE. */

@@ -121,8 +121,18 @@ Status OfdService::admit(ServerRequest& request, const OstWriteOp& op, struct kb
     TRY(target_.store().statfs(space));
     // A replay's grant was the old instance's, and it was answered "done".
     if (request.is_replay()) return kOk;
-    return grants_.admit(account_of(*request.exp), op.grant_used, op.bytes, space->avail_bytes,
-                         space->total_bytes);
+    Status s = grants_.admit(account_of(*request.exp), op.grant_used, op.bytes, space->avail_bytes,
+                             space->total_bytes);
+    // As on every file system: what has its place already can be written again on a full one.
+    return s.is(kENOSPC) && replaces_data(op) ? kOk : s;
+}
+
+bool OfdService::replaces_data(const OstWriteOp& op)
+{
+    Result<Ref<Object>> object = target_.store().ost_find(op.object.fid, false, 0, 0);
+    if (!object.ok()) return false;
+    Result<bool> is = target_.store().ost_is_written(*object.value(), op.offset, op.bytes);
+    return is.ok() && is.value();
 }
 
 Status OfdService::do_write(Ref<ServerRequest>& request)

@@ -55,6 +55,7 @@ private:
     Status commit_for_others(Object& object);
     Status check(const OstFid& object) const;  // -EINVAL: not an object of this OST
     Status admit(ServerRequest& request, const OstWriteOp& op, struct kbfs_statfs* space);
+    bool replaces_data(const OstWriteOp& op);
     Status write_steps(const OstWriteOp& op, std::span<const uint8_t> data, uint64_t transno,
                        OstWriteReply* reply);
     Status punch_steps(const OstPunchOp& op, uint64_t transno);

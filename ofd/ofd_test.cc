@@ -188,6 +188,12 @@ TEST(Ofd, GrantsHoldOnAFullDisk)
         for (uint64_t i = 0; i < 8; i++)
             EXPECT_TRUE(c.write(0, {kFidSeqOstBase, 1, 0}, i << 20, mib, mib.size()).ok()) << i;
         EXPECT_TRUE(c.write(0, kObject, n << 20, mib).is(kENOSPC));
+        // What is there can be written again, on a full disk, too.
+        std::string data, other(4096, 'y');
+        EXPECT_TRUE(c.write(0, kObject, 5 << 20, other).ok());
+        ASSERT_TRUE(c.read(0, kObject, (5 << 20) - 1, 4098, &data).ok());
+        EXPECT_EQ("x" + other + "x", data);
+        EXPECT_TRUE(c.write(0, kObject, ((n - 1) << 20) - 1, mib).is(kENOSPC));
     });
     cluster.oss[0]->on([&] {
         std::string granted;

@@ -85,6 +85,13 @@ Status StoreImpl::ost_write(Object& object, uint64_t offset, std::span<const uin
     return Status(kbfs_write(object.node(), offset, from.data(), from.size()));
 }
 
+Result<bool> StoreImpl::ost_is_written(Object& object, uint64_t offset, size_t bytes)
+{
+    int is = kbfs_is_written(object.node(), offset, bytes);
+    if (is < 0) return is;
+    return is > 0;
+}
+
 Status StoreImpl::ost_truncate(Object& object, uint64_t size)
 {
     kbfs_attr attr = {};

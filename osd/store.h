@@ -122,6 +122,8 @@ public:
                                          const Fid& file = {}) = 0;
     virtual Result<uint32_t> ost_read(Object& object, uint64_t offset, std::span<uint8_t> into) = 0;
     virtual Status ost_write(Object& object, uint64_t offset, std::span<const uint8_t> from) = 0;
+    // Writing there again takes no space.
+    virtual Result<bool> ost_is_written(Object& object, uint64_t offset, size_t bytes) = 0;
     virtual Status ost_truncate(Object& object, uint64_t size) = 0;
     // a missing one is destroyed already
     virtual Status ost_destroy(const Fid& fid) = 0;

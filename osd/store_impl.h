@@ -67,6 +67,7 @@ struct StoreImpl final : Store {
                                  const Fid& file) override;
     Result<uint32_t> ost_read(Object& object, uint64_t offset, std::span<uint8_t> into) override;
     Status ost_write(Object& object, uint64_t offset, std::span<const uint8_t> from) override;
+    Result<bool> ost_is_written(Object& object, uint64_t offset, size_t bytes) override;
     Status ost_truncate(Object& object, uint64_t size) override;
     Status ost_destroy(const Fid& fid) override;
     Status ost_list(uint64_t seq, uint64_t from, uint64_t to, size_t max, OstCursor* cursor,

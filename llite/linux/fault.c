@@ -7,8 +7,6 @@
 
 #include "llite/linux/glue.h"
 
-#define RESERVE_TRIES 3
-
 /*
  * A user's fault can be given up for a signal and is taken again afterwards; the kernel's own
  * cannot.
@@ -61,25 +59,30 @@ static vm_fault_t ll_fault(struct vm_fault *vmf)
 	return ret;
 }
 
-static vm_fault_t mkwrite_locked(struct inode *inode, struct page *page)
+/*
+ * VM_FAULT_RETRY (ours): no grant. `through`: then the page is written as it is, so that its place
+ * is taken; what is stored into it can be written there on a full OST, too.
+ */
+static vm_fault_t mkwrite_locked(struct inode *inode, struct llc_io *io, struct page *page,
+				 bool through)
 {
 	u64 pos = page_offset(page);
 	u64 size = ll_size(inode);
+	size_t bytes = min_t(u64, PAGE_SIZE, size - pos);
 	int err;
 
 	if (page->mapping != inode->i_mapping || pos >= size)
 		return VM_FAULT_NOPAGE; /* truncated or dropped: fault again */
-	if (!PagePrivate(page)) {
-		err = llc_reserve_page(ll_core(inode), page->index);
-		if (err == -EAGAIN)
-			return VM_FAULT_RETRY; /* ours: no grant, see below */
-		if (err)
-			return fault_error(err);
-		attach_page_private(page, (void *)1UL);
-	}
+	err = ll_reserve_page(inode, page);
+	if (err == -EAGAIN && !through)
+		return VM_FAULT_RETRY;
+	if (err == -EAGAIN)
+		err = ll_write_through(inode, io, page, pos, bytes);
+	if (err < 0)
+		return fault_error(err);
 	set_page_dirty(page);
 	wait_for_stable_page(page);
-	llc_wrote(ll_core(inode), pos, min_t(u64, PAGE_SIZE, size - pos));
+	llc_wrote(ll_core(inode), pos, bytes);
 	return VM_FAULT_LOCKED;
 }
 
@@ -90,9 +93,9 @@ static vm_fault_t ll_page_mkwrite(struct vm_fault *vmf)
 	u64 pos = page_offset(page);
 	vm_fault_t ret = VM_FAULT_RETRY;
 	unsigned int nointr = vmf->flags & FAULT_FLAG_USER ? 0 : LLC_IO_NOINTR;
-	int tries;
+	bool through;
 
-	for (tries = 0; ret == VM_FAULT_RETRY && tries < RESERVE_TRIES; tries++) {
+	for (through = false; ret == VM_FAULT_RETRY; through = true) {
 		int err = llc_bring_grant(ll_core(inode), pos, PAGE_SIZE, nointr);
 		struct llc_io io;
 
@@ -103,12 +106,12 @@ static vm_fault_t ll_page_mkwrite(struct vm_fault *vmf)
 			return fault_error(err);
 		ll_copy_size(inode);
 		lock_page(page);
-		ret = mkwrite_locked(inode, page);
+		ret = mkwrite_locked(inode, &io, page, through);
 		if (ret != VM_FAULT_LOCKED)
 			unlock_page(page);
 		llc_io_end(ll_core(inode), &io);
 	}
-	return ret == VM_FAULT_RETRY ? VM_FAULT_SIGBUS : ret; /* the file system is full */
+	return ret;
 }
 
 const struct vm_operations_struct ll_vm_ops = {

@@ -108,6 +108,14 @@ int ll_getattr(struct user_namespace *idmap, const struct path *path, struct kst
 int ll_lock(struct file *file, int cmd, struct file_lock *fl);
 int ll_flock(struct file *file, int cmd, struct file_lock *fl);
 ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from);
+/*
+ * Before a page is dirtied: under its lock, in a write scope. PagePrivate: grant is reserved for it.
+ * 0; -EAGAIN: no grant is to be had.
+ */
+int ll_reserve_page(struct inode *inode, struct page *page);
+/* What is written of a page for which there is no grant: see llc_write_through(). */
+int ll_write_through(struct inode *inode, struct llc_io *io, struct page *page, u64 pos,
+		     size_t bytes);
 int ll_open_known(struct inode *inode, struct file *file);
 u32 ll_open_flags(unsigned int f_flags);
 int ll_write_back(struct address_space *mapping, struct writeback_control *wbc);

@@ -68,10 +68,14 @@ static void ll_readahead(struct readahead_control *rac)
 	kvfree(buf);
 }
 
-/* Neighbouring dirty pages on their way out: under write-back, unlocked, clean. */
+/*
+ * Neighbouring dirty pages on their way out: under write-back, unlocked, clean; all or none of them
+ * were reserved. The reservations are the batch's: who dirties such a page again reserves again.
+ */
 struct batch {
 	struct inode *inode;
 	void *buf;
+	bool reserved;
 	unsigned int count;
 	struct page *pages[BATCH_PAGES];
 };
@@ -80,7 +84,7 @@ static int send_batch(struct batch *b)
 {
 	struct inode *inode = b->inode;
 	u64 pos, end, size = ll_size(inode);
-	unsigned int i, granted = 0;
+	unsigned int i, pages = 0;
 	int err = 0;
 
 	if (!b->count)
@@ -92,16 +96,13 @@ static int send_batch(struct batch *b)
 
 		memcpy(b->buf + ((size_t)i << PAGE_SHIFT), p, PAGE_SIZE);
 		kunmap_local(p);
-		if (PagePrivate(b->pages[i])) {
-			detach_page_private(b->pages[i]);
-			granted++;
-		}
 	}
-	if (pos < end)
-		err = llc_write(ll_core(inode), pos, b->buf, end - pos, granted);
-	else
-		while (granted--) /* truncated meanwhile */
-			llc_unreserve_page(ll_core(inode), b->pages[0]->index);
+	if (pos < end) {
+		pages = DIV_ROUND_UP(end - pos, PAGE_SIZE);
+		err = llc_write(ll_core(inode), pos, b->buf, end - pos, b->reserved ? pages : 0);
+	}
+	for (i = pages; b->reserved && i < b->count; i++) /* truncated meanwhile */
+		llc_unreserve_page(ll_core(inode), b->pages[i]->index);
 	if (err)
 		mapping_set_error(inode->i_mapping, err);
 	for (i = 0; i < b->count; i++) {
@@ -139,12 +140,16 @@ void ll_zero_tail(struct inode *inode)
 
 static int add_to_batch(struct page *page, struct batch *b)
 {
+	bool reserved = PagePrivate(page);
 	int err = 0;
 
 	zero_behind(page, ll_size(b->inode));
-	if (b->count &&
-	    (b->count == BATCH_PAGES || b->pages[b->count - 1]->index + 1 != page->index))
+	if (b->count && (b->count == BATCH_PAGES || b->reserved != reserved ||
+			 b->pages[b->count - 1]->index + 1 != page->index))
 		err = send_batch(b);
+	b->reserved = reserved;
+	if (reserved)
+		detach_page_private(page);
 	get_page(page);
 	set_page_writeback(page);
 	unlock_page(page);

@@ -37,8 +37,7 @@ static int prepare_page(struct inode *inode, struct page *page, u64 pos, size_t 
 	return 0;
 }
 
-/* PagePrivate: grant is reserved for this page. */
-static int reserve(struct inode *inode, struct page *page)
+int ll_reserve_page(struct inode *inode, struct page *page)
 {
 	int err;
 
@@ -50,8 +49,8 @@ static int reserve(struct inode *inode, struct page *page)
 	return err;
 }
 
-static int write_through(struct inode *inode, struct llc_io *io, struct page *page, u64 pos,
-			 size_t bytes)
+int ll_write_through(struct inode *inode, struct llc_io *io, struct page *page, u64 pos,
+		     size_t bytes)
 {
 	void *p = kmap_local_page(page);
 	int err = llc_write_through(ll_core(inode), io, pos, p + offset_in_page(pos), bytes);
@@ -78,7 +77,7 @@ static ssize_t write_page(struct inode *inode, struct llc_io *io, u64 pos, struc
 	err = prepare_page(inode, page, pos, bytes);
 	if (err)
 		goto out;
-	err = reserve(inode, page);
+	err = ll_reserve_page(inode, page);
 	if (err == -EAGAIN) {
 		through = true;
 		err = 0;
@@ -96,7 +95,7 @@ static ssize_t write_page(struct inode *inode, struct llc_io *io, u64 pos, struc
 	if (!copied)
 		goto out;
 	if (through) {
-		err = write_through(inode, io, page, pos, copied);
+		err = ll_write_through(inode, io, page, pos, copied);
 		*last = err != 0;
 		if (err < 0) {
 			iov_iter_revert(from, copied);

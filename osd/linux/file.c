@@ -112,3 +112,16 @@ int kbfs_write(struct kbfs_node *n, uint64_t offset, const void *buf, size_t byt
 	}
 	return 0;
 }
+
+int kbfs_is_written(struct kbfs_node *n, uint64_t offset, size_t bytes)
+{
+	struct file *file = data_file(n);
+	loff_t hole;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	hole = vfs_llseek(file, offset, SEEK_HOLE);
+	if (hole == -ENXIO) /* behind the end of the file */
+		return 0;
+	return hole < 0 ? hole : hole >= offset + bytes;
+}

@@ -243,6 +243,14 @@ TEST_F(DiskTest, FaultsAreErrors)
         EXPECT_EQ(lookup(root, "g"), -kENOENT);
         disk.set_full(true);
         EXPECT_EQ(kbfs_write(f, 0, "x", 1), -kENOSPC);
+        disk.set_full(false);
+        EXPECT_EQ(kbfs_write(f, 5000, "data", 4), 0);
+        disk.set_full(true);
+        EXPECT_EQ(kbfs_is_written(f, 5000, 4), 1);
+        EXPECT_EQ(kbfs_is_written(f, 5000, 5), 0);
+        EXPECT_EQ(kbfs_is_written(f, 0, 4), 0);
+        EXPECT_EQ(kbfs_write(f, 5000, "new", 3), 0);
+        EXPECT_EQ(kbfs_write(f, 0, "x", 1), -kENOSPC);
         EXPECT_EQ(kbfs_unlink(root, "f", 1), 0);
         struct kbfs_statfs st;
         EXPECT_EQ(kbfs_statfs(fs, &st), 0);

@@ -343,15 +343,37 @@ int64_t kbfs_read(kbfs_node* n, uint64_t offset, void* buf, size_t bytes)
     return static_cast<int64_t>(bytes);
 }
 
+namespace {
+
+// Blocks of [offset, offset + bytes) that are not there yet.
+uint64_t new_blocks(const Inode& i, uint64_t offset, size_t bytes)
+{
+    uint64_t missing = 0;
+    for (uint64_t b = offset / kFsBlockBytes; bytes && b <= (offset + bytes - 1) / kFsBlockBytes; b++)
+        missing += !i.blocks.count(b);
+    return missing;
+}
+
+}  // namespace
+
+int kbfs_is_written(kbfs_node* n, uint64_t offset, size_t bytes)
+{
+    point(n);
+    Inode& i = inode_of(n);
+    if (!i.is_file()) return i.is_dir() ? -kEISDIR : -kEINVAL;
+    return offset + bytes <= i.size && !new_blocks(i, offset, bytes);
+}
+
 int kbfs_write(kbfs_node* n, uint64_t offset, const void* buf, size_t bytes)
 {
     Disk& disk = *n->fs->disk;
-    if (int rc = disk.before_step(*n->fs, true)) return rc;
+    if (int rc = disk.before_step(*n->fs, false)) return rc;
     Inode& i = inode_of(n);
     if (!i.is_file()) return i.is_dir() ? -kEISDIR : -kEINVAL;
     if (offset > kMaxFileBytes || bytes > kMaxFileBytes - offset) return -kEFBIG;
-    if (disk.would_exceed(bytes)) return -kENOSPC;
     if (bytes == 0) return 0;
+    uint64_t more = new_blocks(i, offset, bytes);
+    if (more && disk.would_exceed(more * kFsBlockBytes)) return -kENOSPC;
     Op op(Op::kWrite);
     op.ino = n->ino;
     op.offset = offset;

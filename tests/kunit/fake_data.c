@@ -5,8 +5,6 @@
 
 #include "tests/kunit/fake_inside.h"
 
-#define UNIT_BYTES (64u << 10) /* see llc_write() in llite_port.h */
-
 void fake_pattern(u8 *to, u64 pos, size_t bytes, u32 seed)
 {
 	size_t k;
@@ -241,9 +239,8 @@ static void check_write(struct llc_inode *i, u64 pos, size_t bytes, u32 granted)
 		    pos + bytes, i->known.size);
 	FAKE_EXPECT(last <= llc_last_page_beside(i, first), "%zu bytes at %llu: of two OSTs", bytes,
 		    pos);
-	FAKE_EXPECT(!granted || granted >= last - first + 1 ||
-			    pos / UNIT_BYTES == (pos + bytes - 1) / UNIT_BYTES,
-		    "%u of %llu pages were reserved", granted, last - first + 1);
+	FAKE_EXPECT(!granted || granted == last - first + 1, "%u of %llu pages were reserved",
+		    granted, last - first + 1);
 }
 
 int llc_write(struct llc_inode *i, uint64_t pos, const void *buf, size_t bytes,

@@ -189,6 +189,12 @@ static void data_in_and_out(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kbfs_read(n, SZ_16M, in, 100), 0ll);
 	KUNIT_EXPECT_EQ(test, kbfs_read(n, 0, in, 10), 10ll);
 	KUNIT_EXPECT_EQ(test, in[0], 0);
+	/* The first 8 KiB are a hole. */
+	KUNIT_EXPECT_EQ(test, kbfs_is_written(n, 12345, SZ_1M), 1);
+	KUNIT_EXPECT_EQ(test, kbfs_is_written(n, SZ_64K, 100), 1);
+	KUNIT_EXPECT_EQ(test, kbfs_is_written(n, SZ_4K, SZ_64K), 0);
+	KUNIT_EXPECT_EQ(test, kbfs_is_written(n, 12345, SZ_1M + 1), 0);
+	KUNIT_EXPECT_EQ(test, kbfs_is_written(n, SZ_16M, 1), 0);
 	kapi_free(out);
 	kapi_free(in);
 	kbfs_put(n);

@@ -347,7 +347,7 @@ static void stores_behind_the_end(struct kunit *test)
 		}
 }
 
-/* Without grant a store waits for write-back, which brings some; else the access fails. */
+/* Without grant a store waits for write-back, which brings some; if none comes, for the page's place on the OST. */
 static void a_store_without_grant(struct kunit *test)
 {
 	struct llc_inode *i;
@@ -358,13 +358,20 @@ static void a_store_without_grant(struct kunit *test)
 	fake_fail(FAKE_reserve, 0, 1, -EAGAIN);
 	poke_pattern(test, at, PAGE_SIZE, 10, 12);
 	expect_stored(test, i, 0, 10, 12);
+	KUNIT_EXPECT_EQ(test, fake.calls[FAKE_write_through], 0u);
 	fake_fail(FAKE_reserve, 0, 1000, -EAGAIN);
-	KUNIT_EXPECT_EQ(test, poke(at + 3 * PAGE_SIZE, "x", 1), -EFAULT);
+	poke_pattern(test, at, 3 * PAGE_SIZE, 10, 12);
+	KUNIT_EXPECT_EQ(test, fake.calls[FAKE_write_through], 1u);
+	expect_stored(test, i, 3 * PAGE_SIZE, PAGE_SIZE, 11);
+	fake_fail(FAKE_write_through, 0, 1000, -ENOSPC);
+	KUNIT_EXPECT_EQ(test, poke(at + 5 * PAGE_SIZE, "x", 1), -EFAULT);
 	fake_fail(FAKE_reserve, 0, 0, 0);
-	expect_mapped(test, at, 3 * PAGE_SIZE, SZ_64K - 3 * PAGE_SIZE, 11);
+	expect_mapped(test, at, 3 * PAGE_SIZE, 10, 12);
+	expect_mapped(test, at, 4 * PAGE_SIZE, SZ_64K - 4 * PAGE_SIZE, 11);
 	KUNIT_EXPECT_EQ(test, vfs_fsync(file, 0), 0);
 	expect_stored(test, i, PAGE_SIZE, 10, 12);
-	expect_stored(test, i, 3 * PAGE_SIZE, SZ_64K - 3 * PAGE_SIZE, 11);
+	expect_stored(test, i, 3 * PAGE_SIZE, 10, 12);
+	expect_stored(test, i, 4 * PAGE_SIZE, SZ_64K - 4 * PAGE_SIZE, 11);
 	scopes_are_closed(test);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Many tasks at one file: they write, store through a mapping and read, while its lock goes. */
 #include <linux/completion.h>
+#include <linux/iopoll.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -261,8 +262,89 @@ static void the_size_is_copied_under_its_lock(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, i_size_read(file_inode(load->file)), 100ll);
 }
 
-static struct kunit_case cases[] = { KUNIT_CASE(all_at_once),
-				     KUNIT_CASE(the_size_is_copied_under_its_lock), {} };
+/* ---- two tasks and the write-back: it has taken the first pages and waits for the third one */
+
+static void sync_it(struct load *load, u64 *page)
+{
+	KUNIT_EXPECT_EQ(load->test, vfs_fsync(load->file, 0), 0);
+}
+
+static void shorten_it(struct load *load, u64 *page)
+{
+	KUNIT_EXPECT_EQ(load->test, vfs_truncate(&load->file->f_path, PAGE_SIZE), 0);
+}
+
+/* Returns the third page, locked. */
+static struct page *begin_write_back(struct kunit *test, struct load *load, struct task *syncer)
+{
+	struct address_space *mapping;
+	struct page *first, *third;
+	bool taken;
+
+	load->test = test;
+	fake.many_tasks = true;
+	load->inode = fake_make_file(fake.root, "file", 3 * PAGE_SIZE, 0);
+	load->file = open_ok(test, "file", O_RDWR);
+	write_pattern(test, load->file, 0, 3 * PAGE_SIZE, 1);
+	mapping = load->file->f_mapping;
+	third = find_lock_page(mapping, 2);
+	first = find_get_page(mapping, 0);
+	KUNIT_ASSERT_TRUE(test, first && third);
+	start(load, syncer, sync_it);
+	read_poll_timeout(PageWriteback, taken, taken, 1000, 60 * USEC_PER_SEC, false, first);
+	KUNIT_EXPECT_TRUE(test, taken);
+	put_page(first);
+	return third;
+}
+
+static void end_write_back(struct page *third, struct task *syncer)
+{
+	unlock_page(third);
+	put_page(third);
+	wait_for_completion(&syncer->ended);
+}
+
+/* Or a full OST could refuse what was taken into the cache. */
+static void what_is_dirtied_on_its_way_is_reserved_again(struct kunit *test)
+{
+	struct load *load = kunit_kzalloc(test, sizeof(*load), GFP_KERNEL);
+	struct task syncer;
+	struct page *third = begin_write_back(test, load, &syncer);
+
+	write_pattern(test, load->file, 0, PAGE_SIZE, 2);
+	end_write_back(third, &syncer);
+	KUNIT_EXPECT_EQ(test, fake_reserved(load->inode), 1u);
+	KUNIT_EXPECT_EQ(test, vfs_fsync(load->file, 0), 0);
+	KUNIT_EXPECT_EQ(test, fake_reserved(load->inode), 0u);
+	expect_stored(test, load->inode, 0, PAGE_SIZE, 2);
+	expect_stored(test, load->inode, PAGE_SIZE, 2 * PAGE_SIZE, 1);
+}
+
+static void what_is_truncated_on_its_way_gives_its_grant_back(struct kunit *test)
+{
+	struct load *load = kunit_kzalloc(test, sizeof(*load), GFP_KERNEL);
+	struct task syncer, shortener;
+	struct page *third = begin_write_back(test, load, &syncer);
+	loff_t size;
+
+	start(load, &shortener, shorten_it);
+	read_poll_timeout(i_size_read, size, size == PAGE_SIZE, 1000, 60 * USEC_PER_SEC, false,
+			  file_inode(load->file));
+	KUNIT_EXPECT_EQ(test, size, (loff_t)PAGE_SIZE);
+	end_write_back(third, &syncer);
+	wait_for_completion(&shortener.ended);
+	KUNIT_EXPECT_EQ(test, fake_reserved(load->inode), 0u);
+	KUNIT_EXPECT_EQ(test, fake.writes_count, 1u);
+	expect_stored(test, load->inode, 0, PAGE_SIZE, 1);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(all_at_once),
+	KUNIT_CASE(the_size_is_copied_under_its_lock),
+	KUNIT_CASE(what_is_dirtied_on_its_way_is_reserved_again),
+	KUNIT_CASE(what_is_truncated_on_its_way_gives_its_grant_back),
+	{}
+};
 
 struct kunit_suite llite_tasks_suite = {
 	.name = "lull_llite_tasks",

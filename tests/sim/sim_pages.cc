@@ -226,9 +226,11 @@ int SimMount::write_run(Inode& i, uint64_t first, std::vector<std::shared_ptr<Pa
         p->dirty = p->granted = false;
     }
     int err = 0;
-    if (pos < end) err = llc_write(i.core, pos, data.data(), end - pos, granted ? run.size() : 0);
-    else
-        for (size_t n = 0; granted && n < run.size(); n++) llc_unreserve_page(i.core, first + n);
+    uint64_t pages = pos < end ? (end - pos + kPage - 1) / kPage : 0;
+    if (pages)
+        err = llc_write(i.core, pos, data.data(), end - pos,
+                        granted ? static_cast<uint32_t>(pages) : 0);
+    for (uint64_t n = pages; granted && n < run.size(); n++) llc_unreserve_page(i.core, first + n);
     // What was taken into the cache has its space (grants).
     if (err == -kENOSPC && granted)
         world().fail("written data had a grant, and there is no space for it");

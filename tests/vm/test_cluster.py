@@ -513,9 +513,9 @@ ls {lullfs.MOUNT} > /dev/null""", timeout=120)
 
 
 def test_full_disk(fs):
-    """A write accepted into the cache never fails later; the file system says ENOSPC and lives on."""
+    """A write accepted into the cache never fails later; the file system says ENOSPC and lives on; what is there can be changed."""
     out = fs.clients[0].run(f"""/usr/bin/python3 - <<'END'
-import errno, os
+import errno, mmap, os
 path, done = "{lullfs.MOUNT}/full", 0
 fd = os.open(path, os.O_CREAT | os.O_RDWR)
 try:
@@ -524,6 +524,14 @@ try:
 except OSError as e:
     assert e.errno == errno.ENOSPC, e
 os.fsync(fd)  # everything accepted is written
+os.pwrite(fd, b"again", 1 << 20)  # what has its place takes no space
+with mmap.mmap(fd, 1 << 20) as m:
+    m[:5] = b"store"
+    m.flush()
+os.fsync(fd)
+assert os.pread(fd, 6, 0) == b"store\\0" and os.pread(fd, 6, 1 << 20) == b"again\\1"
+os.pwrite(fd, bytes(5), 0)
+os.pwrite(fd, b"\\1" * 5, 1 << 20)
 for at in range(0, done - done % (1 << 20), 16 << 20):
     assert os.pread(fd, 100, at) == bytes([at >> 20 & 255]) * 100, at
 os.close(fd)

@@ -39,6 +39,27 @@ static int revalidate_by_lookup(struct dentry *dentry, struct inode *dir)
 	return err ?: same;
 }
 
+/*
+ * The VFS looks at the owner that an inode has, and asks nobody, when it removes, follows or opens
+ * a name in a directory with the sticky bit, and before a touch. What this client last heard may be
+ * old: another one's chown, or an own one whose answer came after the lock had gone.
+ */
+static bool owner_decides(const struct inode *dir, unsigned int flags)
+{
+	if (READ_ONCE(dir->i_mode) & S_ISVTX)
+		return true;
+	return (flags & (LOOKUP_FOLLOW | LOOKUP_PARENT | LOOKUP_OPEN)) == LOOKUP_FOLLOW &&
+	       !uid_eq(current_fsuid(), GLOBAL_ROOT_UID);
+}
+
+static int refresh(struct inode *inode)
+{
+	struct llc_attr attr;
+	int err = llc_revalidate(ll_core(inode), false, &attr) ?: ll_update_inode(inode, &attr);
+
+	return err ?: 1;
+}
+
 static int ll_d_revalidate(struct dentry *dentry, unsigned int flags)
 {
 	struct dentry *parent;
@@ -57,6 +78,8 @@ static int ll_d_revalidate(struct dentry *dentry, unsigned int flags)
 	ret = epoch_of(dir, true, &epoch);
 	if (!ret)
 		ret = epoch && epoch == ll_epoch(dentry) ? 1 : revalidate_by_lookup(dentry, dir);
+	if (ret > 0 && d_really_is_positive(dentry) && owner_decides(dir, flags))
+		ret = refresh(d_inode(dentry));
 	dput(parent);
 	return ret == -ESTALE ? 0 : ret;
 }

@@ -183,6 +183,66 @@ static void the_owner_is_who_it_is_now(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, i->server.mode, (u32)(S_IFREG | 0600));
 }
 
+/* pjdfstest rename/10: the same of the owner that counts in a directory with the sticky bit. */
+static void the_owner_counts_in_a_sticky_directory(struct kunit *test)
+{
+	struct llc_inode *i = make_file(test, 0644, 0), *own;
+	const struct cred *root;
+
+	fake_other_changes(fake.root, S_IFDIR | 01777, 0);
+	own = fake_make(fake.root, "own", S_IFREG | 0644);
+	own->server.uid = USER;
+	KUNIT_EXPECT_EQ(test, mode_of(test), S_IFREG | 0644);
+	root = become_user(test, USER);
+	KUNIT_EXPECT_EQ(test, do_unlink(test, "file"), -EPERM);
+	KUNIT_EXPECT_EQ(test, do_rename(test, "file", "other", 0), -EPERM);
+	KUNIT_EXPECT_EQ(test, do_rename(test, "own", "file", 0), -EPERM);
+	fake_other_changes(i, S_IFREG | 0644, USER);
+	KUNIT_EXPECT_EQ(test, do_rename(test, "file", "other", 0), 0);
+	fake_other_changes(i, S_IFREG | 0644, 0);
+	KUNIT_EXPECT_EQ(test, do_unlink(test, "other"), -EPERM);
+	KUNIT_EXPECT_EQ(test, do_rename(test, "own", "other", 0), -EPERM);
+	fake_other_changes(i, S_IFREG | 0644, USER);
+	KUNIT_EXPECT_EQ(test, do_rename(test, "own", "other", 0), 0);
+	fake_other_changes(own, S_IFREG | 0644, 0);
+	KUNIT_EXPECT_EQ(test, do_unlink(test, "other"), -EPERM);
+	fake_other_changes(own, S_IFREG | 0644, USER);
+	KUNIT_EXPECT_EQ(test, do_unlink(test, "other"), 0);
+	become_root(root);
+}
+
+/* utimensat(2) without times, which follows links. */
+static int touch_file(struct kunit *test)
+{
+	struct iattr attr = { .ia_valid = ATTR_ATIME | ATTR_MTIME | ATTR_CTIME | ATTR_TOUCH };
+	struct path path;
+	int err = get_path(test, "file", 0, &path);
+
+	if (err)
+		return err;
+	inode_lock(d_inode(path.dentry));
+	err = notify_change(LULL_NOP_IDMAP, path.dentry, &attr, NULL);
+	inode_unlock(d_inode(path.dentry));
+	path_put(&path);
+	return err;
+}
+
+/* And before a touch, which an owner may who must not write. */
+static void the_owner_may_touch(struct kunit *test)
+{
+	struct llc_inode *i = make_file(test, 0444, 0);
+	const struct cred *root;
+
+	KUNIT_EXPECT_EQ(test, mode_of(test), S_IFREG | 0444);
+	root = become_user(test, USER);
+	KUNIT_EXPECT_EQ(test, touch_file(test), -EACCES);
+	fake_other_changes(i, S_IFREG | 0444, USER);
+	KUNIT_EXPECT_EQ(test, touch_file(test), 0);
+	fake_other_changes(i, S_IFREG | 0444, 0);
+	KUNIT_EXPECT_EQ(test, touch_file(test), -EACCES);
+	become_root(root);
+}
+
 /* Nor does an owner give its file a group's rights that it does not have. */
 static void set_group_id_needs_the_group(struct kunit *test)
 {
@@ -424,6 +484,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(times_are_exact),
 	KUNIT_CASE(a_refused_change_changes_nothing),
 	KUNIT_CASE(the_owner_is_who_it_is_now),
+	KUNIT_CASE(the_owner_counts_in_a_sticky_directory),
+	KUNIT_CASE(the_owner_may_touch),
 	KUNIT_CASE(set_group_id_needs_the_group),
 	KUNIT_CASE(a_users_write_takes_set_id_bits),
 	KUNIT_CASE(a_users_truncation_takes_set_id_bits),

@@ -191,7 +191,8 @@ static Op piece_of(const Op& op, uint64_t at, uint64_t end)
 }
 
 // What is left of a write that was under way: sectors of blocks that the file has, whole ones of
-// those that it gets (they belong to it when they are written). In runs: a drive writes many at once.
+// those that it gets (they belong to it when they are written). In runs: a drive writes many at
+// once.
 std::vector<Op> Disk::torn(const Op& op)
 {
     std::vector<Op> left;

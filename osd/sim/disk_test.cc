@@ -478,7 +478,8 @@ TEST(DiskCrash, AWriteIsTornAnywhere)
         std::string first = now.substr(now.find("[0]") + 3, 4096);
         for (size_t at = 0; at < 4096; at += 512)
             EXPECT_EQ(first.substr(at, 512), std::string(512, first[at]));
-        torn_sectors += first.find('a') != std::string::npos && first.find('b') != std::string::npos;
+        bool old_data = first.find('a') != std::string::npos;
+        torn_sectors += old_data && first.find('b') != std::string::npos;
         middle += blocks.find("-b", 1) != std::string::npos;
     }
     EXPECT_GT(middle, 5);

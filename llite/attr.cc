@@ -62,7 +62,8 @@ void OwnChange::finish(const Attr* fresh)
     if (fresh && fresh->valid) inode->match_inode_lock(&use);
     auto state = inode->state_.lock();
     state->changes--;
-    bool alone = state->changed_at == began_at_ && state->changes == 0;
+    bool alone =
+        state->changed_at == began_at_ && state->changes == 0 && state->unsettled.empty();
     state->changed_at = inode->mount.next_change();
     state->valid = alone && use;
     if (alone && fresh && fresh->valid) state->attr = *fresh;
@@ -129,13 +130,15 @@ Status Inode::adopt(const MdsGetattrReply& reply, const LockUse& use, uint64_t a
     (void)adopt_layout(reply.layout, Osts::kKnown);  // asked for again by who needs it
     auto state = state_.lock();
     if (!is_same_kind(state->attr, reply.attr)) return -kESTALE;  // two answers, one a lie
-    bool alone = state->changed_at <= asked_at && state->changes == 0;
+    // What a killed caller left may be done after this was answered; settle() has looked before.
+    bool settled = state->unsettled.empty();
+    bool alone = state->changed_at <= asked_at && state->changes == 0 && settled;
     // Attributes that something overtook are still true of a moment since the question was asked.
     if (alone || !state->valid) state->attr = reply.attr;
     if (alone && use) state->valid = true;
     bool is_dir = (state->attr.mode & kTypeMask) == kTypeDir;
     bool names_known = use && is_dir && (use.lock()->policy.bits & kIbitUpdate);
-    if (names_known && state->unsettled.empty() && state->dir_epoch == 0)
+    if (names_known && settled && state->dir_epoch == 0)
         state->dir_epoch = mount.next_epoch();
     return kOk;
 }

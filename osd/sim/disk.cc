@@ -18,7 +18,7 @@ constexpr uint64_t kSectorBytes = 512;
 }  // namespace
 
 Disk::Disk(World& world, std::string name, uint64_t bytes)
-    : world_(world), name_(std::move(name)), bytes_(bytes)
+    : world_(world), name_(std::move(name)), bytes_(bytes), tear_rng_(world.disk_rng().fork(1))
 {}
 
 Disk::~Disk()
@@ -174,19 +174,59 @@ bool Disk::is_durable(uint64_t end) const
 
 void Disk::apply_damaged(size_t i)
 {
-    size_t bytes = log_[i].data.size();
-    bool gone = damage(log_[i]);
-    if (gone || log_[i].data.size() != bytes) damaged_.insert(log_start_ + i + 1);
-    if (!gone) durable_.apply(log_[i]);
+    std::vector<Op> left;
+    if (!damage(log_[i], &left)) return durable_.apply(log_[i]);
+    damaged_.insert(log_start_ + i + 1);
+    for (const Op& op : left) durable_.apply(op);
 }
 
-// Data may be lost although later steps survive. True: the write is gone altogether.
-bool Disk::damage(Op& op)
+static Op piece_of(const Op& op, uint64_t at, uint64_t end)
+{
+    Op piece(Op::kWrite);
+    piece.now_ns = op.now_ns;
+    piece.ino = op.ino;
+    piece.offset = at;
+    piece.data = op.data.substr(at - op.offset, end - at);
+    return piece;
+}
+
+// What is left of a write that was under way: sectors of blocks that the file has, whole ones of
+// those that it gets (they belong to it when they are written). In runs: a drive writes many at
+// once.
+std::vector<Op> Disk::torn(const Op& op)
+{
+    std::vector<Op> left;
+    Inode* file = durable_.find(op.ino);
+    bool lost = tear_rng_.chance(500);
+    uint64_t end = op.offset + op.data.size();
+    for (uint64_t at = op.offset, next; at < end; at = next) {
+        bool has = file && file->blocks.count(at / kFsBlockBytes);
+        uint64_t unit = has ? kSectorBytes : kFsBlockBytes;
+        next = std::min(end, (at / unit + 1) * unit);
+        if (tear_rng_.chance(300)) lost = !lost;
+        if (!lost) left.push_back(piece_of(op, at, next));
+    }
+    return left;
+}
+
+// Data may be lost although later steps survive. False: all of it is there.
+bool Disk::damage(const Op& op, std::vector<Op>* left)
 {
     Rng& rng = world_.disk_rng();
     if (op.kind != Op::kWrite || !rng.chance(write_loss_permille_)) return false;
-    op.data.resize(rng.below(op.data.size() + 1));
-    return op.data.empty();
+    uint64_t bytes = rng.below(op.data.size() + 1);
+    if (bytes == op.data.size()) return false;
+    if (tear_rng_.chance(torn_write_permille_)) *left = torn(op);
+    else if (bytes) left->push_back(piece_of(op, op.offset, op.offset + bytes));
+    return true;
+}
+
+size_t Disk::part_before_error(uint64_t offset, size_t bytes)
+{
+    if (!tear_rng_.chance(partial_write_permille_)) return 0;
+    uint64_t end = (offset + tear_rng_.below(bytes)) / kFsBlockBytes * kFsBlockBytes;
+    while (end > offset && would_exceed(end - offset)) end -= kFsBlockBytes;
+    return end > offset ? end - offset : 0;
 }
 
 // A write behind the cut whose blocks the durable file already has. Its size, its time and its new
@@ -203,7 +243,11 @@ void Disk::overwrite_by_lost_steps(size_t from)
             continue;
         uint64_t sectors = op.data.size() / kSectorBytes;
         size_t bytes = rng.chance(500) ? op.data.size() : rng.below(sectors + 1) * kSectorBytes;
-        durable_.overwrite(op.ino, op.offset, op.data.substr(0, bytes));
+        if (!tear_rng_.chance(torn_write_permille_))
+            durable_.overwrite(op.ino, op.offset, op.data.substr(0, bytes));
+        else
+            for (const Op& piece : torn(op))
+                durable_.overwrite(op.ino, piece.offset, piece.data);
     }
 }
 

@@ -6,8 +6,10 @@
  *
  * Every call that changes something is a step. A crash of the owner keeps a prefix of the steps
  * since the last sync (set_cut()); of the data of kbfs_write() in that prefix each write may be
- * lost or shortened (set_write_loss()). Of the steps behind it, which are lost, sectors may still
- * have been overwritten in place: a drive writes data in any order, only the journal keeps one.
+ * lost, shortened or torn (set_write_loss()): of a torn one any sectors are there, the first, the
+ * last or some in the middle, and of blocks that are new to the file all or nothing. Of the steps
+ * behind the prefix, which are lost, sectors may still have been overwritten in place: a drive
+ * writes data in any order, only the journal keeps one.
  */
 #pragma once
 #include <cstdint>
@@ -38,8 +40,9 @@ public:
     // directly after the n-th step; the cut is kAll for this crash, so that the prefix is exactly
     // this long.
     void crash_at_step(uint64_t n, CrashNet net = CrashNet::kBySeed);
-    // The n-th step fails with this error and changes nothing; sticky: the file system is read-only
-    // from then on (-EROFS).
+    // The n-th step fails with this error; sticky: the file system is read-only from then on
+    // (-EROFS). It changes nothing, but a write may have got so far as some blocks
+    // (set_partial_writes()), as it may when there is no space.
     void fail_at_step(uint64_t n, int negative_errno = -5, bool sticky = false);
     void fail_next_sync(int negative_errno = -5) { sync_error_ = negative_errno; }
     void set_slow_ns(uint64_t per_step_ns, uint64_t per_sync_ns)
@@ -53,6 +56,9 @@ public:
     void fence();
     void set_cut(Cut cut) { cut_ = cut; }
     void set_write_loss(unsigned permille) { write_loss_permille_ = permille; }  // default 500
+    void set_partial_writes(unsigned permille) { partial_write_permille_ = permille; }  // 500
+    // of the writes that a crash damages; the others are shortened; default 500
+    void set_torn_writes(unsigned permille) { torn_write_permille_ = permille; }
     // of the data writes behind the cut, so many overwrite what is there; default 300
     void set_late_writes(unsigned permille) { late_write_permille_ = permille; }
 
@@ -82,6 +88,8 @@ public:
     int sync(kbfs& fs);
     int before_step(const kbfs& fs, bool grows);  // faults; -EROFS, -ENOSPC…
     void step(kbfs& fs, Op op);                   // executes it; may not return (crash_at_step)
+    // So many bytes of a write that fails are written before it does.
+    size_t part_before_error(uint64_t offset, size_t bytes);
     void release_if_orphan(kbfs& fs, uint64_t ino);
     FsState& live() { return live_; }
     World& world() { return world_; }
@@ -95,7 +103,8 @@ public:
 private:
     size_t survivors();
     void make_durable(size_t count);
-    bool damage(Op& op);
+    std::vector<Op> torn(const Op& op);
+    bool damage(const Op& op, std::vector<Op>* left);
     void apply_damaged(size_t i);
     void overwrite_by_lost_steps(size_t from);
     void lose_the_rest();
@@ -117,6 +126,8 @@ private:
     bool fail_sticky_ = false, broken_ = false, full_ = false, exact_cut_ = false;
     uint64_t step_ns_ = 0, sync_ns_ = 500000;
     unsigned write_loss_permille_ = 500, late_write_permille_ = 300;
+    unsigned torn_write_permille_ = 500, partial_write_permille_ = 500;
+    Rng tear_rng_;  // what is torn, and where
     Cut cut_ = Cut::kBySeed;
     uint32_t next_generation_ = 1;
     Host* owner_ = nullptr;

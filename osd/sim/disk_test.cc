@@ -409,7 +409,7 @@ TEST(DiskCrash, SameSeedSameDisk)
 // that the file had; of the file's size, its attributes and its names there is nothing.
 TEST(DiskCrash, LaterDataMayOverwriteButMetadataKeepsItsOrder)
 {
-    int whole = 0, none = 0, torn = 0;
+    int whole = 0, none = 0, torn = 0, late = 0;
     for (uint64_t seed = 0; seed < 200; seed++) {
         sim::World w(seed);
         sim::Host& h = w.host("oss");
@@ -435,15 +435,85 @@ TEST(DiskCrash, LaterDataMayOverwriteButMetadataKeepsItsOrder)
         if (now.find("x=lost") != std::string::npos) continue;  // it is within the prefix
         EXPECT_NE(now.find("size 4096"), std::string::npos) << now;
         EXPECT_EQ(now.find("grown"), std::string::npos);
-        size_t data = now.find("[0]") + 3;
-        size_t changed = now.find_first_not_of('b', data) - data;
-        EXPECT_EQ(changed % 512, 0u);
-        EXPECT_EQ(now.substr(data + changed, 4096 - changed), before.substr(changed));
-        (changed == 0 ? none : changed == 4096 ? whole : torn)++;
+        std::string data = now.substr(now.find("[0]") + 3, 4096);
+        std::string sectors;  // of each its letter
+        for (size_t at = 0; at < data.size(); at += 512) {
+            EXPECT_EQ(data.substr(at, 512), std::string(512, data[at]));
+            sectors += data[at];
+        }
+        if (sectors.find("ab") != std::string::npos) late++;
+        (sectors == "aaaaaaaa" ? none : sectors == "bbbbbbbb" ? whole : torn)++;
     }
     EXPECT_GT(none, 5);
     EXPECT_GT(whole, 3);
     EXPECT_GT(torn, 1);
+    EXPECT_GT(late, 1) << "never a sector without the one before it";
+}
+
+// Of a write that was never flushed any blocks may be there: those that are new to the file whole,
+// the others by sectors.
+TEST(DiskCrash, AWriteIsTornAnywhere)
+{
+    int middle = 0, torn_sectors = 0;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        sim::World w(seed);
+        sim::Host& h = w.host("oss");
+        sim::Disk& disk = sim::make_disk(w, "disk");
+        disk.attach(h, "/dev/vdb");
+        disk.set_cut(sim::Disk::Cut::kAll);
+        disk.set_torn_writes(1000);
+        auto* t = h.spawn("work", [&] {
+            kbfs* fs;
+            kbfs_node* root;
+            ASSERT_EQ(kbfs_mount(h.net(), "/dev/vdb", false, &fs), 0);
+            ASSERT_EQ(kbfs_root(fs, &root), 0);
+            kbfs_node* f = make_file(root, "f");
+            std::string old(4096, 'a'), later(5 * 4096, 'b');
+            EXPECT_EQ(kbfs_write(f, 0, old.data(), old.size()), 0);
+            EXPECT_EQ(kbfs_sync(fs), 0);
+            EXPECT_EQ(kbfs_write(f, 0, later.data(), later.size()), 0);
+            h.crash();
+        });
+        w.run_to_end(t, w.now_ns() + kSec);
+        std::string now = disk.dump(), blocks;
+        for (int i = 0; i < 5; i++) {
+            size_t at = now.find("[" + std::to_string(i) + "]");
+            blocks += at == std::string::npos ? '-' : now[at + 3];
+            if (i && at != std::string::npos) {
+                EXPECT_EQ(now.substr(at + 3, 4096), std::string(4096, 'b'));
+            }
+        }
+        std::string first = now.substr(now.find("[0]") + 3, 4096);
+        for (size_t at = 0; at < 4096; at += 512)
+            EXPECT_EQ(first.substr(at, 512), std::string(512, first[at]));
+        bool old_data = first.find('a') != std::string::npos;
+        torn_sectors += old_data && first.find('b') != std::string::npos;
+        middle += blocks.find("-b", 1) != std::string::npos;
+    }
+    EXPECT_GT(middle, 5);
+    EXPECT_GT(torn_sectors, 5);
+}
+
+// A write that fails has written some of its blocks, or none.
+TEST_F(DiskTest, AWriteThatFailsHasWrittenAPart)
+{
+    int none = 0, some = 0;
+    mounted(a, [&](kbfs*, kbfs_node* root) {
+        for (int i = 0; i < 40; i++) {
+            kbfs_node* f = make_file(root, "f" + std::to_string(i));
+            std::string data(5 * 4096, 'x');
+            disk.fail_at_step(1);
+            EXPECT_EQ(kbfs_write(f, 100, data.data(), data.size()), -kEIO);
+            struct kbfs_attr attr;
+            EXPECT_EQ(kbfs_getattr(f, &attr), 0);
+            EXPECT_EQ(attr.size % 4096, 0u);
+            EXPECT_LT(attr.size, data.size());
+            (attr.size ? some : none)++;
+            kbfs_put(f);
+        }
+    });
+    EXPECT_GT(none, 5);
+    EXPECT_GT(some, 5);
 }
 
 TEST(DiskCrash, DataMayBeLostButNotWhatWasSynced)

@@ -367,19 +367,22 @@ int kbfs_is_written(kbfs_node* n, uint64_t offset, size_t bytes)
 int kbfs_write(kbfs_node* n, uint64_t offset, const void* buf, size_t bytes)
 {
     Disk& disk = *n->fs->disk;
-    if (int rc = disk.before_step(*n->fs, false)) return rc;
+    int rc = disk.before_step(*n->fs, false);
+    if (rc == -kEROFS) return rc;
     Inode& i = inode_of(n);
     if (!i.is_file()) return i.is_dir() ? -kEISDIR : -kEINVAL;
     if (offset > kMaxFileBytes || bytes > kMaxFileBytes - offset) return -kEFBIG;
-    if (bytes == 0) return 0;
+    if (bytes == 0) return rc;
     uint64_t more = new_blocks(i, offset, bytes);
-    if (more && disk.would_exceed(more * kFsBlockBytes)) return -kENOSPC;
+    if (!rc && more && disk.would_exceed(more * kFsBlockBytes)) rc = -kENOSPC;
+    if (rc) bytes = disk.part_before_error(offset, bytes);
+    if (bytes == 0) return rc;
     Op op(Op::kWrite);
     op.ino = n->ino;
     op.offset = offset;
     op.data.assign(static_cast<const char*>(buf), bytes);
     disk.step(*n->fs, std::move(op));
-    return 0;
+    return rc;
 }
 
 int kbfs_getxattr(kbfs_node* n, const char* name, void* value, size_t bytes)

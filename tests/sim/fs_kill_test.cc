@@ -8,10 +8,12 @@ using lull::kSec;
 namespace {
 
 // A process of client 0 runs call, and is killed when its request waits at the MDT for a lock on
-// /e, which client 1 cannot give back while it stands still. Then next runs on client 0.
+// /e, which client 1 cannot give back while it stands still. Then next runs on client 0. At the
+// moment of the signal beside is called.
 void kill_in_the_middle(FsWorld& w, const std::function<void(SimMount&)>& prepare,
                         const std::function<int(SimMount&)>& call,
-                        const std::function<void(SimMount&)>& next)
+                        const std::function<void(SimMount&)>& next,
+                        const std::function<void()>& beside = [] {})
 {
     SimMount& c = w.c(0);
     w.on(0, [&] {
@@ -32,6 +34,7 @@ void kill_in_the_middle(FsWorld& w, const std::function<void(SimMount&)>& prepar
     w.run_for_ms(200);
     EXPECT_EQ(killed, 1);
     w.world.signal(victim, true);
+    beside();
     w.run_for_ms(200);
     EXPECT_EQ(killed, -kERESTARTNOINTR) << "it goes at once";
     bool over = false;
@@ -83,6 +86,31 @@ TEST(FsKill, WhatItChangedIsLookedAtAgain)
         w.on(0, [&] { EXPECT_EQ(w.c(0).get("/e/g"), "old"); });
         w.finish();
     });
+}
+
+// Who asks just when another is killed may be answered before what that one left is done: what it
+// hears is not kept.
+TEST(FsKill, WhatIsAskedInThatMomentIsNotKept)
+{
+    for_seeds(
+        [](uint64_t seed) {
+            FsOptions o;
+            o.world.preempt_permille = 500;
+            FsWorld w(seed, o);
+            SimMount& c = w.c(0);
+            llc_attr a = {};
+            int asked = 1;
+            kill_in_the_middle(
+                w, [](SimMount& c) { EXPECT_EQ(c.put("/d/f", "old"), 0); },
+                [](SimMount& c) { return c.link("/d/f", "/e/g"); }, [](SimMount&) {},
+                [&] { c.host().spawn("asks", [&] { asked = c.stat("/d/f", &a); }); });
+            w.run_for_ms(1000);
+            EXPECT_EQ(asked, 0);
+            w.on(0, [&] { EXPECT_EQ(c.stat("/d/f", &a), 0); });
+            EXPECT_EQ(a.nlink, 2u);
+            w.finish();
+        },
+        100);
 }
 
 // A server that is away keeps nobody from the directories that the killed process had nothing to do

@@ -120,6 +120,7 @@ Result<Osc*> Mount::osc(uint32_t index)
 {
     if (Osc* osc = known_osc(index)) return osc;
     if (index >= kOstsMax) return -kENODEV;
+    if (removed_[index].load()) return -kEIO;
     MutexLock lock(config_mutex_);
     if (Osc* osc = known_osc(index)) return osc;
     TRY(refresh_config());
@@ -217,12 +218,15 @@ void Mount::on_settings(const MgsSettingsReply& settings)
 
 void Mount::apply_settings(const MgsSettingsReply& settings)
 {
+    for (const TargetSettings& s : settings.settings)
+        if (auto index = ost_index_of(s.name); s.is_removed() && index.ok())
+            if (index.value() < kOstsMax) removed_[index.value()].store(true);
     for (auto& known : oscs_) {
         Osc* osc = known.load();
         if (!osc) continue;
         bool active = true;
         for (const TargetSettings& s : settings.settings)
-            if (s.name == osc->import().options().target.str()) active = s.active != 0;
+            if (s.name == osc->import().options().target.str()) active = s.is_active();
         osc->import().set_active(active);
     }
 }

@@ -49,7 +49,7 @@ public:
     Mdc& mdc() { return *mdc_; }
     Closer& closer() { return *closer_; }
     Flocks& flocks() { return *flocks_; }
-    // -ENODEV: no such OST in the configuration, even after asking again.
+    // -ENODEV: no such OST in the configuration, even after asking again. -EIO: it was removed.
     Result<Osc*> osc(uint32_t index);
     Osc* known_osc(uint32_t index) const
     {
@@ -148,6 +148,7 @@ private:
     Owned<Flocks> flocks_;
     std::atomic<Osc*> oscs_[kOstsMax] = {};  // owned; only ever added while mounted
     Mutex config_mutex_;                     // one task adds OSTs
+    std::atomic<bool> removed_[kOstsMax] = {};
     Owned<Device> device_;
     Guarded<Tables> tables_;
     std::atomic<uint64_t> epoch_{0}, changes_{0}, mdt_generation_{0};

@@ -203,6 +203,7 @@ Status Destroyer::read_stripes(Item& item, Vec<Group>& groups)
         TRY(target_.store().get_layout(*object, &layout));
     }
     for (const StripeObject& stripe : layout.objects) {
+        if (osts_.is_removed(stripe.ost_index)) continue;
         Sent o;
         o.index = stripe.ost_index;
         TRY(item.osts.push_back(o));
@@ -239,6 +240,7 @@ void Destroyer::send(Items& items, Group& group)
 bool Destroyer::is_committed(Item& item)
 {
     for (Sent& o : item.osts) {
+        if (osts_.is_removed(o.index)) continue;
         Ref<Osp> osp = osts_.find(o.index);
         if (!osp) return false;
         if (osp->epoch() != o.epoch) {

@@ -124,14 +124,14 @@ Status Osp::look_at_space()
 
 void Osp::apply(const TargetSettings& settings)
 {
-    creates_ = settings.active && settings.max_create_count > 0;
-    import_->set_active(settings.active != 0);
+    creates_ = settings.is_active() && settings.max_create_count > 0;
+    import_->set_active(settings.is_active());
 }
 
 Osp::Standing Osp::standing() const
 {
     if (!creates_) return Standing::kOff;
-    if (!known_) return Standing::kUnknown;
+    if (!admitted_) return Standing::kUnknown;
     if (!is_connected()) {
         bool just_began = !reached_ && now_ns() < began_ns_ + kReachMs * kMsec;
         return just_began ? Standing::kReady : Standing::kAway;

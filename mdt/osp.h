@@ -35,7 +35,7 @@ public:
         kReady,    // or not asked yet, soon after our start
         kAway,     // not connected, or halting: what is written there waits
         kFull,     // nearly; or of objects
-        kUnknown,  // nobody has ever reached it: nothing
+        kUnknown,  // nobody has ever reached it, or it is not admitted: nothing
         kOff,      // an administrator wants nothing new there
     };
     // reached_before: in a former life.
@@ -51,6 +51,9 @@ public:
     Standing standing() const;
     // In this life or a former one: files may have objects there.
     bool was_reached() const { return known_.load(); }
+    // From now on: it is kept that it was reached, and the MGS knows.
+    void admit() { admitted_ = true; }
+    bool is_admitted() const { return admitted_.load(); }
     void apply(const TargetSettings& settings);
     const TargetConfig& config() const { return config_; }
     uint64_t avail_bytes() const { return avail_bytes_.load(); }  // 0: not known yet
@@ -71,7 +74,8 @@ private:
         bool closed = false, look = false;
     };
     Osp(const TargetConfig& ost, OspOwner& owner, bool reached_before)
-        : index_(ost.index), config_(ost), owner_(owner), known_(reached_before)
+        : index_(ost.index), config_(ost), owner_(owner), known_(reached_before),
+          admitted_(reached_before)
     {}
     template <class T, class... Args> friend Ref<T> make_ref(Args&&...);
     Status start(Node& node, Str mdt_name);
@@ -96,7 +100,7 @@ private:
     Text<40> task_name_;
     const uint64_t began_ns_ = now_ns();
     std::atomic<bool> closing_{false}, reached_{false}, nearly_full_{false};
-    std::atomic<bool> known_, creates_{true};
+    std::atomic<bool> known_, admitted_, creates_{true};
     std::atomic<uint64_t> avail_bytes_{0};
     Guarded<State> state_{LockRank::kLeaf};  // for connect_task
     CondVar changed_;

@@ -39,7 +39,9 @@ Status OstPool::load()
     MgsConfigReply known;
     TRY(read_record(file_name(), &known));
     TRY(read_record(settings_name(), &settings_));
-    for (const TargetConfig& ost : known.targets) TRY(add(ost, true));
+    TRY(note_removed());
+    for (const TargetConfig& ost : known.targets)
+        if (!is_removed(ost.index)) TRY(add(ost, true));
     saved_ = known.targets.size();
     apply_settings();
     return kOk;
@@ -49,11 +51,9 @@ Status OstPool::load()
 Status OstPool::save()
 {
     MgsConfigReply known;
-    {
-        auto s = state_.lock();
-        for (Ref<Osp>& osp : s->osts)
-            if (osp->was_reached()) TRY(known.targets.push_back(osp->config()));
-    }
+    Vec<Ref<Osp>> all;
+    TRY(reached(&all));
+    for (Ref<Osp>& osp : all) TRY(known.targets.push_back(osp->config()));
     if (known.targets.size() == saved_) return kOk;
     TRY(write_record(file_name(), known));
     saved_ = known.targets.size();
@@ -97,6 +97,7 @@ void OstPool::park(bool on)
 {
     auto s = state_.lock();
     s->parked = on;
+    s->kicked = !on;  // what was not written meanwhile
     changed_.wake_all();
     while (on && s->saving) (void)s.wait(changed_);
 }
@@ -106,7 +107,6 @@ void OstPool::task()
     OutageLog outage;
     for (;;) {
         Status status = fetch();
-        (void)save();  // what was not, is with the next look
         uint64_t now = now_ns();
         if (status.ok()) outage.over();
         else if (!state_.lock()->stop && outage.failed(now))
@@ -137,17 +137,53 @@ Status OstPool::fetch()
     for (const TargetConfig& t : call->reply.targets)
         if (t.kind == static_cast<uint8_t>(TargetKind::kOst)) TRY(add(t, false));
     for (const TargetPlace& place : call->reply.places) (void)take_place(place);
-    fetch_settings(*mgc);
+    return admit(*mgc);
+}
+
+// Those that can be reached, not removed.
+Status OstPool::reached(Vec<Ref<Osp>>* out)
+{
+    Vec<uint32_t> all;
+    TRY(indices(&all));
+    for (uint32_t index : all)
+        if (Ref<Osp> osp = find(index); osp && osp->was_reached()) TRY(out->push_back(osp));
     return kOk;
 }
 
+// The order is what counts: kept, told, and, after that, not removed.
+Status OstPool::admit(Import& mgc)
+{
+    Vec<Ref<Osp>> used;
+    TRY(reached(&used));
+    TRY(save());
+    Status told = tell_used(mgc, used);
+    TRY(fetch_settings(mgc));
+    if (!told.is(kEOPNOTSUPP)) TRY(told);
+    for (Ref<Osp>& osp : used)
+        if (!is_removed(osp->index())) osp->admit();
+    changed_.wake_all();
+    return kOk;
+}
+
+Status OstPool::tell_used(Import& mgc, const Vec<Ref<Osp>>& used)
+{
+    auto call = make_ref<Call<MgsOstsUsedOp>>();
+    if (!call) return -kENOMEM;
+    call->op.fsname = target_.identity().fsname;
+    call->op.instance = target_.instance();
+    for (const Ref<Osp>& osp : used) TRY(call->op.used.push_back({osp->index()}));
+    return mgc.call(*call);
+}
+
 // An MGS that knows none changes nothing.
-void OstPool::fetch_settings(Import& mgc)
+Status OstPool::fetch_settings(Import& mgc)
 {
     auto call = make_ref<Call<MgsSettingsOp>>();
-    if (!call) return;
+    if (!call) return -kENOMEM;
     call->op.fsname = target_.identity().fsname;
-    if (!mgc.call(*call).ok()) return;
+    Status status = mgc.call(*call);
+    if (status.is(kEOPNOTSUPP)) return kOk;
+    TRY(status);
     bool same = call->reply.settings.size() == settings_.settings.size();
     for (size_t i = 0; same && i < settings_.settings.size(); i++) {
         const TargetSettings &a = settings_.settings[i], &b = call->reply.settings[i];
@@ -156,20 +192,39 @@ void OstPool::fetch_settings(Import& mgc)
     }
     if (!same && write_record(settings_name(), call->reply).ok())
         settings_ = std::move(call->reply);
+    TRY(note_removed());
     apply_settings();
+    return kOk;
+}
+
+Status OstPool::note_removed()
+{
+    Vec<uint32_t> removed;
+    for (const TargetSettings& s : settings_.settings)
+        if (s.is_removed()) TRY(removed.push_back(TRY(ost_index_of(s.name))));
+    state_.lock()->removed.swap(removed);
+    return kOk;
+}
+
+bool OstPool::is_removed(uint32_t index) { return state_.lock()->is_removed(index); }
+
+bool OstPool::State::is_removed(uint32_t index) const
+{
+    for (uint32_t gone : removed)
+        if (gone == index) return true;
+    return false;
 }
 
 // Those that are told of nothing are as by default.
 void OstPool::apply_settings()
 {
-    Vec<uint32_t> all;
-    if (!indices(&all).ok()) return;  // with the next look
-    for (uint32_t index : all) {
-        Ref<Osp> osp = find(index);
+    size_t n = state_.lock()->osts.size();
+    for (size_t i = 0; i < n; i++) {
+        Ref<Osp> osp = state_.lock()->osts[i];
         TargetSettings wanted;
         for (const TargetSettings& s : settings_.settings)
-            if (osp && s.name == osp->target().str()) wanted = s;
-        if (osp) osp->apply(wanted);
+            if (s.name == osp->target().str()) wanted = s;
+        osp->apply(wanted);
     }
 }
 
@@ -246,7 +301,7 @@ void OstPool::drop_mgc()
 
 Status OstPool::add(const TargetConfig& ost, bool reached_before)
 {
-    if (find(ost.index)) return kOk;
+    if (find(ost.index) || is_removed(ost.index)) return kOk;
     if (ost.index >= kOstsMax) return -kEINVAL;
     Ref<Osp> osp =
         TRY(Osp::create(target_.node(), ost, target_.target_name(), *this, reached_before));
@@ -268,24 +323,24 @@ Status OstPool::add(const TargetConfig& ost, bool reached_before)
     return status;
 }
 
-bool OstPool::any_reached(const State& s) const
+bool OstPool::any_admitted(const State& s) const
 {
     for (const Ref<Osp>& osp : s.osts)
-        if (osp->was_reached()) return true;
+        if (osp->is_admitted()) return true;
     return false;
 }
 
 Status OstPool::wait_known()
 {
     auto s = state_.lock();
-    if (any_reached(*s)) return kOk;
+    if (any_admitted(*s)) return kOk;
     if (s->osts.empty()) {
         s->kicked = true;
         changed_.wake_all();
     }
-    auto over = [&] { return s->stop || s->parked || any_reached(*s); };
+    auto over = [&] { return s->stop || s->parked || any_admitted(*s); };
     (void)s.wait_until(changed_, over, deadline_after_ms(kWaitKnownMs));
-    if (any_reached(*s)) return kOk;
+    if (any_admitted(*s)) return kOk;
     if (s->parked) return -kEPark;
     bool none = s->osts.empty();
     s.unlock();
@@ -299,7 +354,8 @@ Status OstPool::wait_known()
 Status OstPool::indices(Vec<uint32_t>* out)
 {
     auto s = state_.lock();
-    for (Ref<Osp>& osp : s->osts) TRY(out->push_back(osp->index()));
+    for (Ref<Osp>& osp : s->osts)
+        if (!s->is_removed(osp->index())) TRY(out->push_back(osp->index()));
     return kOk;
 }
 
@@ -329,9 +385,10 @@ Ref<Osp> OstPool::find(uint32_t index)
 
 void OstPool::show(TextSink& out)
 {
-    size_t n = state_.lock()->osts.size();
-    for (size_t i = 0; i < n; i++) {
-        Ref<Osp> osp = state_.lock()->osts[i];
+    Vec<uint32_t> all;
+    if (!indices(&all).ok()) return;
+    for (uint32_t index : all) {
+        Ref<Osp> osp = find(index);
         out.printf("%u: %s %s\n", osp->index(), osp->target().c_str(),
                    osp->is_connected() ? "connected" : "disconnected");
     }

@@ -2,12 +2,15 @@
 /*
  * The OSTs of the file system as the MDT knows them: asked from the MGS at the start, when it tells
  * of one that is not known here, and every kRefreshMs, so that a new OST is used without a restart.
- * One Osp for each, for good. Those that were reached once are kept in CONFIGS/<target>-osts, so
- * that an MDT that is restarted while the MGS is down can create files at once. One that never was,
- * since it was added by mistake, say, gets no objects, so that nobody waits for it.
+ * One Osp for each, until the MDT ends. Those that were reached once are kept in
+ * CONFIGS/<target>-osts, so that an MDT that is restarted while the MGS is down can create files at
+ * once. One that never was, since it was added by mistake, say, gets no objects, so that nobody
+ * waits for it. Nor does one get any before that is kept and the MGS knows, which removes no OST
+ * that is in use.
  *
  * The MGS says, too, where an OST that has started runs (R5), and what an administrator has told
- * of it, which is kept in CONFIGS/<target>-set.
+ * of it, which is kept in CONFIGS/<target>-set. One that was removed counts as not there: what it
+ * had is gone.
  *
  * park(true), for a drain, lets nobody wait here and nothing be written.
  */
@@ -35,7 +38,8 @@ public:
     // Until an OST has been reached, now or in a former life: -kEPark while parked, -ENODEV with a
     // log line after kWaitKnownMs.
     Status wait_known();
-    Status indices(Vec<uint32_t>* out);  // ascending
+    Status indices(Vec<uint32_t>* out);  // ascending, without those that were removed
+    bool is_removed(uint32_t index);
     // Those that take new objects. If none does, those that are away: what is written waits for
     // them. If there is none of these, those that are full. None: nobody was ever reached, or an
     // administrator wants nothing new anywhere.
@@ -46,8 +50,10 @@ public:
 private:
     struct State {
         Vec<Ref<Osp>> osts;  // by index
+        Vec<uint32_t> removed;
         Ref<Import> mgc;
         bool stop = false, parked = false, kicked = false, saving = false;
+        bool is_removed(uint32_t index) const;
     };
     void task();
     Status fetch();
@@ -65,9 +71,13 @@ private:
     template <class Record> Status read_record(const NameText& name, Record* out);
     template <class Record> Status write_record(const NameText& name, Record& record);
     NameText settings_name() const;
-    void fetch_settings(Import& mgc);
+    Status fetch_settings(Import& mgc);
     void apply_settings();
-    bool any_reached(const State& s) const;
+    Status note_removed();
+    Status reached(Vec<Ref<Osp>>* out);
+    Status admit(Import& mgc);
+    Status tell_used(Import& mgc, const Vec<Ref<Osp>>& used);
+    bool any_admitted(const State& s) const;
 
     Target& target_;
     Guarded<State> state_{LockRank::kLeaf};

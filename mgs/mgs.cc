@@ -40,7 +40,8 @@ public:
     std::span<const Param> params() const override;
     Registry& registry() { return registry_; }
     FsLocks& fs_locks() { return fs_locks_; }
-    Status change_setting(Str text);
+    Status change_setting(Str text) { return tell_change(text, &Registry::change); }
+    Status remove_ost(Str text) { return tell_change(text, &Registry::remove); }
     std::atomic<bool> announces{true};
 
 private:
@@ -55,6 +56,8 @@ private:
     Status do_register(ServerRequest& request);
     Status do_config(ServerRequest& request);
     Status do_settings(ServerRequest& request);
+    Status do_osts_used(ServerRequest& request);
+    Status tell_change(Str text, Status (Registry::*change)(Str text, MgsTargetAt* what));
     Status do_fs_lock(ServerRequest& request);
     Status do_fs_unlock(ServerRequest& request);
     Target& target_;
@@ -77,6 +80,7 @@ Status MgsService::run(ServerRequest& request)
     case Opcode::kMgsRegister: return do_register(request);
     case Opcode::kMgsConfig: return do_config(request);
     case Opcode::kMgsSettings: return do_settings(request);
+    case Opcode::kMgsOstsUsed: return do_osts_used(request);
     case Opcode::kMgsFsLock: return do_fs_lock(request);
     case Opcode::kMgsFsUnlock: return do_fs_unlock(request);
     default: return -kEOPNOTSUPP;
@@ -151,11 +155,21 @@ Status MgsService::do_settings(ServerRequest& request)
     return kOk;
 }
 
+Status MgsService::do_osts_used(ServerRequest& request)
+{
+    MgsOstsUsedOp op;
+    TRY(request.decode(&op));
+    TRY(registry_.note_used(op));
+    Empty reply;
+    request.reply(reply);
+    return kOk;
+}
+
 // Everybody is told, and asks what it is.
-Status MgsService::change_setting(Str text)
+Status MgsService::tell_change(Str text, Status (Registry::*change)(Str text, MgsTargetAt* what))
 {
     MgsTargetAt what;
-    TRY(registry_.change(text, &what));
+    TRY((registry_.*change)(text, &what));
     TRY(state_.lock()->news.push_back(what));
     changed_.wake_all();
     return kOk;
@@ -211,6 +225,17 @@ Status store_setting(void* object, Str value)
     return static_cast<MgsService*>(object)->change_setting(trimmed(value));
 }
 
+Status show_removed(void* object, TextSink& out)
+{
+    static_cast<MgsService*>(object)->registry().show_removed(out);
+    return out.status();
+}
+
+Status store_removal(void* object, Str value)
+{
+    return static_cast<MgsService*>(object)->remove_ost(trimmed(value));
+}
+
 Status show_filesystems(void* object, TextSink& out)
 {
     static_cast<MgsService*>(object)->registry().show_filesystems(out);
@@ -238,6 +263,7 @@ constexpr Param kParams[] = {
     {"fs_state", show_fs_state, nullptr},
     {"targets", show_targets, nullptr},
     {"conf_param", show_settings, store_setting},
+    {"del_ost", show_removed, store_removal},
     {"filesystems", show_filesystems, nullptr},
 };
 

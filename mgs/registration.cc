@@ -33,9 +33,23 @@ bool is_plain(Str s)
     return true;
 }
 
+// Whatever follows "registration=" an MGS of version 0.1 ignores: it starts, and takes no notice.
+Status set_if_setting(Registration& r, Str value)
+{
+    size_t colon = value.find(':');
+    if (colon == SIZE_MAX) return kOk;
+    uint64_t n = TRY(parse_u64(value.substr(colon + 1)));
+    if (n > UINT32_MAX) return -kEINVAL;
+    return set_setting({{}, value.substr(0, colon), static_cast<uint32_t>(n)}, &r);
+}
+
 Status set_field(Registration& r, Str key, Str value)
 {
-    if (key == "registration") return kOk;
+    if (key == "registration") return set_if_setting(r, value);
+    if (key == "removed") {
+        r.removed = true;
+        return kOk;
+    }
     if (key == "fsname") return r.fsname.assign(value);
     if (key == "name") return r.target.name.assign(value);
     if (key == "uuid") return r.uuid.assign(value);
@@ -101,12 +115,13 @@ Status set_setting(const SettingText& setting, Registration* r)
 
 Status registration_to_text(const Registration& r, TextSink& out)
 {
-    out.printf("registration=1\nfsname=%s\nname=%s\nkind=%u\nindex=%u\n", r.fsname.c_str(),
-               r.target.name.c_str(), r.target.kind, r.target.index);
+    out.printf("%s=1\nfsname=%s\nname=%s\nkind=%u\nindex=%u\n",
+               r.removed ? "removed" : "registration", r.fsname.c_str(), r.target.name.c_str(),
+               r.target.kind, r.target.index);
     out.printf("uuid=%s\nnids=%s\n", r.uuid.c_str(), r.target.nids.c_str());
-    if (!r.active) out.append("active=0\n");
+    if (!r.active) out.append("registration=active:0\n");
     if (r.max_create_count != TargetSettings::kMaxCreateCount)
-        out.printf("max_create_count=%u\n", r.max_create_count);
+        out.printf("registration=max_create_count:%u\n", r.max_create_count);
     return out.status();
 }
 

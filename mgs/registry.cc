@@ -15,7 +15,7 @@ Status Registry::load()
         Result<Bytes> data = store_.read_config(file);
         if (!data.ok()) return data.status();
         Str text(reinterpret_cast<const char*>(data.value().data()), data.value().size());
-        if (!text.starts_with("registration=1\n")) continue;
+        if (!text.starts_with("registration=1\n") && !text.starts_with("removed=1\n")) continue;
         Result<Owned<Registration>> r = registration_from_text(text);
         if (!r.ok()) {
             log_err("MGS: CONFIGS/%s is not a target's registration: error %d", file.c_str(),
@@ -59,6 +59,11 @@ Status Registry::register_target(const MgsRegisterOp& op, bool* moved)
     auto table = table_.lock();
     for (Owned<Registration>& known : *table) {
         if (!(known->target.name == op.target.name.str())) continue;
+        if (known->removed) {
+            log_err("MGS: %s was removed, and is refused: its index is not used again",
+                    op.target.name.c_str());
+            return -kESTALE;
+        }
         if (!(known->uuid == op.target_uuid.str())) {
             log_err("MGS: %s is taken by another target (uuid %s), refused to the one with uuid %s",
                     op.target.name.c_str(), known->uuid.c_str(), op.target_uuid.c_str());
@@ -88,7 +93,7 @@ Status Registry::config(Str fsname, MgsConfigReply* out)
 {
     auto table = table_.lock();
     for (const Owned<Registration>& r : *table) {
-        if (!(r->fsname == fsname)) continue;
+        if (r->removed || !(r->fsname == fsname)) continue;
         TRY(out->targets.push_back(r->target));
         if (r->nid) TRY(out->places.push_back(TargetPlace{r->target.name, r->nid, r->instance}));
     }
@@ -100,9 +105,12 @@ Status Registry::settings(Str fsname, MgsSettingsReply* out)
     auto table = table_.lock();
     for (const Owned<Registration>& r : *table) {
         bool plain = r->active && r->max_create_count == TargetSettings::kMaxCreateCount;
-        if (plain || !(r->fsname == fsname)) continue;
+        if ((plain && !r->removed) || !(r->fsname == fsname)) continue;
+        TargetUse use = r->removed  ? TargetUse::kRemoved
+                        : r->active ? TargetUse::kActive
+                                    : TargetUse::kInactive;
         TRY(out->settings.push_back(
-            TargetSettings{r->target.name, r->active, r->max_create_count}));
+            TargetSettings{r->target.name, static_cast<uint8_t>(use), r->max_create_count}));
     }
     return kOk;
 }
@@ -112,26 +120,32 @@ Status Registry::change(Str text, MgsTargetAt* what)
     SettingText setting;
     TRY(parse_setting(text, &setting));
     auto table = table_.lock();
-    for (Owned<Registration>& known : *table) {
-        if (!(known->target.name == setting.target)) continue;
-        Owned<Registration> changed = make<Registration>(*known);
-        if (!changed) return -kENOMEM;
-        TRY(set_setting(setting, changed.get()));
-        TRY(save(*changed));
-        log_notice("MGS: %s: %.*s is %u now", known->target.name.c_str(), STR_ARG(setting.key),
-                   setting.value);
-        what->fsname = known->fsname;
-        what->place.name = known->target.name;
-        known = std::move(changed);
-        return kOk;
-    }
-    return -kENOENT;
+    Owned<Registration>* known = find(*table, setting.target);
+    if (!known) return -kENOENT;
+    Owned<Registration> changed = make<Registration>(**known);
+    if (!changed) return -kENOMEM;
+    TRY(set_setting(setting, changed.get()));
+    TRY(save(*changed));
+    log_notice("MGS: %s: %.*s is %u now", changed->target.name.c_str(), STR_ARG(setting.key),
+               setting.value);
+    what->fsname = changed->fsname;
+    what->place.name = changed->target.name;
+    *known = std::move(changed);
+    return kOk;
+}
+
+Owned<Registration>* Registry::find(Table& table, Str name)
+{
+    for (Owned<Registration>& r : table)
+        if (r->target.name == name && !r->removed) return &r;
+    return nullptr;
 }
 
 void Registry::show_settings(TextSink& out)
 {
     auto table = table_.lock();
     for (const Owned<Registration>& r : *table) {
+        if (r->removed) continue;
         if (!r->active) out.printf("%s.osc.active=0\n", r->target.name.c_str());
         if (r->max_create_count != TargetSettings::kMaxCreateCount)
             out.printf("%s.osc.max_create_count=%u\n", r->target.name.c_str(), r->max_create_count);
@@ -150,10 +164,11 @@ void Registry::show(TextSink& out)
 {
     auto table = table_.lock();
     for (const Owned<Registration>& r : *table)
-        out.printf("%s uuid=%s nids=%s at=%s instance=%llu%s\n", r->target.name.c_str(),
-                   r->uuid.c_str(), r->target.nids.c_str(),
-                   r->nid ? to_text(Nid{r->nid}).c_str() : "?",
-                   static_cast<unsigned long long>(r->instance), r->active ? "" : " active=0");
+        if (!r->removed)
+            out.printf("%s uuid=%s nids=%s at=%s instance=%llu%s\n", r->target.name.c_str(),
+                       r->uuid.c_str(), r->target.nids.c_str(),
+                       r->nid ? to_text(Nid{r->nid}).c_str() : "?",
+                       static_cast<unsigned long long>(r->instance), r->active ? "" : " active=0");
 }
 
 void Registry::show_filesystems(TextSink& out)

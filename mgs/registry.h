@@ -2,10 +2,10 @@
 /*
  * What the configuration server knows: one registration for each target of each file system, in
  * memory and as a small text file CONFIGS/<target> ("key=value" lines). The text form and the
- * checks stand alone.
+ * checks stand alone. An OST that was removed leaves a file that says so, and keeps its index.
  *
  * Errors of register_target: -EINVAL (names that do not fit), -EADDRINUSE (another target has this
- * name), the store's.
+ * name), -ESTALE (removed), the store's.
  */
 #pragma once
 #include "include/lull/ops_mgs.h"
@@ -20,8 +20,11 @@ struct Registration {
     UuidText uuid;
     bool active = true;  // TargetSettings
     uint32_t max_create_count = TargetSettings::kMaxCreateCount;
-    uint32_t nid = 0;  // where it runs; not on disk
+    bool removed = false;
+    // Not on disk: where it runs, and what the MDT has told since the MGS has started.
+    uint32_t nid = 0;
     uint64_t instance = 0;
+    bool told = false, used = false;  // of an OST: the MDT may have objects there
 };
 
 // "lull" + OST 1 = "lull-OST0001".
@@ -50,13 +53,29 @@ public:
     Status settings(Str fsname, MgsSettingsReply* out);
     // -ENOENT: no such OST. *what: of which file system and target.
     Status change(Str text, MgsTargetAt* what);
+    // An OST that the MDT uses stays used. -ESTALE: of a former life of the MDT.
+    Status note_used(const MgsOstsUsedOp& op);
+    // "lull-OST0001", for good, with *what as above. -EINVAL: no OST; -ENOENT; -EBUSY: files may
+    // have objects there; -EAGAIN: the MDT has not told yet. "lull-OST0001 force" asks for neither,
+    // but -EPERM: it has to be inactive.
+    Status remove(Str text, MgsTargetAt* what);
+    void show_removed(TextSink& out);  // one line for each
     void show_settings(TextSink& out);
     void show(TextSink& out);  // one line for each target
     void show_filesystems(TextSink& out);
 
 private:
-    using Table = Vec<Owned<Registration>>;
+    struct Teller {  // an MDT of which file system has told which OSTs it uses
+        Text<32> fsname;
+        uint64_t instance = 0;
+    };
+    struct Table : Vec<Owned<Registration>> {
+        Vec<Teller> tellers;
+    };
     static bool note_place(Registration& r, const MgsRegisterOp& op);
+    static Result<Teller*> teller(Table& table, Str fsname);
+    static Owned<Registration>* find(Table& table, Str name);  // null, too, if it was removed
+    static Status may_remove(const Registration& r, bool force);
     Status save(const Registration& r);
     Store& store_;
     // The mgs runs nothing of an OST: this rank is free for it, and outside of the store's.

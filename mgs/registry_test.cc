@@ -88,6 +88,36 @@ TEST(MgsRegistration, Settings)
     EXPECT_EQ(0u, back.value()->max_create_count);
     r.target.kind = static_cast<uint8_t>(TargetKind::kMdt);
     EXPECT_TRUE(set_setting({{}, "active", 0}, &r).is(kEINVAL));
+    // what an MGS of version 0.1 does not understand, it has to pass over
+    std::string all(text.text().data(), text.text().size());
+    EXPECT_EQ(all.find("\nactive="), std::string::npos) << all;
+    TextSink before(2048);
+    before.printf(
+        "registration=1\nfsname=lull\nname=lull-OST0001\nkind=3\nindex=1\nuuid=u\n"
+        "nids=10.0.0.1@tcp\nactive=0\n");
+    auto old = registration_from_text(before.text());
+    ASSERT_TRUE(old.ok());
+    EXPECT_FALSE(old.value()->active);
+}
+
+// An MGS of version 0.1 takes what was removed for no registration.
+TEST(MgsRegistration, Removed)
+{
+    Registration r;
+    MgsRegisterOp op = registration("lull", TargetKind::kOst, 1, "uuid-1");
+    r.fsname = op.fsname;
+    r.target = op.target;
+    r.uuid = op.target_uuid;
+    r.removed = true;
+    TextSink text(2048);
+    ASSERT_TRUE(registration_to_text(r, text).ok());
+    EXPECT_TRUE(text.text().starts_with("removed=1\n"));
+    auto back = registration_from_text(text.text());
+    ASSERT_TRUE(back.ok());
+    EXPECT_TRUE(back.value()->removed);
+    EXPECT_EQ(26u, ost_index_of("lull-OST001a").value());
+    for (const char* name : {"", "-OST001", "lull-MDT0000", "lull-OST001G", "lull-OST00010"})
+        EXPECT_FALSE(ost_index_of(name).ok()) << name;
 }
 
 }  // namespace

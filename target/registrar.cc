@@ -21,6 +21,17 @@ Status append_nids(const Vec<Nid>& nids, Text<256>* out)
     return kOk;
 }
 
+// Null: no answer of an MGS that will stay so.
+const char* refusal(Status s)
+{
+    if (s.is(kEADDRINUSE))
+        return "the MGS knows another target of this name: use another index, or another fsname";
+    if (s.is(kESTALE))
+        return "it was removed from the file system (lctl del_ost), and its index is not used "
+               "again: make a new target";
+    return s.is(kEINVAL) ? "the MGS does not accept the name or the NIDs" : nullptr;
+}
+
 }  // namespace
 
 bool Registrar::registered_before()
@@ -111,23 +122,20 @@ void Registrar::warn_if_lost(Text<200>* why)
 Status Registrar::start(Text<200>* why)
 {
     warn_if_lost(why);
-    if (!registered_before()) {
-        Status s = attempt(kFirstTryMs);
-        if (s.ok()) return kOk;
-        bool answered = s.is(kEADDRINUSE) || s.is(kEINVAL) || s.is(kENETUNREACH);
-        if (answered) {
-            const char* cause = s.is(kEADDRINUSE) ? "the MGS knows another target of this name: "
-                                                    "use another index, or another fsname"
-                                : s.is(kEINVAL)   ? "the MGS does not accept the name or the NIDs"
-                                                  : "this node has no network address yet";
-            *why = text_format<200>("%s: %s", identity_.name.c_str(), cause);
-            return s;
-        }
+    bool before = registered_before();
+    Status s = attempt(before ? kKnownTryMs : kFirstTryMs);
+    if (s.ok()) return kOk;
+    const char* cause = refusal(s);
+    if (!before && s.is(kENETUNREACH)) cause = "this node has no network address yet";
+    if (cause) {
+        *why = text_format<200>("%s: %s", identity_.name.c_str(), cause);
+        return s;
+    }
+    if (!before)
         log_warn(
             "%s: no MGS answers (error %d); "
             "clients cannot find this target before one does, trying on",
             identity_.name.c_str(), s.error());
-    }
     return task_.start<&Registrar::run>(this, "lull_register");
 }
 
@@ -153,6 +161,10 @@ void Registrar::run()
         if (s->stop) return;
         if (status.ok()) {
             log_info("%s: registered at the MGS", identity_.name.c_str());
+            return;
+        }
+        if (const char* cause = refusal(status)) {
+            log_err("%s: %s; nobody uses it here, umount it", identity_.name.c_str(), cause);
             return;
         }
         if (uint64_t now = now_ns(); outage.failed(now))

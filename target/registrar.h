@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tells the MGS where a target is. At the very first start the mount waits for the answer, because
- * the name may be taken (-EADDRINUSE); after that, and when no MGS answers, a task repeats it until
- * it has succeeded once. It says where the target runs and as which instance, too, so that the MGS
- * can tell the clients (R5).
+ * Tells the MGS where a target is. The mount waits for the answer, because the name may be taken
+ * (-EADDRINUSE), or the target removed (-ESTALE): at the very first start for kFirstTryMs, later
+ * for kKnownTryMs. When no MGS answers in time, a task repeats it until it has succeeded once or
+ * was refused. It says where the target runs and as which instance, too, so that the MGS can tell
+ * the clients (R5).
  */
 #pragma once
 #include "osd/store.h"
@@ -14,7 +15,8 @@ namespace lull {
 
 class Registrar {
 public:
-    static constexpr uint64_t kFirstTryMs = 10000, kTryMs = 20000, kRetryMs = 5000;
+    static constexpr uint64_t kFirstTryMs = 10000, kKnownTryMs = 1000, kTryMs = 20000,
+                              kRetryMs = 5000;
 
     Registrar(Node& node, Store& store, const TargetIdentity& identity, uint64_t instance)
         : node_(node), store_(store), identity_(identity), instance_(instance),
@@ -22,8 +24,8 @@ public:
     {}
     ~Registrar() { stop(); }
 
-    // -EADDRINUSE with *why: refused. An MGS that cannot be reached is no error: the task goes on.
-    // Without an error *why is what whoever mounts it should know.
+    // -EADDRINUSE, -ESTALE with *why: refused. An MGS that cannot be reached is no error: the task
+    // goes on. Without an error *why is what whoever mounts it should know.
     Status start(Text<200>* why);
     void stop();
 

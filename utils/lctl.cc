@@ -117,6 +117,42 @@ int conf_params(const std::vector<std::string>& settings)
     return worst;
 }
 
+// What the MGS says of a removal (mgs/registry.h).
+std::string explain_removal(const std::string& ost, const Answer& answer)
+{
+    switch (answer.error) {
+    case ENOENT: return "no such OST is registered";
+    case EINVAL: return "that is no OST: write its name as lull-OST0001";
+    case EAGAIN:
+        return "the MDT has not told the MGS yet which OSTs it uses: is it running? Try again";
+    case EBUSY:
+        return "the MDT has been connected to it: files may have objects there, which would be "
+               "lost. Find them (getfattr -n lull.layout shows a file's OSTs), copy and remove "
+               "them. Then, or if they may be lost: lctl conf_param " +
+               ost + ".osc.active=0, and lctl del_ost --force " + ost;
+    case EPERM:
+        return "it is active: --force is for one that nobody uses any more, so first: lctl "
+               "conf_param " +
+               ost + ".osc.active=0";
+    default: return answer.text;
+    }
+}
+
+// For good, on the node of the MGS.
+int del_ost(const std::string& ost, bool force)
+{
+    Answer answer = control(LULL_CTL_SET, "mgs.MGS.del_ost=" + ost + (force ? " force" : ""));
+    if (!answer.error) {
+        printf("%s is removed from the configuration; its index is not used again\n", ost.c_str());
+        return 0;
+    }
+    bool no_mgs = control(LULL_CTL_LIST, "mgs.MGS.del_ost").error == ENOENT;
+    std::string why = no_mgs ? "the MGS does not run on this node" : explain_removal(ost, answer);
+    while (!why.empty() && why.back() == '\n') why.pop_back();
+    fprintf(stderr, "lctl: del_ost %s: %s\n", ost.c_str(), why.c_str());
+    return answer.error;
+}
+
 // What went wrong with a recovery, by the number that the parameter gives (ptlrpc/import.h).
 std::string explain_recover(const Answer& answer)
 {
@@ -196,6 +232,14 @@ int main(int argc, char** argv)
                            "lies there gives EIO), lull-OST0001.osc.max_create_count=0 (nothing "
                            "new there); lctl get_param mgs.MGS.conf_param shows all");
     conf->add_option("OST.osc.SETTING=VALUE", names)->required();
+    bool force = false;
+    CLI::App* del = app.add_subcommand(
+        "del_ost",
+        "on the MGS, for good: take an OST out of the configuration, one that was added by mistake "
+        "and never used; lctl get_param mgs.MGS.del_ost shows all that were");
+    del->add_flag("--force", force,
+                  "although files may have objects there, which are lost; it has to be inactive");
+    del->add_option("--target,OST", name, "lull-OST0001")->required();
     CLI::App* list = app.add_subcommand("list_param", "list names of parameters");
     bool recursive = false;
     list->add_flag("-R", recursive, "the whole tree (always so)");
@@ -230,6 +274,7 @@ int main(int argc, char** argv)
     if (*get) return each(LULL_CTL_GET, "get_param", names, values_only);
     if (*set) return set_params(names, quiet);
     if (*conf) return conf_params(names);
+    if (*del) return del_ost(name, force);
     if (*list)
         return each(LULL_CTL_LIST, "list_param",
                     names.empty() ? std::vector<std::string>{"*"} : names);

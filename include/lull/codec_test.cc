@@ -161,6 +161,7 @@ TEST(Codec, Mgs)
     op_and_reply<MgsRegisterOp>();
     op_and_reply<MgsConfigOp>();
     op_and_reply<MgsSettingsOp>();
+    op_and_reply<MgsOstsUsedOp>();
 }
 
 TEST(Codec, Mds)

@@ -39,6 +39,7 @@ enum class GateClass : uint8_t { kGated, kExempt, kInternal, kCallback };
     X(MgsFsUnlock,      24, kExempt,   false, false)     \
     X(MgsFsWanted,      25, kCallback, false, false)     \
     X(MgsSettings,      26, kExempt,   false, false)     \
+    X(MgsOstsUsed,      27, kExempt,   false, false)     \
     X(MdsGetattr,       30, kGated,    false, false)     \
     X(MdsReaddir,       31, kGated,    false, false)     \
     X(MdsReadlink,      32, kGated,    false, false)     \

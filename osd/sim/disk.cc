@@ -12,7 +12,6 @@
 namespace lull::sim {
 namespace {
 
-constexpr uint64_t kInodesPerDisk = 1 << 20;
 constexpr uint64_t kSectorBytes = 512;
 
 }  // namespace
@@ -294,8 +293,8 @@ void Disk::statfs(struct kbfs_statfs* out)
     *out = {};
     out->total_bytes = bytes_;
     out->free_bytes = out->avail_bytes = bytes_ - used;
-    out->files = kInodesPerDisk;
-    out->free_files = kInodesPerDisk - live_.inodes_used();
+    out->files = inodes_;
+    out->free_files = has_inodes() ? inodes_ - live_.inodes_used() : 0;
     out->block_bytes = kFsBlockBytes;
     out->name_max = KBFS_NAME_MAX;
 }

@@ -50,6 +50,8 @@ public:
         step_ns_ = per_step_ns, sync_ns_ = per_sync_ns;
     }
     void set_full(bool full) { full_ = full; }
+    void leave_inodes(uint64_t n) { inodes_ = live_.inodes_used() + n; }  // free from now on
+    bool has_inodes() const { return live_.inodes_used() < inodes_; }
     // Takes the disk away from its owner, as a reservation does, and another host may mount it:
     // what is not durable is lost as in a crash. The owner goes on in its caches and learns it from
     // its next sync (-EIO); then its journal is aborted (-EROFS).
@@ -111,7 +113,7 @@ private:
 
     World& world_;
     std::string name_;
-    uint64_t bytes_;
+    uint64_t bytes_, inodes_ = 1 << 20;
     FsState live_, durable_;
     std::deque<Op> log_;      // live = durable + log
     uint64_t log_start_ = 0;  // number of the first of the log

@@ -77,7 +77,7 @@ int create(kbfs_node* dir, std::string name, uint32_t mode, uint32_t rdev, const
     if (d.nlink == 0) return -kENOENT;
     if (find_entry(d, name)) return -kEEXIST;
     if ((mode & kTypeMask) == KBFS_DIR && d.nlink >= kMaxLinks) return -kEMLINK;
-    if (disk.would_exceed(0)) return -kENOSPC;
+    if (disk.would_exceed(0) || !disk.has_inodes()) return -kENOSPC;
     if (dir->fs->host->allocation_fails()) return -kENOMEM;
     Op op(Op::kCreate);
     op.ino = dir->fs->live().lowest_free_ino();

@@ -13,9 +13,9 @@
     X(ConnectOp) X(DisconnectOp) X(PingOp) X(ReplayDoneOp) X(LdlmEnqueueOp) X(LdlmCancelOp) \
     X(ActiveEnqueueOp) X(LdlmBlAst) X(LdlmFlockOp) X(LdlmFlockCancelOp) X(LdlmFlockReplayOp) \
     X(ActiveWarmOp) X(MgsRegisterOp) X(MgsConfigOp) X(MgsTargetAt) X(MgsFsLockOp) X(MgsFsUnlockOp) \
-    X(MgsFsWanted) X(MgsSettingsOp) X(MdsGetattrOp) X(MdsReaddirOp) X(MdsReadlinkOp) \
-    X(MdsStatfsOp) X(MdsSyncOp) X(MdsGetSeqOp) X(MdsOpenOp) X(MdsCloseOp) X(MdsCreateOp) \
-    X(MdsUnlinkOp) X(MdsLinkOp) \
+    X(MgsFsWanted) X(MgsSettingsOp) X(MgsOstsUsedOp) X(MdsGetattrOp) X(MdsReaddirOp) \
+    X(MdsReadlinkOp) X(MdsStatfsOp) X(MdsSyncOp) X(MdsGetSeqOp) X(MdsOpenOp) X(MdsCloseOp) \
+    X(MdsCreateOp) X(MdsUnlinkOp) X(MdsLinkOp) \
     X(MdsRenameOp) X(MdsSetattrOp) X(MdsSetLayoutOp) X(OstReadOp) X(OstWriteOp) X(OstPunchOp) \
     X(OstSetattrOp) X(OstGetattrOp) X(OstDestroyOp) X(OstStatfsOp) X(OstSyncOp) X(OstListOp)
 // clang-format on

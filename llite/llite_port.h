@@ -219,9 +219,9 @@ void llc_wrote(struct llc_inode *i, uint64_t pos, uint64_t bytes);
  * Returns bytes valid in the file. -EAGAIN: given up, see llc_io_end(). */
 int64_t llc_read(struct llc_inode *i, uint64_t pos, void *buf, size_t bytes);
 /* Send [pos, pos+bytes) from buf to the OSTs; returns when answered (not committed). granted_pages:
- * how many of the reserved pages these were: all of them, or none. Called for write-back from any context that may sleep;
- * never waits at a gate; not interruptible: the data is in flight. */
-/* An error of write-back is the host's to keep; it may be a loss (llc_file_intact). */
+ * how many of the reserved pages these were: all of them, or none. Called for write-back from any
+ * context that may sleep; never waits at a gate; not interruptible: the data is in flight. An error
+ * of write-back is the host's to keep; it may be a loss (llc_file_intact). */
 int llc_write(struct llc_inode *i, uint64_t pos, const void *buf, size_t bytes,
               uint32_t granted_pages);
 

@@ -109,8 +109,8 @@ int ll_lock(struct file *file, int cmd, struct file_lock *fl);
 int ll_flock(struct file *file, int cmd, struct file_lock *fl);
 ssize_t ll_write_iter(struct kiocb *iocb, struct iov_iter *from);
 /*
- * Before a page is dirtied: under its lock, in a write scope. PagePrivate: grant is reserved for it.
- * 0; -EAGAIN: no grant is to be had.
+ * Before a page is dirtied: under its lock, in a write scope. PagePrivate: grant is reserved for
+ * it. 0; -EAGAIN: no grant is to be had.
  */
 int ll_reserve_page(struct inode *inode, struct page *page);
 /* What is written of a page for which there is no grant: see llc_write_through(). */

@@ -348,9 +348,8 @@ namespace {
 // Blocks of [offset, offset + bytes) that are not there yet.
 uint64_t new_blocks(const Inode& i, uint64_t offset, size_t bytes)
 {
-    uint64_t missing = 0;
-    for (uint64_t b = offset / kFsBlockBytes; bytes && b <= (offset + bytes - 1) / kFsBlockBytes; b++)
-        missing += !i.blocks.count(b);
+    uint64_t missing = 0, end = (offset + bytes + kFsBlockBytes - 1) / kFsBlockBytes;
+    for (uint64_t b = offset / kFsBlockBytes; b < end; b++) missing += !i.blocks.count(b);
     return missing;
 }
 

@@ -348,8 +348,8 @@ static void stores_behind_the_end(struct kunit *test)
 }
 
 /*
- * Without grant a store waits for write-back, which brings some; if none comes, for the page's place
- * on the OST.
+ * Without grant a store waits for write-back, which brings some; if none comes, for the place of
+ * the page on the OST.
  */
 static void a_store_without_grant(struct kunit *test)
 {

@@ -492,6 +492,11 @@ def test_tools_refuse_nonsense(fs):
     fails(node, "lctl set_param obdfilter.lull-OST0000.controlled_shutdown=maybe", "invalid")
     fails(node, "lctl ping 10.0.0.250@tcp")
     fails(node, "mkfs.lull --ost --index 0 --mgsnode 10.0.0.1@tcp /dev/lab/ost0", "in use")
+    mgs = fs.server("MDT0000")
+    fails(mgs, "lctl del_ost lull-OST0000", "the MDT has been connected to it")
+    fails(mgs, "lctl del_ost --force lull-OST0000", "it is active")
+    fails(mgs, "lctl del_ost lull-OST0099", "no such OST is registered")
+    fails(fs.clients[0], "lctl del_ost lull-OST0000", "the MGS does not run on this node")
     node.run("lctl ping 10.0.0.1@tcp && lctl dl | grep obdfilter && lctl list_param 'obdfilter.*.recovery*'")
 
 

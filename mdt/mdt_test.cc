@@ -336,9 +336,12 @@ TEST(Mdt, IntentsLockWhatTheyTell)
         ASSERT_TRUE(c.setattr(f, a).ok());
         EXPECT_TRUE(c.mdt.asts.empty());
     });
+    bool canceled = false;
     c.mdt.at_ast = [&](const LdlmBlAst& ast) {
-        c.host.spawn("cancel",
-                     [&c, handle = ast.server_handle] { EXPECT_TRUE(c.cancel(handle).ok()); });
+        c.host.spawn("cancel", [&c, &canceled, handle = ast.server_handle] {
+            EXPECT_TRUE(c.cancel(handle).ok());
+            canceled = true;
+        });
     };
     other.on([&] {
         Attr a;
@@ -346,6 +349,8 @@ TEST(Mdt, IntentsLockWhatTheyTell)
         a.mode = 0640;
         ASSERT_TRUE(other.setattr(f, a).ok());
     });
+    // The other's answer may overtake that of the cancel.
+    EXPECT_TRUE(cluster.until([&] { return canceled; }));
     EXPECT_EQ(1u, c.mdt.asts.size());
 }
 

@@ -106,8 +106,36 @@ def account(text):
     return [line for line in lines if telling.search(line)][:20] + ["…"] + lines[-60:]
 
 
+# Bits of EFLAGS that are zero, and the one that is set, on every x86 processor (Intel's manual, volume 1, 3.4.3).
+EFLAGS_ZERO = 0xFFC08028
+EFLAGS_ONE = 0x2
+
+
+def emulator_broke(text):
+    """What an oops in this log says of EFLAGS, if no processor can be in that state; else None.
+
+    Debian 12's QEMU writes an instruction's result to where it keeps the flags before the page fault that the instruction meets; the guest goes on
+    with any flags, DF among them, and "rep stos" then runs backwards over the stack (a later QEMU has tests/tcg/i386/test-flags.c for it). Seen
+    once here, in net_rx_action of Linux 6.12: RDI was below the array that it had just cleared, and a list above it on the stack was zero.
+    """
+    for flags in re.findall(r"EFLAGS: ([0-9a-f]{8})\b", text):
+        if int(flags, 16) & EFLAGS_ZERO or not int(flags, 16) & EFLAGS_ONE:
+            return flags
+    return None
+
+
 def run_stage(name, commands, count):
-    """(passed, failed); a stage that fails without counting a failure counts as one."""
+    """As run_once; a stage in which the emulator broke runs once more, and a line says so."""
+    code, *result = run_once(name, commands, count)
+    flags = code and emulator_broke((LOGS / f"{name}.log").read_text(encoding="utf-8", errors="replace"))
+    if flags:
+        print(f"      {name}: a guest's EFLAGS were {flags}, which no processor has: QEMU broke, the stage runs once more", flush=True)
+        _, *result = run_once(name, commands, count)
+    return result
+
+
+def run_once(name, commands, count):
+    """(exit code, passed, failed); a stage that fails without counting a failure counts as one."""
     passed = failed = 0
     start = time.monotonic()
     log = LOGS / f"{name}.log"
@@ -128,7 +156,7 @@ def run_stage(name, commands, count):
     print(f"{'ok  ' if not code else 'FAIL'}  {name:14} {passed} passed, {failed} failed, {time.monotonic() - start:.0f} s", flush=True)
     if code:
         print("\n".join("      " + line for line in account(text)), flush=True)
-    return passed, failed
+    return code, passed, failed
 
 
 def main():

@@ -43,6 +43,7 @@ bool Registry::note_place(Registration& r, const MgsRegisterOp& op)
     if (op.nid == 0 || op.instance <= r.instance) return false;
     r.nid = op.nid;
     r.instance = op.instance;
+    r.started_ns = now_ns();
     return true;
 }
 
@@ -76,6 +77,9 @@ Status Registry::register_target(const MgsRegisterOp& op, bool* moved)
             log_notice("MGS: %s is now at %s", op.target.name.c_str(), op.target.nids.c_str());
             fresh->nid = known->nid;
             fresh->instance = known->instance;
+            fresh->started_ns = known->started_ns;
+            fresh->told = known->told;
+            fresh->used = known->used;
             known = std::move(fresh);
         }
         *moved = note_place(*known, op);

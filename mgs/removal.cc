@@ -4,6 +4,7 @@
  * uses before it uses them, and each new instance of the MGS again. Until then none is removed.
  */
 #include "kapi/log.h"
+#include "lnet/nid.h"
 #include "mgs/registry.h"
 
 namespace lull {
@@ -29,8 +30,23 @@ Status Registry::note_used(const MgsOstsUsedOp& op)
         if (!(r->fsname == op.fsname.str())) continue;
         r->told = true;
         for (const OstIndex& used : op.used) r->used |= used.index == r->target.index;
+        warn_if_not_reached(*r);
     }
     return kOk;
+}
+
+void Registry::warn_if_not_reached(Registration& r)
+{
+    bool is_ost = static_cast<TargetKind>(r.target.kind) == TargetKind::kOst;
+    if (!is_ost || r.used || !r.active || r.removed || r.warned || r.started_ns == 0 ||
+        now_ns() < r.started_ns + kReachedNs)
+        return;
+    r.warned = true;
+    log_warn(
+        "MGS: %s has started at %s, and the MDT does not reach it at %s: it gets no files "
+        "(lctl del_ost %s takes it out)",
+        r.target.name.c_str(), to_text(Nid{r.nid}).c_str(), r.target.nids.c_str(),
+        r.target.name.c_str());
 }
 
 Status Registry::may_remove(const Registration& r, bool force)

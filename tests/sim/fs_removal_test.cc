@@ -52,9 +52,17 @@ TEST(FsRemoval, WhatWasAddedByMistakeIsTakenOut)
     FsWorld w(1, options);
     w.on(0, [&] { EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0); });
     EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.imperative_recovery", "0"), 0);
-    EXPECT_EQ(w.start(w.ost(2), w.oss1), 0);
     const std::string name = "lull-OST0002";
+    int err = -1;
+    TaskHandle mounting = w.oss1.host->spawn("mount", [&] {
+        err = lull_server_start(w.oss1.node, w.ost(2).device.c_str(), "", &w.ost(2).server, nullptr,
+                                0);
+    });
+    w.run_for_ms(500);                                                  // registered
     EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.del_ost", name), -kEAGAIN);  // the MDT has not looked
+    EXPECT_TRUE(w.world.run_to_end(mounting, w.world.now_ns() + 60 * kSec));
+    EXPECT_EQ(err, 0);
+    w.ost(2).at = &w.oss1;
     w.umount(1);
     EXPECT_EQ(w.mount(1), 0);  // knows it, and waits for it
     EXPECT_TRUE(knows(w, *w.client_nodes[1], "osc.*.import", name));

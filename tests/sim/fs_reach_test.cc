@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The MDT connects back to an OST that is new, and whoever mounts one that nobody can reach is told.
+#include "tests/sim/fs_load.h"
+
+using namespace lull::sim;
+using lull::kSec;
+
+namespace {
+
+// What an administrator reads on a node.
+class Journal {
+public:
+    explicit Journal(FsWorld& w) : w_(w)
+    {
+        w.world.on_log = [this](Host* where, const std::string& text) {
+            lines_.push_back((where ? where->name() : "") + ": " + text);
+        };
+    }
+    ~Journal() { w_.world.on_log = nullptr; }
+    unsigned count(const std::string& host, const std::string& what) const
+    {
+        unsigned n = 0;
+        for (const std::string& line : lines_)
+            n += line.starts_with(host + ": ") && line.find(what) != std::string::npos;
+        return n;
+    }
+
+private:
+    FsWorld& w_;
+    std::vector<std::string> lines_;
+};
+
+FsOptions with_one_more_ost(unsigned lost)
+{
+    FsOptions options;
+    options.osts = 3;
+    options.lost_osts = lost;
+    return options;
+}
+
+}  // namespace
+
+// The mount says so, and the logs of the OST, of the MGS and of the MDT, each once. The OST gets
+// nothing; when it is unmounted nobody waits for it, and it can be taken out without force.
+TEST(FsReach, WhatNobodyReachesIsToldSoAtItsMount)
+{
+    FsWorld w(1, with_one_more_ost(1));
+    Journal journal(w);
+    w.on(0, [&] { EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0); });
+    std::string why;
+    uint64_t began = w.world.now_ns();
+    EXPECT_EQ(w.start(w.ost(2), w.oss1, "", &why), 0);
+    EXPECT_LT(w.world.now_ns() - began, 20 * kSec);
+    EXPECT_NE(why.find("lull-OST0002: the MDT does not reach it at 10.99.0.1@tcp (not this node): "
+                       "it gets no files"),
+              std::string::npos)
+        << why;
+    EXPECT_NE(why.find("lctl del_ost"), std::string::npos) << why;
+    w.run_for_ms(60000);
+    EXPECT_EQ(journal.count("oss1", "does not reach it at 10.99.0.1@tcp"), 1u);
+    EXPECT_EQ(journal.count("mds1", "MGS: lull-OST0002 has started at "), 1u);
+    EXPECT_EQ(journal.count("mds1", "lull-OST0002 is registered, and cannot be reached at"), 1u);
+    w.stop(w.ost(2));
+    w.umount(1);
+    EXPECT_EQ(w.mount(1), 0);  // knows it
+    for (size_t client : {0, 1})
+        w.on(client, [&] {
+            SimMount& c = w.c(client);
+            uint64_t began = lull::now_ns();
+            struct llc_statfs all;
+            llc_attr a;
+            std::string name = "/f" + std::to_string(client), text;
+            EXPECT_EQ(c.put(name, pattern(200000)), 0);
+            EXPECT_EQ(c.get_layout(name, &text), 0);
+            EXPECT_EQ(text.find("stripe_count=2"), 0u) << text;
+            EXPECT_EQ(c.statfs(&all), 0);
+            EXPECT_EQ(all.total_bytes, 512ull << 20);
+            EXPECT_EQ(c.stat(name, &a), 0);
+            EXPECT_EQ(c.sync(), 0);
+            EXPECT_LT(lull::now_ns() - began, kSec);
+        });
+    EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.del_ost", "lull-OST0002"), 0);
+    w.run_for_ms(1000);
+    EXPECT_EQ(w.get_param(w.mds1, "mgs.MGS.targets").find("lull-OST0002"), std::string::npos);
+    w.finish();
+}
+
+// One that the MDT can reach is mounted at once, without a word, and gets files.
+TEST(FsReach, WhatIsReachedIsMountedWithoutAWord)
+{
+    FsWorld w(1, with_one_more_ost(0), false);
+    for (size_t i = 0; i < 3; i++) EXPECT_EQ(w.start(*w.targets()[i], *w.targets()[i]->home), 0);
+    EXPECT_EQ(w.mount(0), 0);
+    Journal journal(w);
+    std::string why;
+    uint64_t began = w.world.now_ns();
+    EXPECT_EQ(w.start(w.ost(2), *w.ost(2).home, "", &why), 0);
+    EXPECT_LT(w.world.now_ns() - began, kSec);
+    EXPECT_EQ(why, "");
+    w.on(0, [&] {
+        std::string text;
+        EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0);
+        EXPECT_EQ(w.c(0).put("/f", pattern(200000)), 0);
+        EXPECT_EQ(w.c(0).get_layout("/f", &text), 0);
+        EXPECT_EQ(text.find("stripe_count=3"), 0u) << text;
+    });
+    w.run_for_ms(60000);
+    EXPECT_EQ(journal.count("oss1", "reach") + journal.count("mds1", "reach"), 0u);
+    w.finish();
+}
+
+// Nobody waits for an MDT where there is none yet; and one that is down is said to be so, perhaps.
+// When it is back, all is as it should be.
+TEST(FsReach, AnMdtThatIsDown)
+{
+    FsWorld w(1, with_one_more_ost(0), false);
+    for (size_t i = 0; i < 3; i++) EXPECT_EQ(w.start(*w.targets()[i], *w.targets()[i]->home), 0);
+    w.run_for_ms(2000);
+    Journal journal(w);
+    w.crash(w.mds1);
+    std::string why;
+    uint64_t began = w.world.now_ns();
+    EXPECT_EQ(w.start(w.ost(2), *w.ost(2).home, "", &why), 0);  // there is no MGS either
+    EXPECT_LT(w.world.now_ns() - began, 15 * kSec);
+    w.boot(w.mds1);
+    EXPECT_EQ(w.start(w.mdt(), w.mds1), 0);
+    w.run_for_ms(60000);
+    EXPECT_EQ(journal.count("oss1", "does not reach it"), 0u);
+    EXPECT_EQ(journal.count("mds1", "does not reach it"), 0u);
+    EXPECT_EQ(w.mount(0), 0);
+    w.on(0, [&] {
+        std::string text;
+        EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0);
+        EXPECT_EQ(w.c(0).put("/f", pattern(200000)), 0);
+        EXPECT_EQ(w.c(0).get_layout("/f", &text), 0);
+        EXPECT_EQ(text.find("stripe_count=3"), 0u) << text;
+    });
+    w.finish();
+}

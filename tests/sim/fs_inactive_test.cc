@@ -91,3 +91,27 @@ TEST(FsInactive, DestroysWaitForIt)
     EXPECT_EQ(w.ost(1).disk->files_below("O"), objects - 1);
     w.finish();
 }
+
+// What it had answered and not committed is lost then, and the next syncfs says so, once; whether
+// it is active again by then or not.
+TEST(FsInactive, SyncTellsOnceWhatIsLost)
+{
+    for (bool active_again : {false, true}) {
+        TwoOsts lab;
+        FsWorld& w = lab.w;
+        w.on(0, [&] { EXPECT_EQ(w.c(0).truncate("/on1", 500), 0); });
+        lab.set_active(false);
+        if (active_again) lab.set_active(true);
+        w.on(0, [&] {
+            EXPECT_EQ(w.c(0).sync(), -kEIO);
+            EXPECT_EQ(w.c(0).sync(), 0);
+            EXPECT_EQ(w.c(0).put("/on0", "else"), 0);
+            EXPECT_EQ(w.c(0).sync(), 0);
+        });
+        w.on(1, [&] { EXPECT_EQ(w.c(1).sync(), 0); });
+        lab.set_active(!active_again);  // with nothing owed
+        lab.set_active(active_again);
+        w.on(0, [&] { EXPECT_EQ(w.c(0).sync(), 0); });
+        w.finish();
+    }
+}

@@ -21,11 +21,14 @@ struct Registration {
     bool active = true;  // TargetSettings
     uint32_t max_create_count = TargetSettings::kMaxCreateCount;
     bool removed = false;
-    // Not on disk: where it runs, and what the MDT has told since the MGS has started.
+    // Of an OST, as an MDT has told: it may have objects there, for good. A former life of the MDT
+    // may be the first that tells an MGS which has been restarted.
+    bool used = false;
+    // Not on disk: where it runs, and whether the MDT has told since the MGS has started.
     uint32_t nid = 0;
     uint64_t instance = 0;
-    bool told = false, used = false;  // of an OST: the MDT may have objects there
-    uint64_t started_ns = 0;          // when it said where it runs
+    bool told = false;
+    uint64_t started_ns = 0;  // when it said where it runs
     bool warned = false;
 };
 
@@ -80,6 +83,7 @@ private:
     static Result<Teller*> teller(Table& table, Str fsname);
     static Owned<Registration>* find(Table& table, Str name);  // null, too, if it was removed
     static Status may_remove(const Registration& r, bool force);
+    Status note_used(Registration& r);
     static void warn_if_not_reached(Registration& r);
     Status save(const Registration& r);
     Store& store_;

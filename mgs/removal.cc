@@ -28,11 +28,23 @@ Status Registry::note_used(const MgsOstsUsedOp& op)
     mdt.instance = op.instance;
     for (Owned<Registration>& r : *table) {
         if (!(r->fsname == op.fsname.str())) continue;
+        for (const OstIndex& used : op.used)
+            if (used.index == r->target.index) TRY(note_used(*r));
         r->told = true;
-        for (const OstIndex& used : op.used) r->used |= used.index == r->target.index;
         warn_if_not_reached(*r);
     }
     return kOk;
+}
+
+// Kept before it is answered.
+Status Registry::note_used(Registration& r)
+{
+    if (r.used || r.removed || static_cast<TargetKind>(r.target.kind) != TargetKind::kOst)
+        return kOk;
+    r.used = true;
+    Status saved = save(r);
+    r.used = saved.ok();
+    return saved;
 }
 
 void Registry::warn_if_not_reached(Registration& r)

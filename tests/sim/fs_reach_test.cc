@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The MDT connects back to an OST that is new, and whoever mounts one that nobody can reach is told.
+#include "kapi/sim/network.h"
 #include "tests/sim/fs_load.h"
 
 using namespace lull::sim;
@@ -135,5 +136,45 @@ TEST(FsReach, AnMdtThatIsDown)
         EXPECT_EQ(w.c(0).get_layout("/f", &text), 0);
         EXPECT_EQ(text.find("stripe_count=3"), 0u) << text;
     });
+    w.finish();
+}
+
+// The MDT has reached an OST, and cannot tell the MGS: who says lctl del_ost then would lose what
+// is placed there, so nothing is.
+TEST(FsReach, NothingIsPlacedBeforeTheMgsKnows)
+{
+    FsWorld w(1, with_one_more_ost(0), false);
+    for (size_t i = 0; i < 3; i++) EXPECT_EQ(w.start(*w.targets()[i], *w.targets()[i]->home), 0);
+    EXPECT_EQ(w.mount(0), 0);
+    auto stripes_of = [&](const std::string& name) {
+        std::string text;
+        w.on(0, [&] {
+            EXPECT_EQ(w.c(0).put(name, pattern(200000)), 0);
+            EXPECT_EQ(w.c(0).get_layout(name, &text), 0);
+        });
+        return text.substr(0, text.find(' '));
+    };
+    w.on(0, [&] { EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0); });
+    EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.imperative_recovery", "0"), 0);
+    (void)w.oss1.host->spawn("mount", [&] {
+        (void)lull_server_start(w.oss1.node, w.ost(2).device.c_str(), "", &w.ost(2).server, nullptr,
+                                0);
+    });
+    w.run_for_ms(200);
+    w.crash(w.oss1);      // registered, and the MDT has not looked
+    w.run_for_ms(12000);  // it has
+    w.world.network().cut(*w.mds1.host, *w.mds1.host);
+    w.boot(w.oss1);
+    for (size_t i : {0, 2}) EXPECT_EQ(w.start(w.ost(i), w.oss1), 0);
+    auto import = [&] { return w.get_param(w.mds1, "osp.lull-OST0002*.import"); };
+    uint64_t end = w.world.now_ns() + 60 * kSec;
+    while (import().find("state: FULL") == std::string::npos && w.world.now_ns() < end)
+        w.run_for_ms(100);
+    EXPECT_NE(import().find("state: FULL"), std::string::npos) << import();
+    EXPECT_EQ(stripes_of("/before"), "stripe_count=2");
+    w.world.network().heal_all();
+    w.run_for_ms(40000);
+    EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.del_ost", "lull-OST0002"), -kEBUSY);
+    EXPECT_EQ(stripes_of("/after"), "stripe_count=3");
     w.finish();
 }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The MDT connects back to an OST that is new, and whoever mounts one that nobody can reach is told.
+// The MDT connects back to an OST that is new; whoever mounts one that nobody can reach is told.
+#include <cstring>
+
+#include "include/lull/opcode.h"
+#include "include/lull/rpc_header.h"
 #include "kapi/sim/network.h"
+#include "lnet/lnet_header.h"
 #include "tests/sim/fs_load.h"
 
 using namespace lull::sim;
@@ -30,6 +35,18 @@ private:
     FsWorld& w_;
     std::vector<std::string> lines_;
 };
+
+bool tells_what_is_used(const std::string& bytes)
+{
+    for (size_t at : {size_t{0}, sizeof(lull::LnetHeader)}) {
+        lull::RpcHeader h;
+        if (bytes.size() < at + sizeof h) return false;
+        memcpy(&h, bytes.data() + at, sizeof h);
+        if (h.magic == lull::kRpcMagic)
+            return h.opcode == static_cast<uint16_t>(lull::Opcode::kMgsOstsUsed);
+    }
+    return false;
+}
 
 FsOptions with_one_more_ost(unsigned lost)
 {
@@ -163,7 +180,9 @@ TEST(FsReach, NothingIsPlacedBeforeTheMgsKnows)
     w.run_for_ms(200);
     w.crash(w.oss1);      // registered, and the MDT has not looked
     w.run_for_ms(12000);  // it has
-    w.world.network().cut(*w.mds1.host, *w.mds1.host);
+    w.world.network().cut_at = [&](Host& from, Host& to, const std::string& bytes) {
+        return &from == w.mds1.host && &to == w.mds1.host && tells_what_is_used(bytes);
+    };
     w.boot(w.oss1);
     for (size_t i : {0, 2}) EXPECT_EQ(w.start(w.ost(i), w.oss1), 0);
     auto import = [&] { return w.get_param(w.mds1, "osp.lull-OST0002*.import"); };
@@ -171,10 +190,49 @@ TEST(FsReach, NothingIsPlacedBeforeTheMgsKnows)
     while (import().find("state: FULL") == std::string::npos && w.world.now_ns() < end)
         w.run_for_ms(100);
     EXPECT_NE(import().find("state: FULL"), std::string::npos) << import();
+    w.run_for_ms(1000);
     EXPECT_EQ(stripes_of("/before"), "stripe_count=2");
+    w.world.network().cut_at = nullptr;
     w.world.network().heal_all();
     w.run_for_ms(40000);
     EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.del_ost", "lull-OST0002"), -kEBUSY);
     EXPECT_EQ(stripes_of("/after"), "stripe_count=3");
+    w.finish();
+}
+
+// A known OST that is started while the MGS is away serves at once: only its mount asks a second
+// long whether it may, and comes back later.
+TEST(FsReach, AnMgsThatIsAwayDelaysNoService)
+{
+    FsWorld w(1);
+    int fd = -1;
+    w.on(0, [&] {
+        EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=1 stripe_size=65536"), 0);
+        for (std::string name : {"/a", "/b"}) EXPECT_EQ(w.c(0).put(name, pattern(1000)), 0);
+        std::string text;
+        EXPECT_EQ(w.c(0).get_layout("/a", &text), 0);
+        bool on_0 = text.find("objects=0:") != std::string::npos;
+        EXPECT_GE(fd = w.c(0).open(on_0 ? "/a" : "/b", SimMount::kRead | SimMount::kWrite), 0);
+        EXPECT_EQ(w.c(0).sync(), 0);
+    });
+    ASSERT_TRUE(w.controlled_shutdown(w.mdt()));  // and the MGS with it
+    ASSERT_TRUE(w.controlled_shutdown(w.ost(0)));
+    uint64_t answered = 0, mounted = 0;
+    w.spawn(0, "reader", [&] {
+        std::string got(1000, 0);
+        EXPECT_EQ(w.c(0).pread(fd, 0, got.data(), got.size()), 1000);
+        EXPECT_EQ(got, pattern(1000));
+        answered = lull::now_ns();
+    });
+    w.run_for_ms(3000);
+    EXPECT_EQ(answered, 0u);
+    uint64_t began = w.world.now_ns();
+    EXPECT_EQ(w.start(w.ost(0), w.oss1), 0);
+    mounted = w.world.now_ns();
+    EXPECT_TRUE(w.join(60 * kSec));
+    EXPECT_LT(answered, mounted);
+    EXPECT_LT(mounted - began, 1500000000u);
+    EXPECT_EQ(w.start(w.mdt(), w.mds1), 0);
+    w.on(0, [&] { EXPECT_EQ(w.c(0).close(fd), 0); });
     w.finish();
 }

@@ -131,6 +131,7 @@ TEST(FsInactive, ActiveAgainHoldsNothing)
     });
     network.cut(*w.client_nodes[0]->host, *w.oss2.host);
     lab.set_active(false);
+    w.run_for_ms(5000);  // the good-bye is given up
     network.heal_all();
     lab.set_active(true);
     w.run_for_ms(3000);

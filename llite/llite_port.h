@@ -82,6 +82,9 @@ struct llc_statfs {
 int llc_statfs(struct llc_mount *m, struct llc_statfs *out);
 /* everything answered is committed on every target */
 int llc_sync(struct llc_mount *m);
+/* Since this was asked last, an OST has lost for good what it had answered and not committed: it
+ * was made inactive, or has evicted this client. syncfs has to tell it. */
+bool llc_take_loss(struct llc_mount *m);
 
 /* ---- inodes. Every function that gives an inode gives a reference. attr: filled in where not
  * NULL. */

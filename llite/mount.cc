@@ -418,6 +418,14 @@ Status Mount::sync()
     return kOk;
 }
 
+bool Mount::take_loss()
+{
+    uint64_t losses = 0;
+    for (auto& osc : oscs_)
+        if (osc.load()) losses += osc.load()->import().stats().losses;
+    return losses_taken_.exchange(losses) != losses;
+}
+
 // ---- parameters
 
 Status Mount::show_stats(void* object, TextSink& out)

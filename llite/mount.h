@@ -61,6 +61,7 @@ public:
     UseCount& host_uses() { return host_uses_; }
     Status statfs(struct llc_statfs* out);
     Status sync();
+    bool take_loss();  // see llc_take_loss()
     // Until everything answered is committed. At the gate like any operation: what is in flight
     // when a target halts would have to be sent again.
     Status sync_mdt();
@@ -151,7 +152,7 @@ private:
     std::atomic<bool> removed_[kOstsMax] = {};
     Owned<Device> device_;
     Guarded<Tables> tables_;
-    std::atomic<uint64_t> epoch_{0}, changes_{0}, mdt_generation_{0};
+    std::atomic<uint64_t> epoch_{0}, changes_{0}, mdt_generation_{0}, losses_taken_{0};
     // known: mdc_ does not change any more
     std::atomic<bool> targets_known_{false};
     // of end_by_force()

@@ -91,6 +91,7 @@ void llc_mount_interrupt(llc_mount* m) { of(m)->interrupt_waits(); }
 void llc_mount_force(llc_mount* m) { of(m)->end_by_force(); }
 int llc_statfs(llc_mount* m, struct llc_statfs* out) { return answer(*of(m), of(m)->statfs(out)); }
 int llc_sync(llc_mount* m) { return answer(*of(m), of(m)->sync()); }
+bool llc_take_loss(llc_mount* m) { return of(m)->take_loss(); }
 
 // ---- inodes
 

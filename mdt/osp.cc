@@ -8,8 +8,9 @@ namespace lull {
 namespace {
 
 constexpr uint64_t kConnectTryMs = 60000;
-constexpr uint64_t kReachMs = 10000;  // of our life, until one that is not reached is away
-constexpr uint64_t kLookMs = 10000;   // between two looks at its space
+constexpr uint64_t kReachMs = 10000;         // of our life, until one that is not reached is away
+constexpr uint64_t kNeverReachedMs = 10000;  // of one that is new, until the log says so
+constexpr uint64_t kLookMs = 10000;          // between two looks at its space
 constexpr uint64_t kLookAgainMs = 500;
 // Below this part of its space it is nearly full, as Lustre's reserved_mb_low; and so it stays
 // until it has twice as much.
@@ -122,10 +123,29 @@ Status Osp::look_at_space()
     return kOk;
 }
 
+void Osp::warn_if_never_reached()
+{
+    if (known_ || !import_->is_active() || now_ns() < began_ns_ + kNeverReachedMs * kMsec ||
+        warned_.exchange(true))
+        return;
+    log_warn(
+        "%s: %s is registered, and cannot be reached at %s: it gets no files; lctl del_ost %s "
+        "on the MGS takes it out",
+        import_->options().client_uuid.c_str(), config_.name.c_str(), config_.nids.c_str(),
+        config_.name.c_str());
+}
+
 void Osp::apply(const TargetSettings& settings)
 {
     creates_ = settings.is_active() && settings.max_create_count > 0;
     import_->set_active(settings.is_active());
+}
+
+bool Osp::may_run_at(Nid nid) const
+{
+    for (const Nid& n : import_->options().nids)
+        if (n == nid) return true;
+    return false;
 }
 
 Osp::Standing Osp::standing() const

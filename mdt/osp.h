@@ -48,9 +48,12 @@ public:
     Import& import() { return *import_; }
     const TargetName& target() const { return import_->options().target; }
     bool is_connected() const { return import_->state() == ImportState::kFull; }
+    bool may_run_at(Nid nid) const;  // it is one of its service nodes
     Standing standing() const;
     // In this life or a former one: files may have objects there.
     bool was_reached() const { return known_.load(); }
+    // Says so once in the log, when it has been looked for in vain for kNeverReachedMs.
+    void warn_if_never_reached();
     // From now on: it is kept that it was reached, and the MGS knows.
     void admit() { admitted_ = true; }
     bool is_admitted() const { return admitted_.load(); }
@@ -99,7 +102,7 @@ private:
     Node* node_ = nullptr;
     Text<40> task_name_;
     const uint64_t began_ns_ = now_ns();
-    std::atomic<bool> closing_{false}, reached_{false}, nearly_full_{false};
+    std::atomic<bool> closing_{false}, reached_{false}, nearly_full_{false}, warned_{false};
     std::atomic<bool> known_, admitted_, creates_{true};
     std::atomic<uint64_t> avail_bytes_{0};
     Guarded<State> state_{LockRank::kLeaf};  // for connect_task

@@ -153,6 +153,10 @@ Status OstPool::reached(Vec<Ref<Osp>>* out)
 // The order is what counts: kept, told, and, after that, not removed.
 Status OstPool::admit(Import& mgc)
 {
+    Vec<uint32_t> all;
+    TRY(indices(&all));
+    for (uint32_t index : all)
+        if (Ref<Osp> osp = find(index)) osp->warn_if_never_reached();
     Vec<Ref<Osp>> used;
     TRY(reached(&used));
     TRY(save());
@@ -236,8 +240,12 @@ bool OstPool::take_place(const TargetPlace& place)
         for (Ref<Osp>& o : s->osts)
             if (o->target() == place.name.str()) osp = o;
     }
-    if (osp) osp->import().target_is_at(Nid{place.nid}, place.instance);
-    return osp.get() != nullptr;
+    if (!osp) return false;
+    // One that is new has to be found where it says it may run: who asks no MGS finds it nowhere
+    // else, nor does anybody once the MGS has been restarted.
+    Nid nid{place.nid};
+    if (osp->was_reached() || osp->may_run_at(nid)) osp->import().target_is_at(nid, place.instance);
+    return true;
 }
 
 void OstPool::kick()

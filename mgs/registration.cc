@@ -37,6 +37,7 @@ bool is_plain(Str s)
 Status set_if_setting(Registration& r, Str value)
 {
     size_t colon = value.find(':');
+    if (value == "used") r.used = true;
     if (colon == SIZE_MAX) return kOk;
     uint64_t n = TRY(parse_u64(value.substr(colon + 1)));
     if (n > UINT32_MAX) return -kEINVAL;
@@ -122,6 +123,7 @@ Status registration_to_text(const Registration& r, TextSink& out)
     if (!r.active) out.append("registration=active:0\n");
     if (r.max_create_count != TargetSettings::kMaxCreateCount)
         out.printf("registration=max_create_count:%u\n", r.max_create_count);
+    if (r.used) out.append("registration=used\n");
     return out.status();
 }
 

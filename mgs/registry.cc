@@ -43,6 +43,7 @@ bool Registry::note_place(Registration& r, const MgsRegisterOp& op)
     if (op.nid == 0 || op.instance <= r.instance) return false;
     r.nid = op.nid;
     r.instance = op.instance;
+    r.started_ns = now_ns();
     return true;
 }
 
@@ -72,10 +73,13 @@ Status Registry::register_target(const MgsRegisterOp& op, bool* moved)
         if (!(known->target.nids == op.target.nids.str())) {
             fresh->active = known->active;
             fresh->max_create_count = known->max_create_count;
+            fresh->used = known->used;
             TRY(save(*fresh));
             log_notice("MGS: %s is now at %s", op.target.name.c_str(), op.target.nids.c_str());
             fresh->nid = known->nid;
             fresh->instance = known->instance;
+            fresh->started_ns = known->started_ns;
+            fresh->told = known->told;
             known = std::move(fresh);
         }
         *moved = note_place(*known, op);

@@ -21,10 +21,15 @@ struct Registration {
     bool active = true;  // TargetSettings
     uint32_t max_create_count = TargetSettings::kMaxCreateCount;
     bool removed = false;
-    // Not on disk: where it runs, and what the MDT has told since the MGS has started.
+    // Of an OST, as an MDT has told: it may have objects there, for good. A former life of the MDT
+    // may be the first that tells an MGS which has been restarted.
+    bool used = false;
+    // Not on disk: where it runs, and whether the MDT has told since the MGS has started.
     uint32_t nid = 0;
     uint64_t instance = 0;
-    bool told = false, used = false;  // of an OST: the MDT may have objects there
+    bool told = false;
+    uint64_t started_ns = 0;  // when it said where it runs
+    bool warned = false;
 };
 
 // "lull" + OST 1 = "lull-OST0001".
@@ -44,6 +49,8 @@ Status set_setting(const SettingText& setting, Registration* r);
 class Registry {
 public:
     static constexpr size_t kTargetsMax = 4096;
+    // An OST that has started, and that the MDT has not reached by then, is named in the log.
+    static constexpr uint64_t kReachedNs = 15 * kSec;
     explicit Registry(Store& store) : store_(store) {}
     Status load();  // a file that cannot be understood is named in the log and fails the start
     // *moved: it runs as an instance that was not known.
@@ -76,6 +83,8 @@ private:
     static Result<Teller*> teller(Table& table, Str fsname);
     static Owned<Registration>* find(Table& table, Str name);  // null, too, if it was removed
     static Status may_remove(const Registration& r, bool force);
+    Status note_used(Registration& r);
+    static void warn_if_not_reached(Registration& r);
     Status save(const Registration& r);
     Store& store_;
     // The mgs runs nothing of an OST: this rank is free for it, and outside of the store's.

@@ -4,6 +4,7 @@
  * uses before it uses them, and each new instance of the MGS again. Until then none is removed.
  */
 #include "kapi/log.h"
+#include "lnet/nid.h"
 #include "mgs/registry.h"
 
 namespace lull {
@@ -27,10 +28,37 @@ Status Registry::note_used(const MgsOstsUsedOp& op)
     mdt.instance = op.instance;
     for (Owned<Registration>& r : *table) {
         if (!(r->fsname == op.fsname.str())) continue;
+        for (const OstIndex& used : op.used)
+            if (used.index == r->target.index) TRY(note_used(*r));
         r->told = true;
-        for (const OstIndex& used : op.used) r->used |= used.index == r->target.index;
+        warn_if_not_reached(*r);
     }
     return kOk;
+}
+
+// Kept before it is answered.
+Status Registry::note_used(Registration& r)
+{
+    if (r.used || r.removed || static_cast<TargetKind>(r.target.kind) != TargetKind::kOst)
+        return kOk;
+    r.used = true;
+    Status saved = save(r);
+    r.used = saved.ok();
+    return saved;
+}
+
+void Registry::warn_if_not_reached(Registration& r)
+{
+    bool is_ost = static_cast<TargetKind>(r.target.kind) == TargetKind::kOst;
+    if (!is_ost || r.used || !r.active || r.removed || r.warned || r.started_ns == 0 ||
+        now_ns() < r.started_ns + kReachedNs)
+        return;
+    r.warned = true;
+    log_warn(
+        "MGS: %s has started at %s, and the MDT does not reach it at %s: it gets no files "
+        "(lctl del_ost %s takes it out)",
+        r.target.name.c_str(), to_text(Nid{r.nid}).c_str(), r.target.nids.c_str(),
+        r.target.name.c_str());
 }
 
 Status Registry::may_remove(const Registration& r, bool force)

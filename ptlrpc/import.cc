@@ -326,7 +326,7 @@ void ImportImpl::rest()
     while (rests_ && !closing_) {
         stats_.evictions++;
         fail_sent_locked(-kEIO, false);
-        drop_all_kept_locked();
+        lose_all_kept_locked();
         last_committed_ = instance_ = full_instance_ = told_instance_ = 0;
         recovery_ = {};
         cookie_ = fresh_cookie();

@@ -88,6 +88,7 @@ struct ImportOptions {
 
 struct ImportStats {  // since creation
     uint64_t requests, replays, open_replays, resends, evictions, reconnects, parked;
+    uint64_t losses;  // what was kept for replay, of evictions and when it was made inactive
 };
 
 class Import : public RefCounted {

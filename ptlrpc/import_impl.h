@@ -164,6 +164,7 @@ struct ImportImpl final : Import, ConnectionSink, GateWatcher {
     void drop_kept_locked(RequestList& list, Request& r);
     void note_committed_locked(uint64_t last_committed);
     void drop_all_kept_locked();
+    void lose_all_kept_locked();  // though it was answered
     size_t count_replays_locked(bool opens) const;
     RequestList& list_of_locked(Request& r);
     Status replay_list(MutexLock& lock, RequestList& list, uint32_t flags, size_t window);

@@ -94,6 +94,12 @@ void ImportImpl::drop_all_kept_locked()
         while (!list->empty()) drop_kept_locked(*list, list->front());
 }
 
+void ImportImpl::lose_all_kept_locked()
+{
+    stats_.losses += !replay_.empty();
+    drop_all_kept_locked();
+}
+
 size_t ImportImpl::count_replays_locked(bool opens) const
 {
     size_t n = opens ? opens_.size() + closed_opens_.size() : 0;

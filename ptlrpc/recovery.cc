@@ -132,7 +132,7 @@ Status ImportImpl::step_evict()
         eviction_epoch_++;
         stats_.evictions++;
         fail_sent_locked(-kEIO, false);
-        drop_all_kept_locked();
+        lose_all_kept_locked();
         last_committed_ = 0;
         wake_all_locked();
     }

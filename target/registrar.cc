@@ -87,6 +87,7 @@ Status Registrar::attempt(uint64_t patience_ms)
         s->import = import;
     }
     Status status = connect_and_call(*import, patience_ms);
+    if (status.ok() && is_new_ && identity_.kind == TargetKind::kOst) (void)ask_for_mdt(*import);
     {
         auto s = state_.lock();
         s->import.reset();
@@ -96,6 +97,26 @@ Status Registrar::attempt(uint64_t patience_ms)
     uint8_t yes = 1;
     return store_.put_record(Store::Area::kServer, "", flag_name(identity_.kind).c_str(),
                              {&yes, 1});
+}
+
+Status Registrar::ask_for_mdt(Import& mgc)
+{
+    auto call = make_ref<Call<MgsConfigOp>>();
+    if (!call) return -kENOMEM;
+    call->op.fsname = identity_.fsname;
+    TRY(mgc.call(*call));
+    for (const TargetConfig& t : call->reply.targets)
+        has_mdt_ |= t.kind == static_cast<uint8_t>(TargetKind::kMdt);
+    return kOk;
+}
+
+bool Registrar::is_reached() const
+{
+    Vec<Ref<Export>> clients;
+    if (!target_.list_exports(&clients).ok()) return false;
+    for (const Ref<Export>& client : clients)
+        if (client->connect_flags() & kConnectMds) return true;
+    return false;
 }
 
 bool Registrar::is_service_node() const
@@ -119,12 +140,41 @@ void Registrar::warn_if_lost(Text<200>* why)
     log_warn("%s", why->c_str());
 }
 
+// The MDT's connection says more than what this node knows of its own addresses.
+void Registrar::warn_if_not_reached(Text<200>* why)
+{
+    if (!has_mdt_) return;
+    uint64_t deadline = deadline_after_ms(kReachedMs);
+    while (!is_reached() && now_ns() < deadline) {
+        auto s = state_.lock();
+        Status waited = s.wait_until(
+            changed_, [&] { return s->stop; }, deadline_after_ms(kLookMs), WaitMode::kKillable);
+        if (!waited.is(kETIMEDOUT)) return;
+    }
+    if (is_reached()) {
+        *why = {};
+        return;
+    }
+    MgsRegisterOp told;
+    (void)fill(&told);
+    Str nids = Str(told.target.nids).substr(0, 64);
+    *why = text_format<200>(
+        "%s: the MDT does not reach it at %.*s%s: it gets no files. Unless the MDT is down, umount "
+        "it and lctl del_ost it on the MGS",
+        identity_.name.c_str(), STR_ARG(nids), is_service_node() ? "" : " (not this node)");
+    log_warn("%s", why->c_str());
+}
+
 Status Registrar::start(Text<200>* why)
 {
+    is_new_ = !registered_before();
+    bool before = !is_new_;
     warn_if_lost(why);
-    bool before = registered_before();
     Status s = attempt(before ? kKnownTryMs : kFirstTryMs);
-    if (s.ok()) return kOk;
+    if (s.ok()) {
+        warn_if_not_reached(why);
+        return kOk;
+    }
     const char* cause = refusal(s);
     if (!before && s.is(kENETUNREACH)) cause = "this node has no network address yet";
     if (cause) {
@@ -161,6 +211,9 @@ void Registrar::run()
         if (s->stop) return;
         if (status.ok()) {
             log_info("%s: registered at the MGS", identity_.name.c_str());
+            s.unlock();
+            Text<200> why;
+            warn_if_not_reached(&why);
             return;
         }
         if (const char* cause = refusal(status)) {

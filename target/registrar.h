@@ -5,6 +5,9 @@
  * for kKnownTryMs. When no MGS answers in time, a task repeats it until it has succeeded once or
  * was refused. It says where the target runs and as which instance, too, so that the MGS can tell
  * the clients (R5).
+ *
+ * An OST that is registered for the first time waits for the MDT to connect back, for kReachedMs at
+ * most: whoever mounts one that nobody can reach is told so. Nobody waits where no MDT is known.
  */
 #pragma once
 #include "osd/store.h"
@@ -17,10 +20,12 @@ class Registrar {
 public:
     static constexpr uint64_t kFirstTryMs = 10000, kKnownTryMs = 1000, kTryMs = 20000,
                               kRetryMs = 5000;
+    // Longer than an MDT takes that was not told, and asks (OstPool::kRefreshMs).
+    static constexpr uint64_t kReachedMs = 15000, kLookMs = 20;
 
-    Registrar(Node& node, Store& store, const TargetIdentity& identity, uint64_t instance)
-        : node_(node), store_(store), identity_(identity), instance_(instance),
-          state_(LockRank::kTarget)
+    explicit Registrar(Target& target)
+        : target_(target), node_(target.node()), store_(target.store()),
+          identity_(target.identity()), instance_(target.instance()), state_(LockRank::kTarget)
     {}
     ~Registrar() { stop(); }
 
@@ -42,7 +47,11 @@ private:
     bool registered_before();
     bool is_service_node() const;
     void warn_if_lost(Text<200>* why);
+    Status ask_for_mdt(Import& mgc);
+    bool is_reached() const;
+    void warn_if_not_reached(Text<200>* why);
 
+    Target& target_;
     Node& node_;
     Store& store_;
     const TargetIdentity& identity_;
@@ -50,6 +59,8 @@ private:
     Guarded<State> state_;
     CondVar changed_;
     Task task_;
+    bool is_new_ = false;   // to the MGS, as far as is known here
+    bool has_mdt_ = false;  // the file system, says the MGS; of an OST that is new
 };
 
 }  // namespace lull

@@ -74,11 +74,11 @@ Status ServerMount::start_targets(Store& store, const StartOptions& options, Tex
     return kOk;
 }
 
-Status ServerMount::register_targets(Store& store, Text<200>* why)
+Status ServerMount::register_targets(Text<200>* why)
 {
     for (Owned<TargetImpl>& t : targets_) {
         if (t->identity().kind == TargetKind::kMgs) continue;
-        Owned<Registrar> r = make<Registrar>(node_, store, t->identity(), t->instance());
+        Owned<Registrar> r = make<Registrar>(*t);
         if (!r) return -kENOMEM;
         TRY(registrars_.push_back(std::move(r)));
         TRY(registrars_.back()->start(why));
@@ -96,7 +96,7 @@ Status ServerMount::start(const char* device, const StartOptions& options, Text<
     }
     Status s = start_targets(*store, options, why);
     if (s.ok()) *why = {};
-    if (s.ok()) s = register_targets(*store, why);
+    if (s.ok()) s = register_targets(why);
     if (s.ok()) return kOk;
     if (why->empty()) *why = text_format<200>("%s cannot be started (error %d)", device, s.error());
     stop(false);

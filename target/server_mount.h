@@ -28,7 +28,7 @@ public:
 private:
     Status read_identities(Store& store, Vec<TargetIdentity>* out, Text<200>* why);
     Status start_targets(Store& store, const StartOptions& options, Text<200>* why);
-    Status register_targets(Store& store, Text<200>* why);
+    Status register_targets(Text<200>* why);
     void on_halted(TargetImpl& target) override;
     void unmount_if_all_halted();
 

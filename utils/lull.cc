@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // lull: what concerns a whole cluster. "lull upgrade" exchanges the software of its servers one
-// after another, under load.
+// after another, under load; "lull status" says what runs where.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include <fstream>
 
 #include "utils/upgrade/interrupt.h"
-#include "utils/upgrade/upgrade.h"
+#include "utils/upgrade/status.h"
 
 namespace {
 
@@ -57,6 +57,19 @@ int upgrade_servers(const Options& options, const std::string& way, const std::s
         return 1;
     }
     return written ? 0 : 1;
+}
+
+int show_status_of(const Options& options, const std::string& way)
+{
+    Remote remote(way);
+    try {
+        bool all_well = show_status(Cluster(remote), options,
+                                    [](const std::string& line) { fmt::print("{}\n", line); });
+        return all_well ? 0 : 1;
+    } catch (const Surprise& surprise) {
+        fmt::print(stderr, "lull: {}\n", surprise.what());
+        return 1;
+    }
 }
 
 // "KEY=VALUE" with something on both sides.
@@ -108,6 +121,17 @@ int main(int argc, char** argv)
                  "go on with an upgrade that was cut off: start what is down, finish what is "
                  "halted, fetch back what is at the partner");
     up->add_flag("--dry-run", options.dry_run, "check and estimate only");
+    CLI::App* status =
+        app.add_subcommand("status", "what runs where, and what should and does not");
+    status->footer(
+        "An OST that was made inactive, or removed, may run nowhere. Exit status: 0 all "
+        "runs that should, 1 not so, or the MGS could not be asked, 2 wrong usage.");
+    status->add_option("--servers", options.servers, "nodes")->required()->delimiter(',');
+    status->add_option("--partner", partners, "NODE=PARTNER: its targets may run there")
+        ->delimiter(',');
+    status->add_option("--mgs", options.mgs,
+                       "the node to ask what should run, if not one of these");
+    status->add_option("--remote", way, "how a node is reached (" + way + ")");
     try {
         app.parse(argc, argv);
         for (const std::string& node : options.servers)
@@ -120,6 +144,7 @@ int main(int argc, char** argv)
     } catch (const CLI::ParseError& e) {
         return app.exit(e) ? 2 : 0;
     }
+    if (status->parsed()) return show_status_of(options, way);
     options.fail_back = !stay;
     return upgrade_servers(options, way, json, picture);
 }

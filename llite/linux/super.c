@@ -31,7 +31,13 @@ static int ll_statfs(struct dentry *dentry, struct kstatfs *to)
 
 static int ll_sync_fs(struct super_block *sb, int wait)
 {
-	return wait ? llc_sync(ll_mount(sb)->core) : 0;
+	struct llc_mount *core = ll_mount(sb)->core;
+	int err = wait ? llc_sync(core) : 0;
+
+	/* Each open file's next syncfs tells it once; sync(2) asks, too, and has nobody to tell. */
+	if (wait && llc_take_loss(core))
+		errseq_set(&sb->s_wb_err, -EIO);
+	return err;
 }
 
 /* Before the VFS looks whether the mount is busy: it may yet refuse. */

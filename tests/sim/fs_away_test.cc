@@ -264,6 +264,9 @@ TEST(FsAway, OneThatNobodyReachesGetsNothing)
     EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.imperative_recovery", "0"), 0);
     std::string why;
     EXPECT_EQ(w.start(w.ost(2), w.oss1, "", &why), 0);
+    EXPECT_NE(why.find("does not reach it at 10.99.0.1@tcp (not this node)"), std::string::npos);
+    w.stop(w.ost(2));
+    EXPECT_EQ(w.start(w.ost(2), w.oss1, "", &why), 0);
     EXPECT_NE(why.find("is none of its service nodes (10.99.0.1@tcp first)"), std::string::npos);
     create_for(25, "/mounted");
     EXPECT_NE(w.get_param(w.mds1, "mgs.MGS.targets").find("OST0002"), std::string::npos);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // An OST without inodes gets nothing, and one that is inactive is owed its destroys.
+#include "kapi/sim/network.h"
 #include "tests/sim/fs_load.h"
 
 using namespace lull::sim;
@@ -89,5 +90,58 @@ TEST(FsInactive, DestroysWaitForIt)
     w.run_for_ms(15000);
     EXPECT_EQ(lab.pending(), "mdt.lull-MDT0000.pending_destroys=0\n");
     EXPECT_EQ(w.ost(1).disk->files_below("O"), objects - 1);
+    w.finish();
+}
+
+// What it had answered and not committed is lost then, and the next syncfs says so, once; whether
+// it is active again by then or not.
+TEST(FsInactive, SyncTellsOnceWhatIsLost)
+{
+    for (bool active_again : {false, true}) {
+        TwoOsts lab;
+        FsWorld& w = lab.w;
+        w.on(0, [&] { EXPECT_EQ(w.c(0).truncate("/on1", 500), 0); });
+        lab.set_active(false);
+        if (active_again) lab.set_active(true);
+        w.on(0, [&] {
+            EXPECT_EQ(w.c(0).sync(), -kEIO);
+            EXPECT_EQ(w.c(0).sync(), 0);
+            EXPECT_EQ(w.c(0).put("/on0", "else"), 0);
+            EXPECT_EQ(w.c(0).sync(), 0);
+        });
+        w.on(1, [&] { EXPECT_EQ(w.c(1).sync(), 0); });
+        lab.set_active(!active_again);  // with nothing owed
+        lab.set_active(active_again);
+        w.on(0, [&] { EXPECT_EQ(w.c(0).sync(), 0); });
+        w.finish();
+    }
+}
+
+// To an OST that heard no good-bye a client that has it active again is another one: the OST holds
+// no lock for it any more, and asks it for none.
+TEST(FsInactive, ActiveAgainHoldsNothing)
+{
+    TwoOsts lab;
+    FsWorld& w = lab.w;
+    auto& network = w.world.network();
+    int fd = -1;
+    w.on(0, [&] {
+        EXPECT_GE(fd = w.c(0).open("/on1", SimMount::kWrite), 0);
+        EXPECT_EQ(w.c(0).pwrite(fd, 0, "dirty", 5), 5);
+    });
+    network.cut(*w.client_nodes[0]->host, *w.oss2.host);
+    lab.set_active(false);
+    w.run_for_ms(5000);  // the good-bye is given up
+    network.heal_all();
+    lab.set_active(true);
+    w.run_for_ms(3000);
+    network.cut(*w.client_nodes[0]->host, *w.oss2.host);
+    w.on(1, [&] {
+        uint64_t began = lull::now_ns();
+        EXPECT_EQ(w.c(1).get("/on1"), pattern(1000));
+        EXPECT_LT(lull::now_ns() - began, 2 * lull::kSec);
+    });
+    network.heal_all();
+    w.on(0, [&] { (void)w.c(0).close(fd); });
     w.finish();
 }

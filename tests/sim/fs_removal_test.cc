@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // lctl del_ost: an OST that was added by mistake is taken out, and none that is in use.
+#include "mgs/registry.h"
 #include "tests/sim/fs_load.h"
 
 using namespace lull::sim;
@@ -52,9 +53,17 @@ TEST(FsRemoval, WhatWasAddedByMistakeIsTakenOut)
     FsWorld w(1, options);
     w.on(0, [&] { EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0); });
     EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.imperative_recovery", "0"), 0);
-    EXPECT_EQ(w.start(w.ost(2), w.oss1), 0);
     const std::string name = "lull-OST0002";
+    int err = -1;
+    TaskHandle mounting = w.oss1.host->spawn("mount", [&] {
+        err = lull_server_start(w.oss1.node, w.ost(2).device.c_str(), "", &w.ost(2).server, nullptr,
+                                0);
+    });
+    w.run_for_ms(500);                                                  // registered
     EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.del_ost", name), -kEAGAIN);  // the MDT has not looked
+    EXPECT_TRUE(w.world.run_to_end(mounting, w.world.now_ns() + 60 * kSec));
+    EXPECT_EQ(err, 0);
+    w.ost(2).at = &w.oss1;
     w.umount(1);
     EXPECT_EQ(w.mount(1), 0);  // knows it, and waits for it
     EXPECT_TRUE(knows(w, *w.client_nodes[1], "osc.*.import", name));
@@ -146,5 +155,55 @@ TEST(FsRemoval, WhatIsInUseOnlyByForce)
     w.run_for_ms(10000);
     EXPECT_EQ(w.get_param(w.mds1, "mdt.lull-MDT0000.pending_destroys"),
               "mdt.lull-MDT0000.pending_destroys=0\n");
+    w.finish();
+}
+
+// A life of the MDT that is over, and does not know it, may be the first that tells an MGS which
+// has been restarted. It does not make anybody forget what its successor uses.
+TEST(FsRemoval, AFormerMdtThatTellsFirst)
+{
+    FsWorld w(1, {}, false);
+    w.on(w.mds1, [&] {
+        lull::Text<200> why;
+        auto store = lull::Store::mount(w.mds1.host->net(), w.mdt().device.c_str(), &why);
+        ASSERT_TRUE(store.ok()) << why.c_str();
+        lull::MgsOstsUsedOp told;
+        lull::MgsTargetAt what;
+        told.fsname = "lull";
+        auto restarted = [&] {
+            auto registry = std::make_unique<lull::Registry>(*store.value());
+            EXPECT_TRUE(registry->load().ok());
+            return registry;
+        };
+        auto mgs = restarted();
+        for (uint32_t index : {0, 1, 2}) {
+            lull::MgsRegisterOp op;
+            op.fsname = "lull";
+            op.target.name = lull::target_name_of("lull", lull::TargetKind::kOst, index);
+            op.target.kind = static_cast<uint8_t>(lull::TargetKind::kOst);
+            op.target.index = index;
+            op.target.nids = "10.0.0.1@tcp";
+            op.target_uuid = "uuid";
+            bool moved;
+            EXPECT_TRUE(mgs->register_target(op, &moved).ok());
+        }
+        told.instance = 5;
+        EXPECT_TRUE(told.used.push_back({0}).ok() && told.used.push_back({1}).ok());
+        EXPECT_TRUE(mgs->note_used(told).ok());
+        mgs = restarted();
+        EXPECT_TRUE(mgs->remove("lull-OST0002", &what).is(kEAGAIN));
+        told.instance = 4;
+        told.used.clear();
+        EXPECT_TRUE(mgs->note_used(told).ok());
+        EXPECT_TRUE(mgs->remove("lull-OST0001", &what).is(kEBUSY));
+        told.instance = 5;
+        EXPECT_TRUE(mgs->note_used(told).ok());
+        told.instance = 4;
+        EXPECT_TRUE(mgs->note_used(told).is(kESTALE));
+        EXPECT_TRUE(mgs->remove("lull-OST0002", &what).ok());
+        mgs = restarted();
+        EXPECT_TRUE(mgs->remove("lull-OST0000", &what).is(kEBUSY));
+        EXPECT_TRUE(mgs->remove("lull-OST0002", &what).is(kENOENT));
+    });
     w.finish();
 }

@@ -401,6 +401,7 @@ int SimMount::sync()
         i->refs--;
     }
     int err = llc_sync(core_);
+    if (llc_take_loss(core_) && !first) first = -kEIO;
     return first ? first : err;
 }
 

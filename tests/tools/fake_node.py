@@ -5,7 +5,7 @@
     env PATH=BIN:$PATH FAKE_CLUSTER=FILE FAKE_NODE=mds1 sh -c COMMAND
 
 The file: disks (name → label, uuid), nodes (address, devices: path → disk, mounts: directory → path), states (label → state of the
-controlled shutdown), mgs (what it lists), and "hold": words of a command that waits until the file FILE.go is there, and fails then if it
+controlled shutdown), mgs (what it lists), removed (so, too; an older one has none), and "hold": words of a command that waits until the file FILE.go is there, and fails then if it
 says so. Each command is noted in FILE.log.
 """
 
@@ -94,6 +94,9 @@ def lctl(c, words):
         if not any("MDT" in disk_of(c, d)["label"] or disk_of(c, d)["label"] == "MGS" for d in c["nodes"][NODE]["mounts"].values()):
             raise Failed("no such parameter on this node")
         yield from c["mgs"]
+        return
+    if name == "mgs.MGS.del_ost" and c.get("removed") is not None:
+        yield from c["removed"]
         return
     _, label, what = name.split(".")
     if mounted(c, label) != NODE:

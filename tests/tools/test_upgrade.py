@@ -70,6 +70,12 @@ class Paper:
         out = process.communicate(timeout=120)[0]
         return process.returncode, out
 
+    def status(self, servers="mds1,oss1"):
+        remote = f"env PATH={self.bin}:{os.environ['PATH']} FAKE_CLUSTER={self.file} FAKE_NODE={{node}} sh -c"
+        done = subprocess.run([LULL, "status", "--servers", servers, "--partner", "mds1=mds2", "--remote", remote],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout
+
     def wait_log(self, line):
         end = time.monotonic() + 60
         while not any(entry.startswith(line) for entry in self.log()):
@@ -259,6 +265,62 @@ def test_an_inactive_ost_is_said_and_not_missed(paper):
     paper.write(state)
     rc, out = paper.upgrade("--replace", "true")
     assert rc == 0 and "lull-OST0001: inactive" in out, out
+
+
+def test_status_says_what_runs_where(paper):
+    rc, out = paper.status()
+    assert rc == 0 and "lull-MDT0000: running on mds1, /mnt/mdt" in out and "lull-OST0001: running on oss1, /mnt/ost1" in out, out
+    assert not paper.changed()
+    state = paper.read()
+    state["states"]["lull-OST0000"] = "halted"
+    paper.write(state)
+    rc, out = paper.status()
+    assert rc == 1 and "lull-OST0000: halted on oss1" in out, out
+
+
+def test_status_does_not_miss_an_inactive_ost_but_one_that_is_nowhere(paper):
+    state = paper.read()
+    del state["nodes"]["oss1"]["mounts"]["/mnt/ost1"]
+    paper.write(state)
+    rc, out = paper.status()
+    assert rc == 1 and "lull-OST0001: runs nowhere" in out, out
+    state["mgs"][2] += " active=0"
+    paper.write(state)
+    rc, out = paper.status()
+    assert rc == 0 and "lull-OST0001: inactive" in out and "nowhere" not in out, out
+
+
+def test_status_without_an_mgs_is_not_well(paper):
+    state = paper.read()
+    state["nodes"]["mds1"]["mounts"] = {}
+    paper.write(state)
+    rc, out = paper.status(servers="oss1")
+    assert rc == 1 and "MGS could not be asked" in out, out
+
+
+def remove_ost1(paper, mounted):
+    state = paper.read()
+    if not mounted:
+        del state["nodes"]["oss1"]["mounts"]["/mnt/ost1"]
+    del state["mgs"][2]
+    state["removed"] = ["lull-OST0001 uuid=u-ost1"]
+    paper.write(state)
+
+
+def test_a_removed_ost_is_said_and_not_missed(paper):
+    remove_ost1(paper, False)
+    for rc, out in paper.status(), paper.upgrade("--replace", "true"):
+        assert rc == 0 and "lull-OST0001: removed from the file system" in out and "still mounted" not in out, out
+
+
+def test_a_removed_ost_that_is_mounted_stops_an_upgrade(paper):
+    """It could not be mounted again."""
+    remove_ost1(paper, True)
+    rc, out = paper.status()
+    assert rc == 0 and "lull-OST0001: removed from the file system (lctl del_ost), and still mounted: umount it" in out, out
+    rc, out = paper.upgrade("--replace", "true")
+    assert rc == 1 and "lull-OST0001 on oss1 was removed from the file system" in out and "umount /mnt/ost1 there first" in out, out
+    assert not paper.changed()
 
 
 def test_a_target_in_use_elsewhere_is_not_missed(paper):

@@ -125,6 +125,16 @@ std::vector<Registered> Cluster::registered(const std::string& node) const
     return out;
 }
 
+std::vector<std::string> Cluster::removed(const std::string& node) const
+{
+    std::istringstream lines(
+        remote_.run(node, "lctl get_param -n mgs.MGS.del_ost 2>/dev/null || true"));
+    std::vector<std::string> out;
+    for (std::string line; std::getline(lines, line);)
+        if (std::string name = line.substr(0, line.find(' ')); !name.empty()) out.push_back(name);
+    return out;
+}
+
 std::vector<Disk> Cluster::disks(const std::string& node) const
 {
     // One line, since that is all that some ways to a node carry.

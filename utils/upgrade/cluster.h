@@ -59,6 +59,8 @@ public:
     std::vector<std::string> addresses(const std::string& node) const;
     // As the MGS that runs on that node says.
     std::vector<Registered> registered(const std::string& node) const;
+    // The names of those that lctl del_ost took out; none where the MGS is too old to say.
+    std::vector<std::string> removed(const std::string& node) const;
     // All devices of a node with a target on them. Of paths to one disk, what stands above them.
     std::vector<Disk> disks(const std::string& node) const;
     // What is on that one; label and uuid are empty when it is no file system.

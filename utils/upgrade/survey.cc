@@ -34,6 +34,9 @@ Survey::Survey(const Cluster& cluster, const std::vector<std::string>& servers,
                              target, target));
         if (active && !is_mounted(target)) look_for(target);
     }
+    for (const std::string& target : removed_)
+        say_(fmt::format("{}: removed from the file system (lctl del_ost){}", target,
+                         is_mounted(target) ? ", and still mounted: umount it" : ""));
 }
 
 std::optional<Disk> Survey::disk(const std::string& node, const std::string& device) const
@@ -55,7 +58,11 @@ void Survey::ask_mgs(const std::string& extra)
             if (where.empty() && nids.empty()) nids = cluster_.mgs_of(node, disk.device);
     if (where.empty()) where = nids.substr(0, nids.find_first_of("@,:"));
     try {
-        if (!where.empty()) registered_ = cluster_.registered(where), mgs_answered_ = true;
+        if (!where.empty()) {
+            registered_ = cluster_.registered(where);
+            removed_ = cluster_.removed(where);
+            mgs_answered_ = true;
+        }
     } catch (const Surprise& surprise) {
         if (!extra.empty()) throw;
     }
@@ -64,6 +71,8 @@ void Survey::ask_mgs(const std::string& extra)
             "the MGS could not be asked (--mgs NODE says where it runs): what should run here is "
             "known by the labels of the disks alone");
 }
+
+bool Survey::is_removed(const std::string& target) const { return contains(removed_, target); }
 
 const Registered* Survey::find(const std::string& target) const
 {

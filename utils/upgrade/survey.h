@@ -37,6 +37,9 @@ public:
     // As it was then; none if no disk of ours has that name there.
     std::optional<Disk> disk(const std::string& node, const std::string& device) const;
     const std::vector<Missing>& missing() const { return missing_; }
+    bool has_mgs_answered() const { return mgs_answered_; }
+    // lctl del_ost took it out of the file system.
+    bool is_removed(const std::string& target) const;
     // The node is the first of those that may run the target.
     bool is_home(const std::string& target, const std::string& node) const;
 
@@ -54,6 +57,7 @@ private:
     std::vector<std::string> order_;  // the nodes, servers first
     std::map<std::string, Seen> nodes_;
     std::vector<Registered> registered_;
+    std::vector<std::string> removed_;
     bool mgs_answered_ = false;
     std::vector<Missing> missing_;
 };

@@ -127,6 +127,11 @@ void Run::check_all()
 void Run::check(const Survey& survey, const std::string& node, Mount& mount)
 {
     const std::string& name = mount.target.name;
+    if (survey.is_removed(name))
+        throw Surprise(
+            fmt::format("{} on {} was removed from the file system, and cannot be "
+                        "mounted again: umount {} there first",
+                        name, node, mount.directory));
     auto seen = survey.disk(node, mount.device);
     mount.disk = seen ? *seen : cluster_.identify(node, mount.device);
     if (mount.disk.label != name)

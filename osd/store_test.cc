@@ -517,6 +517,7 @@ TEST(StoreCrash, WrittenConfigStays)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {
         Lab l(seed);
+        l.disk.set_cut(sim::Disk::Cut::kNone);
         l.mount();
         l.on([&] { EXPECT_TRUE(l.store->write_config("x", config_of(kNewConfig)).ok()); });
         l.crash_and_mount();

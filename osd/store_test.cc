@@ -471,3 +471,56 @@ TEST(StoreCrash, AnyPrefixIsConsistent)
         if (testing::Test::HasFailure()) return;
     }
 }
+
+namespace {
+
+constexpr size_t kOldConfig = 9000, kNewConfig = 13000;
+
+Bytes config_of(size_t size)
+{
+    Bytes b;
+    EXPECT_TRUE(b.resize(size).ok());
+    for (auto& c : b) c = static_cast<uint8_t>(size / 1000);
+    return b;
+}
+
+bool config_is(Lab& l, size_t size)
+{
+    auto now = l.store->read_config("x");
+    Bytes all = config_of(size);
+    return now.ok() && std::equal(now.value().begin(), now.value().end(), all.begin(), all.end());
+}
+
+}  // namespace
+
+// A configuration is the old one or the new one, whole, wherever its writer crashes.
+TEST(StoreCrash, ConfigIsOldOrNew)
+{
+    for (bool had_one : {false, true}) {
+        crash_everywhere(
+            [=](Lab& l) {
+                if (!had_one) return;
+                EXPECT_TRUE(l.store->write_config("x", config_of(kOldConfig)).ok());
+            },
+            [=](Lab& l) {
+                bool old =
+                    had_one ? config_is(l, kOldConfig) : l.store->read_config("x").is(kENOENT);
+                EXPECT_TRUE(old || config_is(l, kNewConfig));
+                EXPECT_TRUE(l.store->write_config("x", config_of(kNewConfig)).ok());
+            },
+            [](Lab& l) { EXPECT_TRUE(config_is(l, kNewConfig)); });
+    }
+}
+
+// Once its writer has been told, it is on the disk.
+TEST(StoreCrash, WrittenConfigStays)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        Lab l(seed);
+        l.disk.set_cut(sim::Disk::Cut::kNone);
+        l.mount();
+        l.on([&] { EXPECT_TRUE(l.store->write_config("x", config_of(kNewConfig)).ok()); });
+        l.crash_and_mount();
+        l.on([&] { EXPECT_TRUE(config_is(l, kNewConfig)); });
+    }
+}

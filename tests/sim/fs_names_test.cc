@@ -187,3 +187,41 @@ TEST(FsNames, RemovedUnderOnesFeet)
     });
     w.finish();
 }
+
+// Of two directories that are moved into each other at once one moves, and the
+// tree stays one: neither is cut off with the other, nobody waits for ever.
+TEST(FsNames, TwoDirectoriesAreNotMovedIntoEachOther)
+{
+    for_seeds([](uint64_t seed) {
+        FsWorld w(seed);
+        w.on(0, [&] {
+            for (const char* dir : {"/p", "/q"}) EXPECT_EQ(w.c(0).mkdir(dir), 0);
+        });
+        for (unsigned round = 0; round < 20; round++) {
+            w.on(0, [&] {
+                for (const char* dir : {"/p/a", "/q/b"}) EXPECT_EQ(w.c(0).mkdir(dir), 0);
+            });
+            for (size_t i : {0, 1})
+                w.on(i, [&] {
+                    llc_attr attr;
+                    for (const char* dir : {"/p/a", "/q/b"}) EXPECT_EQ(w.c(i).stat(dir, &attr), 0);
+                });
+            int first = 1, second = 1;
+            uint64_t began = w.world.now_ns();
+            w.spawn(0, "first", [&] { first = w.c(0).rename("/p/a", "/q/b/a"); });
+            w.spawn(1, "second", [&] { second = w.c(1).rename("/q/b", "/p/a/b"); });
+            ASSERT_TRUE(w.join());
+            EXPECT_LT(w.world.now_ns() - began, lull::kSec);
+            EXPECT_TRUE((first == 0) != (second == 0)) << first << " " << second;
+            EXPECT_TRUE(first == 0 || first == -kEINVAL || first == -kENOENT) << first;
+            EXPECT_TRUE(second == 0 || second == -kEINVAL || second == -kENOENT) << second;
+            w.on(round % 2, [&] {
+                SimMount& c = w.c(round % 2);
+                EXPECT_EQ(c.rmdir(first == 0 ? "/q/b/a" : "/p/a/b"), 0);
+                EXPECT_EQ(c.rmdir(first == 0 ? "/q/b" : "/p/a"), 0);
+            });
+        }
+        EXPECT_EQ(w.client_counter("evictions"), 0u);
+        w.finish();
+    });
+}

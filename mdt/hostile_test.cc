@@ -82,3 +82,50 @@ TEST(Hostile, OddNamesAndFlagsAreAnsweredAtOnce)
         if (testing::Test::HasFailure()) return;
     }
 }
+
+// A lock is its holder's alone: whoever else cancels it cancels nothing.
+TEST(Hostile, AnothersLockIsNotCanceled)
+{
+    MdtCluster cluster(9, 1);
+    TestClient &c = cluster.client(), &other = cluster.client();
+    Fid f;
+    LdlmEnqueueReply held;
+    c.on([&] {
+        ASSERT_TRUE(c.touch(kRootFid, "f", &f).ok());
+        ASSERT_TRUE(c.enqueue(kRootFid, Intent::kLookup, "f", &held).ok());
+    });
+    other.on([&] { EXPECT_TRUE(other.cancel(held.server_handle).ok()); });
+    bool canceled = false;
+    c.mdt.at_ast = [&](const LdlmBlAst& ast) {
+        c.host.spawn("cancel", [&c, &canceled, handle = ast.server_handle] {
+            EXPECT_TRUE(c.cancel(handle).ok());
+            canceled = true;
+        });
+    };
+    other.on([&] {
+        Attr a;
+        a.valid = kAttrMode;
+        a.mode = 0640;
+        EXPECT_TRUE(other.setattr(f, a).ok());
+    });
+    EXPECT_TRUE(cluster.until([&] { return canceled; }, 10000));
+}
+
+// A connection's name is no key: what names it comes over that connection.
+TEST(Hostile, AnothersConnectionIsNotUsed)
+{
+    MdtCluster cluster(10, 1);
+    TestClient& c = cluster.client();
+    c.on([&] {
+        RawClient victim(c, cluster.mds.host.address(), "a-victim");
+        RawClient thief(c, cluster.mds.host.address(), "a-thief");
+        MdsUnlinkOp unlink;
+        unlink.parent = kRootFid;
+        unlink.name = "f";
+        Fid f;
+        ASSERT_TRUE(c.touch(kRootFid, "f", &f).ok());
+        thief.pretend(victim.cookie());
+        EXPECT_NE(0, thief.send(unlink, 0));
+        EXPECT_TRUE(c.lookup(kRootFid, "f") == f);
+    });
+}

@@ -12,7 +12,8 @@ inline constexpr uint64_t kAnswerMs = 5000;  // what no honest operation takes h
 // Speaks the protocol by hand. One request at a time.
 class RawClient : ConnectionSink {
 public:
-    explicit RawClient(TestClient& at, uint32_t mds_address) : node_(*at.node)
+    RawClient(TestClient& at, uint32_t mds_address, const char* uuid = "a-raw-client")
+        : node_(*at.node)
     {
         auto dialled = node_.transport().dial(Nid{mds_address}, this, deadline_after_ms(1000));
         EXPECT_TRUE(dialled.ok());
@@ -20,7 +21,7 @@ public:
         EXPECT_TRUE(connection_->wait_open(WaitMode::kUninterruptible).ok());
         ConnectOp op;
         op.target = "lull-MDT0000";
-        op.client_uuid = "a-raw-client";
+        op.client_uuid = uuid;
         op.protocol_min = 1;
         op.protocol_max = 2;
         op.import_cookie = 77;
@@ -32,6 +33,8 @@ public:
         connection_->close();
         EXPECT_TRUE(until([&] { return closed_; }));
     }
+    uint64_t cookie() const { return cookie_; }
+    void pretend(uint64_t cookie) { cookie_ = cookie; }  // to be who was given that one
     // Of what was answered last.
     template <class Op> typename Op::Reply reply()
     {

@@ -242,6 +242,7 @@ TEST(Fids, AReplayIsLookedAt)
             ASSERT_TRUE(c.call(create).ok());
         });
         lie(create->op);
+        cluster.mds.disk.set_cut(sim::Disk::Cut::kNone);  // the create is lost, and replayed
         cluster.mds.crash();
         cluster.mds.start();
         EXPECT_TRUE(cluster.until([&] { return c.mdt.evictions == 1; }));

@@ -16,6 +16,7 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent)]
 import lullfs  # noqa: E402
 from lab import CHECKOUT  # noqa: E402
+from lab_errors import CommandFailed  # noqa: E402
 from load import Load, NoticedNothing  # noqa: E402
 from shell import Relay  # noqa: E402
 
@@ -147,6 +148,46 @@ def test_ost_restarts(fs):
         fs.restart("OST0001")
         load.wait_busy(3)
     load.finish()
+
+
+def test_full_disk(fs):
+    """A write accepted into the cache never fails later; the file system says ENOSPC and lives on; what is there can be changed.
+
+    Twice, behind two dozen other tests, the client was not heard of for 16 s here by any server, and evicted; not yet explained. So it comes
+    early, and tells what TCP knows when it fails.
+    """
+    program = f"""/usr/bin/python3 - <<'END'
+import errno, mmap, os
+path, done = "{lullfs.MOUNT}/full", 0
+fd = os.open(path, os.O_CREAT | os.O_RDWR)
+try:
+    while True:
+        done += os.pwrite(fd, bytes([done >> 20 & 255]) * (1 << 20), done)
+except OSError as e:
+    assert e.errno == errno.ENOSPC, e
+os.fsync(fd)  # everything accepted is written
+os.pwrite(fd, b"again", 1 << 20)  # what has its place takes no space
+with mmap.mmap(fd, 1 << 20) as m:
+    m[:5] = b"store"
+    m.flush()
+os.fsync(fd)
+assert os.pread(fd, 6, 0) == b"store\\0" and os.pread(fd, 6, 1 << 20) == b"again\\1"
+os.pwrite(fd, bytes(5), 0)
+os.pwrite(fd, b"\\1" * 5, 1 << 20)
+for at in range(0, done - done % (1 << 20), 16 << 20):
+    assert os.pread(fd, 100, at) == bytes([at >> 20 & 255]) * 100, at
+os.close(fd)
+os.unlink(path)
+print("accepted", done)
+END"""
+    try:
+        out = fs.clients[0].run(program, timeout=600).out
+    except CommandFailed as e:
+        tcp = "grep -E '^Tcp:' /proc/net/snmp; grep -E '^TcpExt:' /proc/net/netstat; cat /proc/net/tcp /proc/net/dev /proc/loadavg; head -5 /proc/meminfo"
+        raise AssertionError(f"{e}\nhub: {fs.cluster.hub.command('stats')}\n{fs.clients[0].run(tcp, check=False).out}") from e
+    assert int(out.split()[-1]) > 100 << 20
+    fs.clients[1].run(f"for i in $(seq 100); do dd if=/dev/zero of={lullfs.MOUNT}/again bs=1M count=20 conv=fsync 2>/dev/null && exit 0;"
+                      " sleep 1; done; exit 1", timeout=300)
 
 
 def test_restarts_under_memory_pressure(fs):
@@ -515,37 +556,6 @@ for size in (1, 31, 32, 33, 100, 5000, 300000):
         s.close()
 END
 ls {lullfs.MOUNT} > /dev/null""", timeout=120)
-
-
-def test_full_disk(fs):
-    """A write accepted into the cache never fails later; the file system says ENOSPC and lives on; what is there can be changed."""
-    out = fs.clients[0].run(f"""/usr/bin/python3 - <<'END'
-import errno, mmap, os
-path, done = "{lullfs.MOUNT}/full", 0
-fd = os.open(path, os.O_CREAT | os.O_RDWR)
-try:
-    while True:
-        done += os.pwrite(fd, bytes([done >> 20 & 255]) * (1 << 20), done)
-except OSError as e:
-    assert e.errno == errno.ENOSPC, e
-os.fsync(fd)  # everything accepted is written
-os.pwrite(fd, b"again", 1 << 20)  # what has its place takes no space
-with mmap.mmap(fd, 1 << 20) as m:
-    m[:5] = b"store"
-    m.flush()
-os.fsync(fd)
-assert os.pread(fd, 6, 0) == b"store\\0" and os.pread(fd, 6, 1 << 20) == b"again\\1"
-os.pwrite(fd, bytes(5), 0)
-os.pwrite(fd, b"\\1" * 5, 1 << 20)
-for at in range(0, done - done % (1 << 20), 16 << 20):
-    assert os.pread(fd, 100, at) == bytes([at >> 20 & 255]) * 100, at
-os.close(fd)
-os.unlink(path)
-print("accepted", done)
-END""", timeout=600).out
-    assert int(out.split()[-1]) > 100 << 20
-    fs.clients[1].run(f"for i in $(seq 100); do dd if=/dev/zero of={lullfs.MOUNT}/again bs=1M count=20 conv=fsync 2>/dev/null && exit 0;"
-                      " sleep 1; done; exit 1", timeout=300)
 
 
 def test_unclean_target_of_another_version_does_not_start(fs):

@@ -96,18 +96,8 @@ TEST(Hostile, AnothersLockIsNotCanceled)
     });
     other.on([&] { EXPECT_TRUE(other.cancel(held.server_handle).ok()); });
     bool canceled = false;
-    c.mdt.at_ast = [&](const LdlmBlAst& ast) {
-        c.host.spawn("cancel", [&c, &canceled, handle = ast.server_handle] {
-            EXPECT_TRUE(c.cancel(handle).ok());
-            canceled = true;
-        });
-    };
-    other.on([&] {
-        Attr a;
-        a.valid = kAttrMode;
-        a.mode = 0640;
-        EXPECT_TRUE(other.setattr(f, a).ok());
-    });
+    c.cancel_what_is_asked_for(&canceled);
+    other.on([&] { EXPECT_TRUE(other.chmod(f, 0640).ok()); });
     EXPECT_TRUE(cluster.until([&] { return canceled; }, 10000));
 }
 

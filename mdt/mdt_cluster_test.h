@@ -364,6 +364,13 @@ struct TestClient {
         if (out) *out = c->reply.attr;
         return kOk;
     }
+    Status chmod(const Fid& fid, uint32_t mode)
+    {
+        Attr a;
+        a.valid = kAttrMode;
+        a.mode = mode;
+        return setattr(fid, a);
+    }
     Status getattr(const Fid& fid, const char* name, MdsGetattrReply* out)
     {
         auto c = make_call<MdsGetattrOp>();
@@ -424,6 +431,16 @@ struct TestClient {
         auto c = make_call<LdlmCancelOp>();
         TRY(c->op.server_handles.push_back(server_handle));
         return call(c);
+    }
+    // From now on what is asked for is given back. *answered: a cancel was answered.
+    void cancel_what_is_asked_for(bool* answered)
+    {
+        mdt.at_ast = [this, answered](const LdlmBlAst& ast) {
+            host.spawn("cancel", [this, answered, handle = ast.server_handle] {
+                EXPECT_TRUE(cancel(handle).ok());
+                *answered = true;
+            });
+        };
     }
     // ---- data
     Status write(size_t ost, const Fid& object, uint64_t offset, const std::string& data,

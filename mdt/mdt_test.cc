@@ -330,25 +330,12 @@ TEST(Mdt, IntentsLockWhatTheyTell)
         EXPECT_EQ(f, held.object.fid);
         EXPECT_EQ(1u, held.object.layout.objects.size());
         // Our own operation does not take our own lock away.
-        Attr a;
-        a.valid = kAttrMode;
-        a.mode = 0600;
-        ASSERT_TRUE(c.setattr(f, a).ok());
+        ASSERT_TRUE(c.chmod(f, 0600).ok());
         EXPECT_TRUE(c.mdt.asts.empty());
     });
     bool canceled = false;
-    c.mdt.at_ast = [&](const LdlmBlAst& ast) {
-        c.host.spawn("cancel", [&c, &canceled, handle = ast.server_handle] {
-            EXPECT_TRUE(c.cancel(handle).ok());
-            canceled = true;
-        });
-    };
-    other.on([&] {
-        Attr a;
-        a.valid = kAttrMode;
-        a.mode = 0640;
-        ASSERT_TRUE(other.setattr(f, a).ok());
-    });
+    c.cancel_what_is_asked_for(&canceled);
+    other.on([&] { ASSERT_TRUE(other.chmod(f, 0640).ok()); });
     // The other's answer may overtake that of the cancel.
     EXPECT_TRUE(cluster.until([&] { return canceled; }));
     EXPECT_EQ(1u, c.mdt.asts.size());

@@ -56,6 +56,27 @@ FsOptions with_one_more_ost(unsigned lost)
     return options;
 }
 
+void start_all_but_the_new_one(FsWorld& w)
+{
+    for (size_t i = 0; i < 3; i++) EXPECT_EQ(w.start(*w.targets()[i], *w.targets()[i]->home), 0);
+}
+
+void stripe_over_all(FsWorld& w)
+{
+    w.on(0, [&] { EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0); });
+}
+
+// Of a new file: "stripe_count=N".
+std::string stripes_of(FsWorld& w, const std::string& name)
+{
+    std::string text;
+    w.on(0, [&] {
+        EXPECT_EQ(w.c(0).put(name, pattern(200000)), 0);
+        EXPECT_EQ(w.c(0).get_layout(name, &text), 0);
+    });
+    return text.substr(0, text.find(' '));
+}
+
 }  // namespace
 
 // The mount says so, and the logs of the OST, of the MGS and of the MDT, each once. The OST gets
@@ -64,7 +85,7 @@ TEST(FsReach, WhatNobodyReachesIsToldSoAtItsMount)
 {
     FsWorld w(1, with_one_more_ost(1));
     Journal journal(w);
-    w.on(0, [&] { EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0); });
+    stripe_over_all(w);
     std::string why;
     uint64_t began = w.world.now_ns();
     EXPECT_EQ(w.start(w.ost(2), w.oss1, "", &why), 0);
@@ -107,7 +128,7 @@ TEST(FsReach, WhatNobodyReachesIsToldSoAtItsMount)
 TEST(FsReach, WhatIsReachedIsMountedWithoutAWord)
 {
     FsWorld w(1, with_one_more_ost(0), false);
-    for (size_t i = 0; i < 3; i++) EXPECT_EQ(w.start(*w.targets()[i], *w.targets()[i]->home), 0);
+    start_all_but_the_new_one(w);
     EXPECT_EQ(w.mount(0), 0);
     Journal journal(w);
     std::string why;
@@ -115,13 +136,8 @@ TEST(FsReach, WhatIsReachedIsMountedWithoutAWord)
     EXPECT_EQ(w.start(w.ost(2), *w.ost(2).home, "", &why), 0);
     EXPECT_LT(w.world.now_ns() - began, kSec);
     EXPECT_EQ(why, "");
-    w.on(0, [&] {
-        std::string text;
-        EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0);
-        EXPECT_EQ(w.c(0).put("/f", pattern(200000)), 0);
-        EXPECT_EQ(w.c(0).get_layout("/f", &text), 0);
-        EXPECT_EQ(text.find("stripe_count=3"), 0u) << text;
-    });
+    stripe_over_all(w);
+    EXPECT_EQ(stripes_of(w, "/f"), "stripe_count=3");
     w.run_for_ms(60000);
     EXPECT_EQ(journal.count("oss1", "reach") + journal.count("mds1", "reach"), 0u);
     w.finish();
@@ -132,7 +148,7 @@ TEST(FsReach, WhatIsReachedIsMountedWithoutAWord)
 TEST(FsReach, AnMdtThatIsDown)
 {
     FsWorld w(1, with_one_more_ost(0), false);
-    for (size_t i = 0; i < 3; i++) EXPECT_EQ(w.start(*w.targets()[i], *w.targets()[i]->home), 0);
+    start_all_but_the_new_one(w);
     w.run_for_ms(2000);
     Journal journal(w);
     w.crash(w.mds1);
@@ -146,13 +162,8 @@ TEST(FsReach, AnMdtThatIsDown)
     EXPECT_EQ(journal.count("oss1", "does not reach it"), 0u);
     EXPECT_EQ(journal.count("mds1", "does not reach it"), 0u);
     EXPECT_EQ(w.mount(0), 0);
-    w.on(0, [&] {
-        std::string text;
-        EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0);
-        EXPECT_EQ(w.c(0).put("/f", pattern(200000)), 0);
-        EXPECT_EQ(w.c(0).get_layout("/f", &text), 0);
-        EXPECT_EQ(text.find("stripe_count=3"), 0u) << text;
-    });
+    stripe_over_all(w);
+    EXPECT_EQ(stripes_of(w, "/f"), "stripe_count=3");
     w.finish();
 }
 
@@ -161,17 +172,9 @@ TEST(FsReach, AnMdtThatIsDown)
 TEST(FsReach, NothingIsPlacedBeforeTheMgsKnows)
 {
     FsWorld w(1, with_one_more_ost(0), false);
-    for (size_t i = 0; i < 3; i++) EXPECT_EQ(w.start(*w.targets()[i], *w.targets()[i]->home), 0);
+    start_all_but_the_new_one(w);
     EXPECT_EQ(w.mount(0), 0);
-    auto stripes_of = [&](const std::string& name) {
-        std::string text;
-        w.on(0, [&] {
-            EXPECT_EQ(w.c(0).put(name, pattern(200000)), 0);
-            EXPECT_EQ(w.c(0).get_layout(name, &text), 0);
-        });
-        return text.substr(0, text.find(' '));
-    };
-    w.on(0, [&] { EXPECT_EQ(w.c(0).set_layout("/", "stripe_count=-1 stripe_size=65536"), 0); });
+    stripe_over_all(w);
     EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.imperative_recovery", "0"), 0);
     (void)w.oss1.host->spawn("mount", [&] {
         (void)lull_server_start(w.oss1.node, w.ost(2).device.c_str(), "", &w.ost(2).server, nullptr,
@@ -191,12 +194,12 @@ TEST(FsReach, NothingIsPlacedBeforeTheMgsKnows)
         w.run_for_ms(100);
     EXPECT_NE(import().find("state: FULL"), std::string::npos) << import();
     w.run_for_ms(1000);
-    EXPECT_EQ(stripes_of("/before"), "stripe_count=2");
+    EXPECT_EQ(stripes_of(w, "/before"), "stripe_count=2");
     w.world.network().cut_at = nullptr;
     w.world.network().heal_all();
     w.run_for_ms(40000);
     EXPECT_EQ(w.set_param(w.mds1, "mgs.MGS.del_ost", "lull-OST0002"), -kEBUSY);
-    EXPECT_EQ(stripes_of("/after"), "stripe_count=3");
+    EXPECT_EQ(stripes_of(w, "/after"), "stripe_count=3");
     w.finish();
 }
 

@@ -92,24 +92,25 @@ int main(int argc, char** argv)
     std::string way = "ssh -o BatchMode=yes -o ConnectTimeout=10 {node}", json, picture;
     std::vector<std::string> partners, devices;
     bool stay = false;
+    auto add_cluster = [&](CLI::App* sub, const char* servers_help, const char* partner_help) {
+        sub->add_option("--servers", options.servers, servers_help)->required()->delimiter(',');
+        sub->add_option("--partner", partners, partner_help)->delimiter(',');
+        sub->add_option("--mgs", options.mgs,
+                        "the node to ask what should run, if not one of these");
+        sub->add_option("--remote", way, "how a node is reached (" + way + ")");
+    };
 
     CLI::App* up =
         app.add_subcommand("upgrade",
                            "exchange the software of servers, one after another, under load");
     up->footer(kFooter);
-    up->add_option("--servers", options.servers, "nodes, in the order wanted")
-        ->required()
-        ->delimiter(',');
-    up->add_option("--partner", partners, "NODE=PARTNER: its targets run there meanwhile")
-        ->delimiter(',');
+    add_cluster(up, "nodes, in the order wanted", "NODE=PARTNER: its targets run there meanwhile");
     up->add_option("--device", devices,
                    "TARGET@NODE=PATH: where that node sees the target's disk (found by its label "
                    "and uuid)")
         ->delimiter(',');
-    up->add_option("--mgs", options.mgs, "the node to ask what should run, if not one of these");
     up->add_option("--replace", options.replace,
                    "command, run here, that installs the new software on {node}");
-    up->add_option("--remote", way, "how a node is reached (" + way + ")");
     up->add_option("--limit", options.limit_s, "seconds that any one step may take (600)")
         ->check(CLI::Range(1u, 86400u));
     up->add_option("--json", json, "write a report here");
@@ -126,12 +127,7 @@ int main(int argc, char** argv)
     status->footer(
         "An OST that was made inactive, or removed, may run nowhere. Exit status: 0 all "
         "runs that should, 1 not so, or the MGS could not be asked, 2 wrong usage.");
-    status->add_option("--servers", options.servers, "nodes")->required()->delimiter(',');
-    status->add_option("--partner", partners, "NODE=PARTNER: its targets may run there")
-        ->delimiter(',');
-    status->add_option("--mgs", options.mgs,
-                       "the node to ask what should run, if not one of these");
-    status->add_option("--remote", way, "how a node is reached (" + way + ")");
+    add_cluster(status, "nodes", "NODE=PARTNER: its targets may run there");
     try {
         app.parse(argc, argv);
         for (const std::string& node : options.servers)

@@ -17,12 +17,13 @@ template <class T> bool contains(const std::vector<T>& all, const T& one)
 }  // namespace
 
 Survey::Survey(const Cluster& cluster, const std::vector<std::string>& servers,
-               const std::vector<std::string>& partners, const std::string& mgs, const Say& say)
+               const std::map<std::string, std::string>& partners, const std::string& mgs,
+               const Say& say)
     : cluster_(cluster), servers_(servers), say_(say)
 {
-    for (const auto* list : {&servers, &partners})
-        for (const std::string& node : *list)
-            if (!contains(order_, node)) order_.push_back(node);
+    order_ = servers;
+    for (const auto& [node, partner] : partners)
+        if (!contains(order_, partner)) order_.push_back(partner);
     for (const std::string& node : order_)
         nodes_[node] = {cluster.mounts(node), cluster.disks(node), cluster.addresses(node)};
     ask_mgs(mgs);

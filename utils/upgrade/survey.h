@@ -29,10 +29,12 @@ struct Missing {
 
 class Survey {
 public:
-    // partners: nodes that may have targets of the servers meanwhile. mgs: where to ask, or "".
+    // partners: by server, the node that may have its targets meanwhile. mgs: where to ask, or "".
     Survey(const Cluster& cluster, const std::vector<std::string>& servers,
-           const std::vector<std::string>& partners, const std::string& mgs, const Say& say);
+           const std::map<std::string, std::string>& partners, const std::string& mgs,
+           const Say& say);
 
+    const std::vector<std::string>& nodes() const { return order_; }  // the servers first
     const Seen& seen(const std::string& node) const { return nodes_.at(node); }
     // As it was then; none if no disk of ours has that name there.
     std::optional<Disk> disk(const std::string& node, const std::string& device) const;

@@ -90,9 +90,7 @@ std::map<std::string, double> parse_phases(const std::string& text)
 
 Survey Run::look()
 {
-    std::vector<std::string> partners;
-    for (const auto& [node, partner] : options_.partners) partners.push_back(partner);
-    return Survey(cluster_, options_.servers, partners, options_.mgs, say_);
+    return Survey(cluster_, options_.servers, options_.partners, options_.mgs, say_);
 }
 
 void Run::check_all()

@@ -9,6 +9,13 @@ NidText to_text(Nid nid)
                            (nid.addr >> 8) & 255, nid.addr & 255);
 }
 
+bool is_among(Nid nid, const Vec<Nid>& nids)
+{
+    for (const Nid& n : nids)
+        if (n == nid) return true;
+    return false;
+}
+
 Result<Nid> parse_nid(Str text)
 {
     size_t at = text.find('@');

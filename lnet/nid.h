@@ -17,6 +17,7 @@ inline constexpr size_t kNidsMax = 8;  // per target
 
 using NidText = Text<24>;
 NidText to_text(Nid nid);
+bool is_among(Nid nid, const Vec<Nid>& nids);
 Result<Nid> parse_nid(Str text);  // -EINVAL; "@tcp" may be left out
 // separated by ':' or ','; -EINVAL, -ENOSPC over kNidsMax
 Status parse_nids(Str text, Vec<Nid>* out);

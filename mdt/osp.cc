@@ -141,12 +141,7 @@ void Osp::apply(const TargetSettings& settings)
     import_->set_active(settings.is_active());
 }
 
-bool Osp::may_run_at(Nid nid) const
-{
-    for (const Nid& n : import_->options().nids)
-        if (n == nid) return true;
-    return false;
-}
+bool Osp::may_run_at(Nid nid) const { return is_among(nid, import_->options().nids); }
 
 Osp::Standing Osp::standing() const
 {

@@ -107,7 +107,7 @@ Status parse_setting(Str text, SettingText* out)
 
 Status set_setting(const SettingText& setting, Registration* r)
 {
-    if (static_cast<TargetKind>(r->target.kind) != TargetKind::kOst) return -kEINVAL;
+    if (!r->is_ost()) return -kEINVAL;
     if (setting.key == "active" && setting.value <= 1) r->active = setting.value == 1;
     else if (setting.key == "max_create_count") r->max_create_count = setting.value;
     else return -kEINVAL;

@@ -71,15 +71,11 @@ Status Registry::register_target(const MgsRegisterOp& op, bool* moved)
             return -kEADDRINUSE;
         }
         if (!(known->target.nids == op.target.nids.str())) {
-            fresh->active = known->active;
-            fresh->max_create_count = known->max_create_count;
-            fresh->used = known->used;
+            *fresh = *known;
+            fresh->target = op.target;
+            fresh->warned = false;  // these nodes are looked at anew
             TRY(save(*fresh));
             log_notice("MGS: %s is now at %s", op.target.name.c_str(), op.target.nids.c_str());
-            fresh->nid = known->nid;
-            fresh->instance = known->instance;
-            fresh->started_ns = known->started_ns;
-            fresh->told = known->told;
             known = std::move(fresh);
         }
         *moved = note_place(*known, op);

@@ -30,6 +30,8 @@ struct Registration {
     bool told = false;
     uint64_t started_ns = 0;  // when it said where it runs
     bool warned = false;
+
+    bool is_ost() const { return target.kind == static_cast<uint8_t>(TargetKind::kOst); }
 };
 
 // "lull" + OST 1 = "lull-OST0001".

@@ -39,8 +39,7 @@ Status Registry::note_used(const MgsOstsUsedOp& op)
 // Kept before it is answered.
 Status Registry::note_used(Registration& r)
 {
-    if (r.used || r.removed || static_cast<TargetKind>(r.target.kind) != TargetKind::kOst)
-        return kOk;
+    if (r.used || r.removed || !r.is_ost()) return kOk;
     r.used = true;
     Status saved = save(r);
     r.used = saved.ok();
@@ -49,8 +48,7 @@ Status Registry::note_used(Registration& r)
 
 void Registry::warn_if_not_reached(Registration& r)
 {
-    bool is_ost = static_cast<TargetKind>(r.target.kind) == TargetKind::kOst;
-    if (!is_ost || r.used || !r.active || r.removed || r.warned || r.started_ns == 0 ||
+    if (!r.is_ost() || r.used || !r.active || r.removed || r.warned || r.started_ns == 0 ||
         now_ns() < r.started_ns + kReachedNs)
         return;
     r.warned = true;
@@ -63,7 +61,7 @@ void Registry::warn_if_not_reached(Registration& r)
 
 Status Registry::may_remove(const Registration& r, bool force)
 {
-    if (static_cast<TargetKind>(r.target.kind) != TargetKind::kOst) return -kEINVAL;
+    if (!r.is_ost()) return -kEINVAL;
     if (force) return r.active ? Status(-kEPERM) : kOk;
     if (r.used) return -kEBUSY;
     return r.told ? kOk : Status(-kEAGAIN);

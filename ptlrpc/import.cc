@@ -155,9 +155,7 @@ Status ImportImpl::recover_now(Nid nid, uint64_t deadline_ns)
     MutexLock lock(lock_);
     if (closing_) return -kESHUTDOWN;
     if (rests_) return -kEIO;
-    bool known = nid.is_zero();
-    for (const Nid& n : options_.nids) known = known || n == nid;
-    if (!known) return -kEINVAL;
+    if (!nid.is_zero() && !is_among(nid, options_.nids)) return -kEINVAL;
     uint64_t before = full_count_;
     spread_.over();
     go_to_locked(nid, &other);

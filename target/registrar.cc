@@ -122,10 +122,7 @@ bool Registrar::is_reached() const
 bool Registrar::is_service_node() const
 {
     Nid own = node_.transport().own_nid();
-    if (identity_.service_nids.empty() || own.is_zero()) return true;
-    for (const Nid& nid : identity_.service_nids)
-        if (nid == own) return true;
-    return false;
+    return identity_.service_nids.empty() || own.is_zero() || is_among(own, identity_.service_nids);
 }
 
 // Whoever is not told by the MGS looks for it at its service nodes alone.
@@ -168,20 +165,19 @@ void Registrar::warn_if_not_reached(Text<200>* why)
 Status Registrar::start(Text<200>* why)
 {
     is_new_ = !registered_before();
-    bool before = !is_new_;
     warn_if_lost(why);
-    Status s = attempt(before ? kKnownTryMs : kFirstTryMs);
+    Status s = attempt(is_new_ ? kFirstTryMs : kKnownTryMs);
     if (s.ok()) {
         warn_if_not_reached(why);
         return kOk;
     }
     const char* cause = refusal(s);
-    if (!before && s.is(kENETUNREACH)) cause = "this node has no network address yet";
+    if (is_new_ && s.is(kENETUNREACH)) cause = "this node has no network address yet";
     if (cause) {
         *why = text_format<200>("%s: %s", identity_.name.c_str(), cause);
         return s;
     }
-    if (!before)
+    if (is_new_)
         log_warn(
             "%s: no MGS answers (error %d); "
             "clients cannot find this target before one does, trying on",
